@@ -1,0 +1,1 @@
+"""Pixels: decoding, clips, transforms, and one data module a data set."""

@@ -1,0 +1,181 @@
+"""Videos to batches of clips, with the same pixels for any number of workers.
+
+Shapes: B batch, N clips, C channels, T frames, H W, D embedding.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset, Sampler
+
+from src.data.decoding import UnreadableVideo, read_frames
+from src.data.sampling import clip_frames, test_starts, train_start
+from src.data.transforms import Crop, random_crop, to_input
+
+
+@dataclass(frozen=True)
+class Video:
+    """One labelled video, or one labelled window of it.
+
+    Attributes:
+        id: name inside its data set, unique and stable, such as `Archery/v_Archery_g01_c01.avi`.
+        path: the file.
+        label: class name as the data set spells it.
+        window: start and end in seconds, for untrimmed videos.
+    """
+
+    id: str
+    path: str
+    label: str
+    window: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True)
+class ClipSpec:
+    """What a clip is: the config group `clips`, see `conf/clips/paper.yaml`."""
+
+    frames: int
+    test_clips: int
+    short_side: int
+    crop: int
+    flip: float
+    short_videos: str
+
+
+class Clips(Dataset[dict[str, Any]]):
+    """Clips of labelled videos, as uint8.
+
+    A sample is a dict: `clips` (N, C, T, H, W) uint8, `label` int, `target` (D,) float32 vector of
+    the class, `index` of the video, `unreadable` list of (id, reason). The random numbers of a
+    training sample come from (seed, epoch, index) alone.
+    """
+
+    def __init__(
+        self,
+        videos: Sequence[Video],
+        class_vectors: dict[str, np.ndarray],
+        spec: ClipSpec,
+        seed: int,
+        train: bool,
+    ) -> None:
+        """Args:
+        videos: all of classes in `class_vectors`.
+        class_vectors: class name to its (D,) unit vector; the order of the names is the labels'.
+        spec: the clips.
+        seed: of the random starts, crops and flips.
+        train: one random clip a video, else `spec.test_clips` centre-cropped ones.
+        """
+        self.videos = list(videos)
+        self.labels = {name: label for label, name in enumerate(class_vectors)}
+        self.targets = {
+            name: torch.as_tensor(vector, dtype=torch.float32)
+            for name, vector in class_vectors.items()
+        }
+        self.spec, self.seed, self.train = spec, seed, train
+
+    def __len__(self) -> int:
+        return len(self.videos)
+
+    def __getitem__(self, key: tuple[int, int]) -> dict[str, Any]:
+        epoch, index = key
+        if self.train:
+            return self.train_sample(epoch, index)
+        try:
+            return self.sample(index, self.test_clips(self.videos[index]), [])
+        except UnreadableVideo as error:
+            return {"unreadable": [(self.videos[index].id, str(error))]}
+
+    def train_sample(self, epoch: int, index: int) -> dict[str, Any]:
+        """Give one random clip; an unreadable video is replaced by another one drawn at random."""
+        rng = np.random.default_rng((self.seed, epoch, index))
+        unreadable: list[tuple[str, str]] = []
+        for other in [index, *rng.permutation(len(self.videos))[:100]]:
+            try:
+                return self.sample(int(other), self.train_clip(self.videos[other], rng), unreadable)
+            except UnreadableVideo as error:
+                unreadable.append((self.videos[other].id, str(error)))
+        return {"unreadable": unreadable}
+
+    def sample(
+        self, index: int, clips: Tensor, unreadable: list[tuple[str, str]]
+    ) -> dict[str, Any]:
+        """Join the clips of a video with its label and target vector."""
+        label = self.videos[index].label
+        return {
+            "clips": clips,
+            "label": self.labels[label],
+            "target": self.targets[label],
+            "index": index,
+            "unreadable": unreadable,
+        }
+
+    def train_clip(self, video: Video, rng: np.random.Generator) -> Tensor:
+        """Read T consecutive frames from a random start, randomly cropped and mirrored."""
+        crop = random_crop(rng, self.spec.flip)
+        return self.read(video, crop, lambda n: np.array([train_start(n, self.spec.frames, rng)]))
+
+    def test_clips(self, video: Video) -> Tensor:
+        """Read N linearly spaced, centre-cropped clips, decoding each frame once."""
+        spec = self.spec
+        return self.read(video, Crop(), lambda n: test_starts(n, spec.frames, spec.test_clips))
+
+    def read(self, video: Video, crop: Crop, starts: Any) -> Tensor:
+        """Read clips (N, C, T, H, W) uint8 that start at `starts(length)`."""
+        indices = np.empty((0, 0), np.int64)
+
+        def choose(length: int) -> np.ndarray:
+            nonlocal indices
+            frames, inverse = np.unique(
+                clip_frames(starts(length), length, self.spec.frames, self.spec.short_videos),
+                return_inverse=True,
+            )
+            indices = inverse.reshape(-1, self.spec.frames)
+            return frames
+
+        chunks = read_frames(video.path, choose, video.window)
+        frames = torch.cat(
+            [to_input(chunk, self.spec.short_side, self.spec.crop, crop) for chunk in chunks]
+        )
+        return frames[torch.as_tensor(indices)].transpose(1, 2).contiguous()
+
+
+def collate(samples: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Stack samples into a batch, leaving out unreadable videos but not their names.
+
+    Returns:
+        `clips` (B, N, C, T, H, W) uint8, `label` (B,), `target` (B, D), `index` (B,) and the list
+        `unreadable`; only the list when no sample is readable.
+    """
+    batch: dict[str, Any] = {"unreadable": [pair for s in samples for pair in s["unreadable"]]}
+    readable = [s for s in samples if "clips" in s]
+    if readable:
+        for key in ("clips", "target"):
+            batch[key] = torch.stack([s[key] for s in readable])
+        for key in ("label", "index"):
+            batch[key] = torch.tensor([s[key] for s in readable])
+    return batch
+
+
+class EpochSampler(Sampler[tuple[int, int]]):
+    """Pairs (epoch, index): shuffled by (seed, epoch) in training, in order in testing."""
+
+    def __init__(self, size: int, seed: int, shuffle: bool) -> None:
+        self.size, self.seed, self.shuffle = size, seed, shuffle
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the permutation; Lightning calls this at the start of each epoch."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return self.size
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        order = np.arange(self.size)
+        if self.shuffle:
+            order = np.random.default_rng((self.seed, self.epoch)).permutation(self.size)
+        return ((self.epoch, int(index)) for index in order)

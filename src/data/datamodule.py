@@ -1,0 +1,212 @@
+"""One LightningDataModule a data set, and one that joins a source with its targets."""
+
+import logging
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import pytorch_lightning as pl
+from torch.utils.data import DataLoader
+
+from src.data.clips import Clips, ClipSpec, EpochSampler, Video, collate
+from src.data.layouts import class_folders, empty_classes, existing_root, spell
+from src.errors import UserError
+from src.semantics.protocol import TARGETS, Protocol, record, record_targets, separate
+from src.semantics.vectors import WordVectors
+from src.semantics.words import class_names
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class LoaderSpec:
+    """How clips are loaded: the config group `loader`, see `conf/loader/default.yaml`."""
+
+    batch_size: int
+    test_batch_size: int
+    workers: int
+    timeout: int
+
+
+class VideoDataModule(pl.LightningDataModule):
+    """Videos in one folder a class: the base of all data sets, and `folder` itself.
+
+    Class attributes:
+        name: of the data set.
+        table: its class table, None for own classes.
+        published: videos in the published set, None if unknown.
+        how: how to get it.
+    """
+
+    name: ClassVar[str] = "folder"
+    table: ClassVar[str | None] = None
+    published: ClassVar[int | None] = None
+    how: ClassVar[str] = "put the videos into one folder a class"
+
+    def __init__(
+        self, root: str, clips: ClipSpec, loader: LoaderSpec, seed: int, option: str
+    ) -> None:
+        """Args:
+        root: folder of the data set.
+        clips, loader: see there.
+        seed: of the clips and of the order of training.
+        option: the config key of `root`, for messages.
+
+        Raises:
+            UserError: nothing is there, or no video of the set's classes, or a class is empty.
+        """
+        super().__init__()
+        self.clips, self.loader, self.seed, self.option = clips, loader, seed, option
+        self.root = existing_root(root, self.name, option, self.how)
+        self.videos = self.find()
+        if not self.videos:
+            raise UserError(f"no videos of {self.name} under {self.root} ({option}); {self.how}")
+        self.class_vectors: dict[str, np.ndarray] = {}
+
+    def find(self) -> list[Video]:
+        """List the videos; a data set with another layout overrides this."""
+        empty = empty_classes(self.root)
+        if empty:
+            raise UserError(
+                f"class folders without a video under {self.root} ({self.option}): "
+                f"{', '.join(empty)}; fill or remove them"
+            )
+        videos = class_folders(self.root)
+        return spell(videos, class_names(self.table), self.root) if self.table else videos
+
+    @property
+    def classes(self) -> list[str]:
+        """Names of the classes found, sorted as the data set spells them."""
+        return sorted({video.label for video in self.videos})
+
+    def use(self, class_vectors: dict[str, np.ndarray]) -> None:
+        """Choose the classes to load, with their (D,) vectors; their order is the labels'."""
+        self.class_vectors = class_vectors
+
+    @property
+    def chosen(self) -> list[Video]:
+        """The videos of the classes in use."""
+        return [video for video in self.videos if video.label in self.class_vectors]
+
+    def load(self, train: bool) -> DataLoader[dict[str, Any]]:
+        """Make a loader of training or test clips in the order of an `EpochSampler`."""
+        clips = Clips(self.chosen, self.class_vectors, self.clips, self.seed, train)
+        size = self.loader.batch_size if train else self.loader.test_batch_size
+        workers = min(self.loader.workers, len(clips))
+        return DataLoader(
+            clips,
+            batch_size=size,
+            sampler=EpochSampler(len(clips), self.seed, shuffle=train),
+            drop_last=train and len(clips) >= size,
+            num_workers=workers,
+            collate_fn=collate,
+            timeout=self.loader.timeout if workers else 0,
+            persistent_workers=train and workers > 0,
+        )
+
+    def train_dataloader(self) -> DataLoader[dict[str, Any]]:
+        """Load one random clip a video."""
+        return self.load(train=True)
+
+    def predict_dataloader(self) -> DataLoader[dict[str, Any]]:
+        """Load the test clips of each video."""
+        return self.load(train=False)
+
+
+class TargetsDataModule(pl.LightningDataModule):
+    """Any number of targets to test on (Sec. 3.3: one model, several test sets)."""
+
+    def __init__(self, targets: dict[str, VideoDataModule], vectors: WordVectors) -> None:
+        """Give each target the vectors of its classes.
+
+        Raises:
+            UserError: a class has words without a vector.
+        """
+        super().__init__()
+        self.targets, self.vectors = targets, vectors
+        self.tested = {
+            name: vectors.of(target.classes, name, target.table) for name, target in targets.items()
+        }
+        for name, target in targets.items():
+            target.use(vectors.pick(self.tested[name], target.classes))
+
+    @property
+    def dimension(self) -> int:
+        """D, of the word vectors."""
+        return next(iter(self.tested.values())).matrix.shape[1]
+
+    def predict_dataloader(self) -> list[DataLoader[dict[str, Any]]]:
+        """Load each target, in the order of `targets`."""
+        return [target.predict_dataloader() for target in self.targets.values()]
+
+    def record(self, training: dict[str, Any] | None) -> dict[str, Any]:
+        """Write down the protocol of a test, from that of the training.
+
+        Args:
+            training: the `protocol.json` of the run that trained the model; None if unknown,
+                then overlap with the targets is unknown too.
+
+        Raises:
+            UserError: the model was trained with other word vectors.
+        """
+        here = self.vectors.describe()
+        if training is None:
+            return {"name": None, "vectors": here, **record_targets(None, self.tested)}
+        if training["vectors"] != here:
+            raise UserError(
+                f"the checkpoint was trained with the vectors {training['vectors']}, not {here}; "
+                "give the same semantics options as in training"
+            )
+        source = training["source"]
+        trained = self.vectors.of(training["trained_classes"], source["dataset"], source["table"])
+        return training | record_targets(trained, self.tested)
+
+
+class ZeroShotDataModule(TargetsDataModule):
+    """One source to train on and its targets, kept apart by a protocol (Sec. 3.3)."""
+
+    def __init__(
+        self,
+        source: VideoDataModule,
+        targets: dict[str, VideoDataModule],
+        protocol: Protocol,
+        vectors: WordVectors,
+    ) -> None:
+        """Decide which classes of the source may be trained on.
+
+        Raises:
+            UserError: a class to train on or to tell apart has words without a vector, or the
+                protocol leaves nothing to train on.
+        """
+        super().__init__(targets, vectors)
+        self.source = source
+        listed = class_names(source.table) if source.table else source.classes
+        candidates = vectors.of(listed, source.name, source.table)
+        kept_out = [
+            classes
+            for entry in protocol.keep_out
+            for classes in (
+                self.tested.values()
+                if entry == TARGETS
+                else [vectors.of(class_names(entry), entry, entry)]
+            )
+        ]
+        verdicts = separate(protocol, candidates, kept_out)
+        present = set(source.classes)
+        trained = [v.name for v in verdicts if v.kept and v.name in present]
+        if not trained:
+            raise UserError(
+                f"protocol={protocol.name} leaves none of the {len(present)} classes under "
+                f"{source.root} to train on; choose other videos or another protocol"
+            )
+        source.use(vectors.pick(candidates, trained))
+        self.protocol = record(protocol, candidates, kept_out, verdicts) | {
+            "vectors": vectors.describe(),
+            "trained_classes": list(source.class_vectors),
+        }
+        self.protocol["source"]["table"] = source.table
+        self.protocol = self.record(self.protocol)
+
+    def train_dataloader(self) -> DataLoader[dict[str, Any]]:
+        """Load the source."""
+        return self.source.train_dataloader()

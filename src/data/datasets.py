@@ -1,0 +1,124 @@
+"""The data sets of the paper (Sec. 4.1), each in the layout its authors publish."""
+
+import json
+from pathlib import Path
+
+from src.data.clips import ClipSpec, Video
+from src.data.datamodule import LoaderSpec, VideoDataModule
+from src.data.layouts import VIDEO_FILES, spell
+from src.data.synthetic import class_split, generate
+from src.errors import UserError
+from src.semantics.words import class_names
+
+
+class UCF101DataModule(VideoDataModule):
+    """UCF101: `<ClassName>/v_<ClassName>_gNN_cNN.avi`, also inside the archive's `UCF-101`."""
+
+    name = "ucf101"
+    table = "ucf101"
+    published = 13_320
+    how = "unpack UCF101.rar of crcv.ucf.edu/data/UCF101.php there"
+
+    def find(self) -> list[Video]:
+        """List the videos."""
+        if (self.root / "UCF-101").is_dir():
+            self.root = self.root / "UCF-101"
+        return super().find()
+
+
+class HMDB51DataModule(VideoDataModule):
+    """HMDB51: `<class_name>/<file>.avi`."""
+
+    name = "hmdb51"
+    table = "hmdb51"
+    published = 6_766
+    how = "unpack hmdb51_org.rar and the 51 class archives inside it there"
+
+
+class Kinetics700DataModule(VideoDataModule):
+    """Kinetics-700: `<class name>/<youtube id>_<start>_<end>.mp4`, also inside `train`."""
+
+    name = "kinetics700"
+    table = "kinetics700"
+    published = 541_624
+    how = "put its training videos there as <class name>/<id>_<start>_<end>.mp4"
+
+    def find(self) -> list[Video]:
+        """List the training videos."""
+        if (self.root / "train").is_dir():
+            self.root = self.root / "train"
+        return super().find()
+
+
+class ActivityNetDataModule(VideoDataModule):
+    """ActivityNet-1.3: the official JSON beside `videos/v_<id>.mp4`; each labelled segment counts.
+
+    Videos of the unlabelled test subset have no segment and so take no part (Sec. 4.1: only the
+    labelled frames).
+    """
+
+    name = "activitynet"
+    table = "activitynet"
+    how = "put activity_net.v1-3.min.json there and the videos as videos/v_<id>.mp4"
+
+    def find(self) -> list[Video]:
+        """List the labelled segments whose video is there, by time window."""
+        lists = sorted(self.root.glob("activity_net*.json"))
+        if not lists:
+            raise UserError(f"no activity_net*.json under {self.root} ({self.option}); {self.how}")
+        files = {
+            file.stem.removeprefix("v_"): file
+            for file in sorted((self.root / "videos").glob("*"))
+            if file.suffix.lower() in VIDEO_FILES
+        }
+        database = json.loads(lists[0].read_text())["database"]
+        segments = [
+            Video(f"{key}/{number}", str(files[key]), a["label"], tuple(a["segment"]))
+            for key, entry in sorted(database.items())
+            if key in files
+            for number, a in enumerate(entry["annotations"])
+        ]
+        return spell(segments, class_names("activitynet"), self.root)
+
+
+class SyntheticDataModule(VideoDataModule):
+    """Generated videos of moving shapes, written as real files before they are read.
+
+    Source and target share words but, the planted classes aside, no class; they differ in codec,
+    frame size, frame rate, background and noise.
+    """
+
+    name = "synthetic"
+    how = "it is generated; choose a folder that can be written"
+
+    def __init__(
+        self,
+        root: str,
+        domain: str,
+        videos: int,
+        target_classes: int,
+        planted: int,
+        data_seed: int,
+        clips: ClipSpec,
+        loader: LoaderSpec,
+        seed: int,
+        option: str,
+    ) -> None:
+        """Args:
+        root: folder to write to; kept and found again by later runs with the same settings.
+        domain: `source` or `target`.
+        videos: a class.
+        target_classes: classes held out for the target.
+        planted: target classes that the source holds too, for the protocol to remove.
+        data_seed: of classes and videos.
+        clips, loader, seed, option: as for every data set.
+        """
+        source, target = class_split(target_classes, planted, data_seed)
+        names = source if domain == "source" else target
+        try:
+            generate(Path(root), names, videos, domain, data_seed)
+        except OSError as error:
+            raise UserError(
+                f"cannot write generated videos to {root} ({option}): {error}"
+            ) from None
+        super().__init__(root, clips, loader, seed, option)

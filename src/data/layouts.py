@@ -1,0 +1,70 @@
+"""What lies under a data set's root: folders of classes, and names as the data set spells them."""
+
+import logging
+import re
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from src.data.clips import Video
+from src.errors import UserError
+
+log = logging.getLogger(__name__)
+
+VIDEO_FILES = (".avi", ".mp4", ".mkv", ".webm", ".mov", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv")
+
+
+def class_folders(root: Path) -> list[Video]:
+    """List the videos of `root/<class>/<file>`, sorted by class and file; hidden files are passed."""
+    return [
+        Video(f"{folder.name}/{file.name}", str(file), folder.name)
+        for folder in sorted(root.iterdir())
+        if folder.is_dir() and not folder.name.startswith(".")
+        for file in sorted(folder.iterdir())
+        if file.suffix.lower() in VIDEO_FILES and not file.name.startswith(".")
+    ]
+
+
+def spell(videos: Sequence[Video], class_names: Sequence[str], root: Path) -> list[Video]:
+    """Give videos the official spelling of their class; leave out folders that are no class.
+
+    Spaces, underscores and case do not count: `riding_a_bike` is `riding a bike`.
+    """
+    official = {spelling_key(name): name for name in class_names}
+    strangers = Counter(v.label for v in videos if spelling_key(v.label) not in official)
+    if strangers:
+        names = ", ".join(sorted(strangers)[:5])
+        log.warning("%s: %d folders are no class of it and are left out: %s%s", root,
+                    len(strangers), names, " ..." if len(strangers) > 5 else "")  # fmt: skip
+    return [
+        Video(v.id, v.path, official[spelling_key(v.label)], v.window)
+        for v in videos
+        if v.label not in strangers
+    ]
+
+
+def spelling_key(name: str) -> str:
+    """Reduce a class name to its letters, digits and brackets, in lower case."""
+    return re.sub(r"[\s_/]+", "", name).lower()
+
+
+def empty_classes(root: Path) -> list[str]:
+    """List the folders of `root` without a single video file."""
+    full = {video.label for video in class_folders(root)}
+    folders = [f.name for f in sorted(root.iterdir()) if f.is_dir() and not f.name.startswith(".")]
+    return [name for name in folders if name not in full]
+
+
+def existing_root(root: str | Path, name: str, option: str, how: str) -> Path:
+    """Check that a data set is there.
+
+    Raises:
+        UserError: what is missing, where it was looked for, and how to get it.
+    """
+    folder = Path(root).expanduser()
+    if not folder.is_dir() or not any(folder.iterdir()):
+        raise UserError(
+            f"{name} is not at {folder} ({option}); {how}, or point {option}=FOLDER or "
+            "paths.data=FOLDER at it"
+        )
+    return folder

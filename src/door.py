@@ -1,0 +1,84 @@
+"""How every door opens: options as typed, the composed config, errors in one line."""
+
+import logging
+import os
+import re
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import hydra
+from hydra.errors import HydraException, MissingConfigException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
+
+from src.errors import UserError
+
+ROOT = Path(__file__).resolve().parent.parent
+CONF = ROOT / "conf"
+OmegaConf.register_new_resolver("repo_root", lambda: str(ROOT), replace=True)
+
+
+def quote_digits(arguments: Iterable[str]) -> list[str]:
+    """Put quotes around all-digit options of config groups, so that `protocol=605` is a name.
+
+    Hydra reads a bare 605 as a number and refuses it as the option of a group. Lists and sweeps
+    (`protocol=605,664`) are covered; keys that are no group (`trainer.max_epochs=3`) stay.
+    """
+    groups = {folder.name for folder in CONF.iterdir() if folder.is_dir()} | {"experiments"}
+    quoted = []
+    for argument in arguments:
+        key, equals, value = argument.partition("=")
+        if equals and key.lstrip("+~").split("@")[0] in groups:
+            value = re.sub(r"(?<![^\s,(\[=])(\d+)(?![^\s,)\]])", r'"\1"', value)
+        quoted.append(key + equals + value)
+    return quoted
+
+
+def open_door(task: Callable[[DictConfig], object], config_name: str) -> None:
+    """Run `task` on the config composed from the command line; end with 2 on a user's mistake.
+
+    Args:
+        task: what the door does with its config; in a multirun, with each job's.
+        config_name: the primary config, a file of `conf/`.
+    """
+
+    @hydra.main(version_base="1.3", config_path=str(CONF), config_name=config_name)
+    def job(config: DictConfig) -> None:
+        try:
+            task(config)
+        except UserError as error:
+            fail(str(error))
+
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    sys.argv[1:] = quote_digits(sys.argv[1:])
+    try:
+        job()
+    except (HydraException, OmegaConfBaseException) as error:
+        fail(config_error(error))
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        sys.exit(130)
+
+
+def fail(message: str) -> None:
+    """Print one line and leave with exit code 2."""
+    logging.shutdown()
+    print("error: " + " ".join(message.split()), file=sys.stderr)
+    sys.exit(2)
+
+
+def config_error(error: Exception) -> str:
+    """Say in one line what is wrong with the options and which ones are allowed."""
+    text = str(error)
+    unknown = re.search(r"Could not find '([\w/]+)/([^'/]+)'", text)
+    if isinstance(error, MissingConfigException) and unknown:
+        listed = text.split("Available options in", 1)[-1].split("Config search path", 1)[0]
+        options = ", ".join(line.strip() for line in listed.splitlines()[1:] if line.strip())
+        return f"{unknown[1]}={unknown[2]} is unknown; allowed: {options}"
+    if isinstance(error, MissingMandatoryValue):
+        return f"{error.full_key} is not set; add {error.full_key}=VALUE to the command"
+    no_key = re.search(r"Could not override '([^']+)'", text)
+    if no_key:
+        return f"there is no option {no_key[1]}; `--cfg job` prints all of them"
+    return text

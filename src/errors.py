@@ -1,0 +1,5 @@
+"""What a user can put right, told in one line."""
+
+
+class UserError(ValueError):
+    """A mistake in an option, a file or a folder; doors print it as one line and exit with 2."""

@@ -1,0 +1,56 @@
+"""Score a checkpoint zero-shot: `python -m src.evaluate ckpt=RUN`.
+
+The options of the run are taken over; what is given on the command line comes on top.
+"""
+
+import sys
+from pathlib import Path
+
+import yaml
+from omegaconf import DictConfig
+
+from src.door import fail, open_door
+from src.errors import UserError
+
+
+def run_options(arguments: list[str]) -> list[str]:
+    """List the options that the run of `ckpt=` was started with."""
+    given = [a.removeprefix("ckpt=") for a in arguments if a.startswith("ckpt=")]
+    file = checkpoint_and_run(given[-1])[1] / ".hydra" / "overrides.yaml" if given else None
+    if file is None or not file.is_file():
+        return []
+    return [option for option in yaml.safe_load(file.read_text()) if not option.startswith("ckpt=")]
+
+
+def checkpoint_and_run(given: str) -> tuple[Path, Path]:
+    """Give the checkpoint file and its run folder; `given` may be either.
+
+    Raises:
+        UserError: there is no such checkpoint.
+    """
+    path = Path(given).expanduser()
+    file = path / "checkpoints" / "last.ckpt" if path.is_dir() else path
+    if not file.is_file():
+        raise UserError(f"no checkpoint at {file} (ckpt); give a .ckpt file or a run folder")
+    return file, file.parent.parent
+
+
+def evaluate(config: DictConfig) -> None:
+    """Embed the targets with a trained model and score them in a new run folder."""
+    from src import experiment
+
+    run = experiment.folder()
+    checkpoint, trained = checkpoint_and_run(config.ckpt)
+    model = experiment.load_model(checkpoint)
+    data = experiment.build_targets(config)
+    protocol = data.record(experiment.read_protocol(trained))
+    with experiment.lightning_trainer(config, run) as trainer:
+        experiment.test(config, trainer, model, data, protocol, checkpoint)
+
+
+if __name__ == "__main__":
+    try:
+        sys.argv[1:1] = run_options(sys.argv[1:])
+    except UserError as error:
+        fail(str(error))
+    open_door(evaluate, "evaluate")

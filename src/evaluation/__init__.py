@@ -1,0 +1,1 @@
+"""Numbers: saved predictions, accuracy, and the evaluation protocols."""

@@ -1,0 +1,259 @@
+"""One experiment, from its config to its run folder: what the doors `train` and `evaluate` share.
+
+A run folder holds `.hydra/` (the config), `protocol.json` (which classes, and why), `checkpoints/`,
+`predictions/<target>.npz`, `samples/<target>.npz` (clips as the network saw them), `metrics.json`
+and `metrics.csv` (the training curve).
+"""
+
+import hashlib
+import json
+import logging
+import pickle
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from hydra.core.hydra_config import HydraConfig
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning.loggers import WandbLogger
+
+from src.data.clips import ClipSpec
+from src.data.datamodule import (
+    LoaderSpec,
+    TargetsDataModule,
+    VideoDataModule,
+    ZeroShotDataModule,
+)
+from src.errors import UserError
+from src.evaluation.predictions import Predictions
+from src.models.callbacks import UnreadableVideos
+from src.models.module import ZeroShotModule
+from src.reporting.panels import log_panels
+from src.reporting.show import show
+from src.semantics.protocol import Protocol
+
+log = logging.getLogger(__name__)
+
+
+def folder() -> Path:
+    """Give the folder of this run."""
+    return Path(HydraConfig.get().runtime.output_dir)
+
+
+def build_data(config: DictConfig) -> ZeroShotDataModule:
+    """Build source, targets and protocol.
+
+    Raises:
+        UserError: data, vectors or classes are missing.
+    """
+    source = build_videos(config.source, config, "source.root")
+    targets = build_target_sets(config)
+    protocol = Protocol(**config.protocol)
+    return ZeroShotDataModule(source, targets, protocol, instantiate(config.semantics))
+
+
+def build_targets(config: DictConfig) -> TargetsDataModule:
+    """Build the targets alone; raises UserError as `build_data`."""
+    return TargetsDataModule(build_target_sets(config), instantiate(config.semantics))
+
+
+def build_target_sets(config: DictConfig) -> dict[str, VideoDataModule]:
+    """Build one data module a target."""
+    return {
+        name: build_videos(target, config, f"target.{name}.root")
+        for name, target in config.target.items()
+    }
+
+
+def build_videos(videos: DictConfig, config: DictConfig, option: str) -> VideoDataModule:
+    """Build the data module of one data set; `option` is the config key of its root."""
+    clips, loader = ClipSpec(**config.clips), LoaderSpec(**config.loader)
+    return instantiate(videos, clips=clips, loader=loader, seed=config.seed, option=option)
+
+
+def build_model(config: DictConfig, data: TargetsDataModule) -> ZeroShotModule:
+    """Build the network, with weights drawn from the seed, for the dimension of the vectors."""
+    pl.seed_everything(config.seed, workers=True, verbose=False)
+    return instantiate(config.model, embedding_dim=data.dimension, _convert_="all")
+
+
+def load_model(checkpoint: Path) -> ZeroShotModule:
+    """Load a trained network; nothing in the file is executed.
+
+    Raises:
+        UserError: the file is no checkpoint of this project.
+    """
+    try:
+        return ZeroShotModule.load_from_checkpoint(
+            checkpoint, map_location="cpu", weights_only=True
+        )
+    except (pickle.UnpicklingError, RuntimeError, KeyError, TypeError, EOFError, OSError) as error:
+        told = str(error).strip().splitlines() or [type(error).__name__]
+        raise UserError(
+            f"{checkpoint} (ckpt) is no checkpoint of `python -m src.train`: {told[0]}"
+        ) from None
+
+
+def read_protocol(run: Path) -> dict[str, Any] | None:
+    """Read what a run was trained on; None where a checkpoint stands alone."""
+    file = run / "protocol.json"
+    if not file.is_file():
+        log.warning("no protocol.json in %s: what the model was trained on is unknown", run)
+        return None
+    return json.loads(file.read_text())
+
+
+@contextmanager
+def lightning_trainer(config: DictConfig, run: Path) -> Iterator[pl.Trainer]:
+    """Give a Trainer with its loggers and callbacks; a W&B run ends with it, as sweeps need."""
+    loggers = [instantiate(logger) for logger in config.logger.values()]
+    callbacks = [instantiate(callback) for callback in config.callbacks.values()]
+    trainer = instantiate(
+        config.trainer,
+        logger=loggers,
+        callbacks=callbacks,
+        default_root_dir=str(run),
+        _convert_="all",
+    )
+    resolved = OmegaConf.to_container(config, resolve=True)
+    try:
+        for logger in loggers:
+            logger.log_hyperparams(resolved)
+        yield trainer
+    finally:
+        if "wandb" in sys.modules:
+            sys.modules["wandb"].finish()
+
+
+def test(
+    config: DictConfig,
+    trainer: pl.Trainer,
+    model: ZeroShotModule,
+    data: TargetsDataModule,
+    protocol: dict[str, Any],
+    checkpoint: Path,
+) -> None:
+    """Embed every target video once, score it by each evaluation protocol, write and show it all.
+
+    Args:
+        config: with the group `evaluation`.
+        trainer: the one that trained, or a new one.
+        model: with the weights of `checkpoint`.
+        data: the targets, and the source if the model was trained here.
+        protocol: what `protocol.json` holds.
+        checkpoint: the file, for the record.
+    """
+    run = folder()
+    write_json(run / "protocol.json", protocol)
+    unreadable = next(c for c in trainer.callbacks if isinstance(c, UnreadableVideos))
+    started = time.monotonic()
+    outputs = trainer.predict(model, dataloaders=data.predict_dataloader())
+    outputs = outputs if len(data.targets) > 1 else [outputs]
+    targets = {}
+    for number, (name, target) in enumerate(data.targets.items()):
+        left_out = unreadable.targets.get(number, {})
+        predictions = gather(outputs[number], target)
+        predictions.save(run / "predictions" / f"{name}.npz")
+        save_samples(target, run / "samples" / f"{name}.npz")
+        targets[name] = {
+            **{key: instantiate(e)(predictions) for key, e in config.evaluation.items()},
+            "used": len(predictions.ids),
+            "found": len(target.videos),
+            "expected": target.published or len(target.videos),
+            "unreadable": left_out,
+        }
+    metrics = {
+        "targets": targets,
+        "source": source_counts(data, unreadable.source),
+        "selection": "last",
+        "protocol": summary(protocol),
+        "checkpoint": {"file": str(checkpoint), "sha256": file_hash(checkpoint)},
+        "seed": config.seed,
+        "test_clips": config.clips.test_clips,
+        "steps": trainer.global_step,
+        "seconds": {"test": round(time.monotonic() - started, 1)},
+    }
+    write_json(run / "metrics.json", metrics)
+    shown = show(run)
+    for logger in trainer.loggers:
+        if isinstance(logger, WandbLogger):
+            log_panels(shown, logger.experiment)
+
+
+def gather(outputs: list[Any], target: VideoDataModule) -> Predictions:
+    """Join the embeddings of one target's batches; the order is that of its videos."""
+    batches = [batch for batch in outputs if batch is not None]
+    if not batches:
+        raise UserError(
+            f"none of the {len(target.chosen)} videos of {target.name} under {target.root} "
+            "can be decoded; check the files"
+        )
+    index = torch.cat([batch["index"] for batch in batches]).numpy()
+    return Predictions(
+        ids=np.array([target.chosen[i].id for i in index]),
+        labels=torch.cat([batch["label"] for batch in batches]).numpy(),
+        embeddings=torch.cat([batch["embeddings"] for batch in batches]).numpy(),
+        class_names=np.array(list(target.class_vectors)),
+        class_vectors=np.stack(list(target.class_vectors.values())).astype(np.float32),
+    )
+
+
+def save_samples(target: VideoDataModule, file: Path, count: int = 12) -> None:
+    """Keep the middle clip of some test videos, spread over the set, as the network saw it."""
+    clips = target.predict_dataloader().dataset
+    chosen = np.unique(np.linspace(0, len(target.chosen) - 1, count).astype(int))
+    samples = [s for s in (clips[(0, int(i))] for i in chosen) if "clips" in s]
+    if samples:
+        middle = torch.stack([s["clips"][s["clips"].shape[0] // 2] for s in samples])
+        file.parent.mkdir(parents=True, exist_ok=True)
+        np.savez_compressed(
+            file,
+            ids=np.array([target.chosen[s["index"]].id for s in samples]),
+            clips=middle.permute(0, 2, 3, 4, 1).numpy(),
+        )
+
+
+def source_counts(data: TargetsDataModule, unreadable: dict[str, str]) -> dict[str, Any] | None:
+    """Count the training videos; None where a checkpoint is only tested."""
+    if not isinstance(data, ZeroShotDataModule):
+        return None
+    found, used = len(data.source.videos), len(data.source.chosen)
+    return {
+        "dataset": data.source.name,
+        "classes": len(data.source.class_vectors),
+        "found": found,
+        "kept_out_by_protocol": found - used,
+        "used": used - len(unreadable),
+        "unreadable_replaced": unreadable,
+    }
+
+
+def summary(protocol: dict[str, Any]) -> dict[str, Any]:
+    """Take from a protocol's record what every number must say."""
+    return {
+        "name": protocol["name"],
+        "counts": protocol.get("counts"),
+        "kept_sha256": protocol.get("source", {}).get("kept_sha256"),
+        "vectors": protocol["vectors"],
+        "leaks": protocol["leaks"] and [leak["name"] for leak in protocol["leaks"]],
+    }
+
+
+def file_hash(file: Path) -> str:
+    """Hash a file (sha256)."""
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
+def write_json(file: Path, content: dict[str, Any]) -> None:
+    """Write plain data so that a reader sees all of it or nothing."""
+    part = file.with_suffix(".part")
+    part.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+    part.replace(file)

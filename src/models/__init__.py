@@ -1,0 +1,1 @@
+"""Network: visual encoders, the module that trains them, and what watches it."""

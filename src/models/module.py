@@ -1,0 +1,101 @@
+"""The network g = f_s(mean of f_v over clips) and its training (Sec. 3.1, 3.2, 4.4).
+
+Shapes: B batch, N clips a video, C channels, T frames, H W, F features, D embedding.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from src.data.transforms import MEAN, STD
+from src.errors import UserError
+from src.models import backbones
+
+
+class ZeroShotModule(pl.LightningModule):
+    """A 3D CNN and a linear layer that map the clips of a video to one class-name vector."""
+
+    def __init__(
+        self,
+        backbone: str,
+        embedding_dim: int,
+        dropout: float,
+        normalize_output: bool,
+        reduction: str,
+        lr: float,
+        milestones: Sequence[int],
+        gamma: float,
+        clips_per_pass: int,
+    ) -> None:
+        """Args:
+        backbone: f_v, a function of `src.models.backbones`.
+        embedding_dim: D, of the word vectors.
+        dropout: share of features dropped in training, after the mean over clips.
+        normalize_output: scale g(x) to unit length, as in the authors' code.
+        reduction: of the squared error (Eq. 2): `mean` over B x D, or `sum`.
+        lr: of Adam.
+        milestones: epochs at which `lr` is multiplied by `gamma`.
+        gamma: see there.
+        clips_per_pass: clips that f_v sees at once in testing, which bounds memory.
+
+        Raises:
+            UserError: an unknown backbone or reduction.
+        """
+        super().__init__()
+        if backbone not in backbones.__all__:
+            allowed = ", ".join(backbones.__all__)
+            raise UserError(f"model.backbone={backbone} is unknown; allowed: {allowed}")
+        if reduction not in ("mean", "sum"):
+            raise UserError(f"model.reduction={reduction} is unknown; allowed: mean, sum")
+        self.save_hyperparameters()
+        self.hparams["milestones"] = list(milestones)
+        self.f_v: nn.Module = getattr(backbones, backbone)()
+        self.dropout = nn.Dropout(dropout)
+        self.f_s = nn.Linear(int(self.f_v.feature_dim), embedding_dim)
+        self.register_buffer("mean", torch.tensor(MEAN).view(-1, 1, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(STD).view(-1, 1, 1, 1), persistent=False)
+
+    def features(self, clips: Tensor) -> Tensor:
+        """Average f_v over the clips of each video: (B, N, C, T, H, W) uint8 to (B, F)."""
+        flat = clips.flatten(0, 1)
+        step = len(flat) if self.training else self.hparams["clips_per_pass"]
+        features = [self.f_v((c / 255.0 - self.mean) / self.std) for c in flat.split(step)]
+        return torch.cat(features).unflatten(0, clips.shape[:2]).mean(dim=1)
+
+    def forward(self, clips: Tensor) -> Tensor:
+        """Map the clips of each video to its embedding: (B, N, C, T, H, W) uint8 to (B, D)."""
+        embeddings = self.f_s(self.dropout(self.features(clips)))
+        return F.normalize(embeddings, dim=1) if self.hparams["normalize_output"] else embeddings
+
+    def loss(self, embeddings: Tensor, targets: Tensor) -> Tensor:
+        """Squared error of (B, D) to the class vectors (Eq. 2)."""
+        return F.mse_loss(embeddings, targets, reduction=self.hparams["reduction"])
+
+    def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor | None:
+        """Compute the loss of one batch; a batch without a readable video is passed over."""
+        if "clips" not in batch:
+            return None
+        loss = self.loss(self(batch["clips"]), batch["target"])
+        self.log("train/loss", loss, prog_bar=True, batch_size=len(batch["clips"]))
+        return loss
+
+    def predict_step(
+        self, batch: dict[str, Any], batch_idx: int, dataloader_idx: int = 0
+    ) -> dict[str, Tensor] | None:
+        """Embed one batch of test videos: `embeddings` (B, D), `label` (B,), `index` (B,)."""
+        if "clips" not in batch:
+            return None
+        embeddings = self(batch["clips"]).float().cpu()
+        return {"embeddings": embeddings, "label": batch["label"], "index": batch["index"]}
+
+    def configure_optimizers(self) -> Any:
+        """Adam with a tenfold decay at the milestones (Sec. 4.4)."""
+        optimizer = torch.optim.Adam(self.parameters(), lr=self.hparams["lr"])
+        schedule = torch.optim.lr_scheduler.MultiStepLR(
+            optimizer, self.hparams["milestones"], self.hparams["gamma"]
+        )
+        return {"optimizer": optimizer, "lr_scheduler": schedule}

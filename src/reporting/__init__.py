@@ -1,0 +1,1 @@
+"""Tables, figures and W&B panels, made from run folders alone."""

@@ -1,0 +1,74 @@
+"""Read a run folder: what every table, figure and panel starts from."""
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from src.errors import UserError
+from src.evaluation.predictions import Predictions
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run folder."""
+
+    folder: Path
+
+    @cached_property
+    def metrics(self) -> dict[str, Any]:
+        """What `metrics.json` holds.
+
+        Raises:
+            UserError: the folder holds no finished run.
+        """
+        try:
+            return json.loads((self.folder / "metrics.json").read_text())
+        except (OSError, ValueError):
+            raise UserError(
+                f"{self.folder} (run) holds no finished run: metrics.json is not there; give a "
+                "folder under runs/ or multirun/"
+            ) from None
+
+    @cached_property
+    def protocol(self) -> dict[str, Any]:
+        """What `protocol.json` holds."""
+        return json.loads((self.folder / "protocol.json").read_text())
+
+    @property
+    def targets(self) -> list[str]:
+        """Names of the targets tested."""
+        return list(self.metrics["targets"])
+
+    def predictions(self, target: str) -> Predictions:
+        """Load the saved predictions of a target."""
+        return Predictions.load(self.folder / "predictions" / f"{target}.npz")
+
+    def samples(self, target: str) -> list[tuple[np.ndarray, str, str]]:
+        """List some test clips (T, H, W, C) uint8 with their true and their predicted class."""
+        file = self.folder / "samples" / f"{target}.npz"
+        if not file.is_file():
+            return []
+        predictions = self.predictions(target)
+        rows = {video: row for row, video in enumerate(predictions.ids)}
+        nearest = predictions.nearest()
+        names = predictions.class_names
+        with np.load(file) as samples:
+            return [
+                (clip, str(names[predictions.labels[rows[v]]]), str(names[nearest[rows[v]]]))
+                for v, clip in zip(samples["ids"], samples["clips"], strict=True)
+            ]
+
+    def per_class(self, target: str) -> list[tuple[str, int, float]]:
+        """List each class with its number of videos and its top-1 (percent), best first."""
+        predictions = self.predictions(target)
+        right = predictions.nearest() == predictions.labels
+        rows = [
+            (str(name), int(own.sum()), 100.0 * float(right[own].mean()))
+            for label, name in enumerate(predictions.class_names)
+            if (own := predictions.labels == label).any()
+        ]
+        return sorted(rows, key=lambda row: (-row[2], row[0]))

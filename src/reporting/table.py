@@ -1,0 +1,95 @@
+"""The result table of a run, for the terminal, W&B and a Markdown file."""
+
+from typing import Any
+
+from rich.table import Table
+
+from src.reporting.run import Run
+
+COLUMNS = ["target", "evaluation", "classes", "top-1 %", "top-5 %", "chance %", "videos"]
+
+
+def rows(run: Run) -> list[list[str]]:
+    """Give one row an evaluation of a target, in the order of `COLUMNS`."""
+    return [
+        [name, key, *scores(numbers), videos(target)]
+        for name, target in run.metrics["targets"].items()
+        for key, numbers in target.items()
+        if isinstance(numbers, dict) and "classes" in numbers
+    ]
+
+
+def scores(numbers: dict[str, Any]) -> list[str]:
+    """Give classes, top-1, top-5 and chance of one evaluation."""
+    classes = numbers["classes"]
+    chance = f"{100 / classes:.1f}" if classes else "-"
+    return [str(classes), value(numbers, "top1"), value(numbers, "top5"), chance]
+
+
+def value(numbers: dict[str, Any], key: str) -> str:
+    """Show an accuracy, with its standard deviation where it is a mean over draws."""
+    if key in numbers:
+        return f"{numbers[key]:.1f}"
+    mean, std = numbers[f"{key}_mean"], numbers[f"{key}_std"]
+    return "-" if mean is None else f"{mean:.1f} ± {std:.1f}"
+
+
+def videos(target: dict[str, Any]) -> str:
+    """Say how many videos were used of how many there should be."""
+    used, expected = target["used"], target["expected"]
+    return f"{used:,}" if used == expected else f"{used:,} of {expected:,}: INCOMPLETE"
+
+
+def terminal_table(run: Run) -> Table:
+    """Make the table that ends a run."""
+    counts = run.metrics["protocol"]["counts"]
+    title = f"protocol {run.metrics['protocol']['name']}"
+    if counts:
+        title += f": {counts['kept']} of {counts['classes']} classes kept for training"
+    table = Table(*COLUMNS, title=title)
+    for row in rows(run):
+        table.add_row(*row)
+    return table
+
+
+def markdown_table(run: Run) -> str:
+    """Make the same table in Markdown."""
+    lines = [COLUMNS, ["---"] * len(COLUMNS), *rows(run)]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
+
+
+def remarks(run: Run) -> list[str]:
+    """List in words what a reader of the numbers must know."""
+    said = []
+    protocol, source = run.metrics["protocol"], run.metrics["source"]
+    counts = protocol["counts"]
+    if counts and counts["paper"] and counts["paper"] != counts["kept"]:
+        said.append(
+            f"protocol {protocol['name']}: the paper states {counts['paper']} classes, computed "
+            f"here {counts['kept']}; protocol.json lists them"
+        )
+    if protocol["leaks"]:
+        names = ", ".join(protocol["leaks"][:5]) + (" ..." if len(protocol["leaks"]) > 5 else "")
+        said.append(
+            f"LEAK: {len(protocol['leaks'])} classes trained on are nearer than 0.05 to a class "
+            f"tested: {names}"
+        )
+    if protocol["leaks"] is None:
+        said.append("what the model was trained on is unknown: no claim of zero-shot")
+    if uncovered := sum(len(c["without_vector"]) for c in run.protocol.get("kept_out", [])):
+        said.append(
+            f"{uncovered} classes to be kept out have words without a vector; they were compared "
+            "by their words alone (protocol.json lists them)"
+        )
+    if source and source["unreadable_replaced"]:
+        said.append(
+            f"{len(source['unreadable_replaced'])} unreadable training videos were replaced by "
+            "others (metrics.json names them)"
+        )
+    for name, target in run.metrics["targets"].items():
+        if target["unreadable"]:
+            said.append(
+                f"{name}: {len(target['unreadable'])} unreadable test videos were left out "
+                "(metrics.json names them)"
+            )
+    return said

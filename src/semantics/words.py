@@ -1,0 +1,196 @@
+"""Class names to words (Sec. 4.4), by the authors' rules and by repaired ones.
+
+`legacy` are the authors' rules, faults included: their replacement tables, their stop words, and
+the shortest WordNet verb lemma (riding becomes rid). `fixed` has right lemmas, repaired
+replacements, and one spelling for compounds (pushups and push up). The words of the published data
+sets are kept as tables beside this file; `python -m src.semantics.words check` compares them with
+the rules, `write` makes them anew. Names of other data sets are tokenised by the same rules.
+"""
+
+import csv
+import re
+import sys
+from functools import cache
+from pathlib import Path
+
+from src.errors import UserError
+
+TABLES = Path(__file__).parent / "tables"
+DATASETS = (
+    "kinetics400",
+    "kinetics600",
+    "kinetics700",
+    "ucf101",
+    "hmdb51",
+    "activitynet",
+    "sun397",
+)
+RULES = ("legacy", "fixed")
+STOP_WORDS = {"", *"a the of and at on in an or do using with".split()}
+SUFFIXES = (  # WordNet's rules of detachment for verbs, in its order
+    ("s", ""),
+    ("ies", "y"),
+    ("es", "e"),
+    ("es", ""),
+    ("ed", "e"),
+    ("ed", ""),
+    ("ing", "e"),
+    ("ing", ""),
+)
+
+
+def class_names(dataset: str) -> tuple[str, ...]:
+    """List the class names of a published data set as it spells them, in its own order.
+
+    Raises:
+        UserError: there is no table of that data set.
+    """
+    return tuple(row["name"] for row in table(dataset))
+
+
+def words(name: str, dataset: str | None = None, rules: str = "legacy") -> tuple[str, ...]:
+    """Give the words of a class name, in order.
+
+    Args:
+        name: as the data set spells it; spaces and underscores are the same.
+        dataset: one of `DATASETS`, whose table is asked first; None for any other data set.
+        rules: `legacy` or `fixed`.
+
+    Raises:
+        UserError: unknown rules or data set.
+    """
+    if rules not in RULES:
+        raise UserError(f"semantics.word_rules={rules} is unknown; allowed: {', '.join(RULES)}")
+    if dataset is not None and (found := by_name(dataset, rules).get(plain(name))):
+        return found
+    return tokenise(name, dataset, rules)
+
+
+def tokenise(name: str, dataset: str | None, rules: str) -> tuple[str, ...]:
+    """Apply the rules of a data set's family to a name, without its table."""
+    family = "kinetics" if dataset is None else re.sub(r"^kinetics\d+$", "kinetics", dataset)
+    replaced = replacements(rules).get((family, plain(name)))
+    tokens = list(replaced) if replaced else split(name, family, own=dataset is None)
+    if family != "sun397" and (not replaced or family == "hmdb51"):
+        tokens = [base_form(token, rules) for token in tokens]
+    if rules == "fixed":
+        same = replacements(rules)
+        tokens = [word for token in tokens for word in same.get(("word", token), (token,))]
+    return tuple(tokens)
+
+
+def split(name: str, family: str, own: bool) -> list[str]:
+    """Cut a name into lower-case words: at capitals (UCF101), underscores and spaces.
+
+    For Kinetics and ActivityNet, stop words and what follows `(not` are dropped.
+    """
+    if family == "ucf101" or (own and re.fullmatch(r"([A-Z]+[a-z0-9]*){2,}|[A-Z][a-z0-9]+", name)):
+        return [part.lower() for part in re.findall(r"[A-Z][^A-Z]*", name)]
+    if family == "sun397":
+        return re.sub(r"^/\w/", "", name).lower().replace("/", "_").split("_")
+    tokens = plain(name).split(" ")
+    if family == "hmdb51":
+        return tokens
+    stop = STOP_WORDS - {"or"} if family == "activitynet" else STOP_WORDS
+    tokens = [token.lower() for token in tokens if token.lower() not in stop]
+    if "(not" in tokens:
+        tokens = tokens[: tokens.index("(not")]
+    return [token.replace("(", "").replace(")", "") for token in tokens]
+
+
+def base_form(word: str, rules: str) -> str:
+    """Give the base form of a word that can be a verb; any other word stays as it is.
+
+    `legacy` takes WordNet's shortest lemma. `fixed` keeps a word that is itself a verb, and where
+    a stem exists with and without e, takes the one from which the form is regularly made: riding
+    comes from ride, since rid would give ridding.
+    """
+    verbs, irregular = verb_forms()
+    formed = irregular.get(word) or [
+        word[: len(word) - len(old)] + new for old, new in SUFFIXES if word.endswith(old)
+    ]
+    lemmas = [form for form in dict.fromkeys([word, *formed]) if form in verbs]
+    if not lemmas:
+        return word
+    if rules == "legacy":
+        return min(lemmas, key=len)
+    if word.endswith(("ing", "ed")) and len(lemmas) == 2 and lemmas[0] == lemmas[1] + "e":
+        doubles = re.search(r"(^|[^aeiou])[aeiou][^aeiouwxy]$", lemmas[1])
+        return lemmas[0] if doubles else lemmas[1]
+    return lemmas[0]
+
+
+@cache
+def verb_forms() -> tuple[frozenset[str], dict[str, list[str]]]:
+    """Read WordNet 3.0's verbs, and its irregular forms with their verbs."""
+    verbs, irregular = set(), {}
+    for line in (TABLES / "verbs.txt").read_text().splitlines():
+        form, tab, lemmas = line.partition("\t")
+        if tab:
+            irregular[form] = lemmas.split()
+        elif not line.startswith("#"):
+            verbs.add(form)
+    return frozenset(verbs), irregular
+
+
+def plain(name: str) -> str:
+    """Make spellings of one name equal: no leading folder or space, underscores as spaces."""
+    return re.sub(r"^/\w/", "", name).strip().replace("_", " ")
+
+
+def read(file: str) -> list[dict[str, str]]:
+    """Read a tab-separated table."""
+    with (TABLES / file).open(newline="") as lines:
+        return list(csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE))
+
+
+@cache
+def table(dataset: str) -> list[dict[str, str]]:
+    """Read the table of a data set: `name`, `legacy` and `fixed` words."""
+    if dataset not in DATASETS:
+        raise UserError(f"no class table of {dataset}; there are: {', '.join(DATASETS)}")
+    return read(f"{dataset}.tsv")
+
+
+@cache
+def by_name(dataset: str, rules: str) -> dict[str, tuple[str, ...]]:
+    """Map the names of a data set to their words."""
+    return {plain(row["name"]): tuple(row[rules].split()) for row in table(dataset)}
+
+
+@cache
+def replacements(rules: str) -> dict[tuple[str, str], tuple[str, ...]]:
+    """Map (family of data sets, name) to the words set by hand; family `word` is any token."""
+    return {
+        (row["rule"], plain(row["name"])): tuple(row[rules].split())
+        for row in read("replacements.tsv")
+        if row[rules]
+    }
+
+
+def made(dataset: str) -> str:
+    """Make the table of a data set from its names and the rules."""
+    lines = ["name\tlegacy\tfixed"]
+    for name in class_names(dataset):
+        lines.append("\t".join([name, *(" ".join(tokenise(name, dataset, r)) for r in RULES)]))
+    return "\n".join(lines) + "\n"
+
+
+def main(arguments: list[str]) -> int:
+    """Check the tables against the rules, or write them; 0 if they are equal."""
+    if arguments not in (["check"], ["write"]):
+        print("usage: python -m src.semantics.words check|write", file=sys.stderr)
+        return 2
+    status = 0
+    for dataset in DATASETS:
+        file = TABLES / f"{dataset}.tsv"
+        if arguments == ["write"]:
+            file.write_text(made(dataset))
+        same = file.read_text() == made(dataset)
+        status |= not same
+        print(f"{dataset}: {len(class_names(dataset))} classes, {'equal' if same else 'DIFFERENT'}")
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -44,8 +44,8 @@ def evaluate(config: DictConfig) -> None:
     model = experiment.load_model(checkpoint)
     data = experiment.build_targets(config)
     protocol = data.record(experiment.read_protocol(trained))
-    with experiment.lightning_trainer(config, run) as trainer:
-        experiment.test(config, trainer, model, data, protocol, checkpoint)
+    with experiment.lightning_trainer(config, run) as (trainer, unreadable):
+        experiment.test(config, trainer, unreadable, model, data, protocol, checkpoint)
 
 
 if __name__ == "__main__":

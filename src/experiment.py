@@ -11,6 +11,7 @@ import logging
 import pickle
 import sys
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -40,6 +41,8 @@ from src.reporting.show import show
 from src.semantics.protocol import Protocol
 
 log = logging.getLogger(__name__)
+logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+warnings.filterwarnings("ignore", module="(pytorch_lightning|lightning_fabric)")
 
 
 def folder() -> Path:
@@ -111,10 +114,13 @@ def read_protocol(run: Path) -> dict[str, Any] | None:
 
 
 @contextmanager
-def lightning_trainer(config: DictConfig, run: Path) -> Iterator[pl.Trainer]:
+def lightning_trainer(
+    config: DictConfig, run: Path
+) -> Iterator[tuple[pl.Trainer, UnreadableVideos]]:
     """Give a Trainer with its loggers and callbacks; a W&B run ends with it, as sweeps need."""
     loggers = [instantiate(logger) for logger in config.logger.values()]
-    callbacks = [instantiate(callback) for callback in config.callbacks.values()]
+    unreadable = UnreadableVideos()
+    callbacks = [*(instantiate(c) for c in config.callbacks.values()), unreadable]
     trainer = instantiate(
         config.trainer,
         logger=loggers,
@@ -126,7 +132,7 @@ def lightning_trainer(config: DictConfig, run: Path) -> Iterator[pl.Trainer]:
     try:
         for logger in loggers:
             logger.log_hyperparams(resolved)
-        yield trainer
+        yield trainer, unreadable
     finally:
         if "wandb" in sys.modules:
             sys.modules["wandb"].finish()
@@ -135,6 +141,7 @@ def lightning_trainer(config: DictConfig, run: Path) -> Iterator[pl.Trainer]:
 def test(
     config: DictConfig,
     trainer: pl.Trainer,
+    unreadable: UnreadableVideos,
     model: ZeroShotModule,
     data: TargetsDataModule,
     protocol: dict[str, Any],
@@ -145,6 +152,7 @@ def test(
     Args:
         config: with the group `evaluation`.
         trainer: the one that trained, or a new one.
+        unreadable: its callback that collects the videos left out.
         model: with the weights of `checkpoint`.
         data: the targets, and the source if the model was trained here.
         protocol: what `protocol.json` holds.
@@ -152,9 +160,8 @@ def test(
     """
     run = folder()
     write_json(run / "protocol.json", protocol)
-    unreadable = next(c for c in trainer.callbacks if isinstance(c, UnreadableVideos))
     started = time.monotonic()
-    outputs = trainer.predict(model, dataloaders=data.predict_dataloader())
+    outputs: list[Any] = trainer.predict(model, dataloaders=data.predict_dataloader()) or []
     outputs = outputs if len(data.targets) > 1 else [outputs]
     targets = {}
     for number, (name, target) in enumerate(data.targets.items()):

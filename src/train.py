@@ -12,10 +12,10 @@ def train(config: DictConfig) -> None:
     run = experiment.folder()
     data = experiment.build_data(config)
     model = experiment.build_model(config, data)
-    with experiment.lightning_trainer(config, run) as trainer:
+    with experiment.lightning_trainer(config, run) as (trainer, unreadable):
         trainer.fit(model, data)
         checkpoint = run / "checkpoints" / "last.ckpt"
-        experiment.test(config, trainer, model, data, data.protocol, checkpoint)
+        experiment.test(config, trainer, unreadable, model, data, data.protocol, checkpoint)
 
 
 if __name__ == "__main__":

@@ -38,7 +38,7 @@ class VideoDataModule(pl.LightningDataModule):
         how: how to get it.
     """
 
-    name: ClassVar[str] = "folder"
+    name = "folder"
     table: ClassVar[str | None] = None
     published: ClassVar[int | None] = None
     how: ClassVar[str] = "put the videos into one folder a class"

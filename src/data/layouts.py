@@ -15,7 +15,7 @@ VIDEO_FILES = (".avi", ".mp4", ".mkv", ".webm", ".mov", ".m4v", ".mpg", ".mpeg",
 
 
 def class_folders(root: Path) -> list[Video]:
-    """List the videos of `root/<class>/<file>`, sorted by class and file; hidden files are passed."""
+    """List the videos of `root/<class>/<file>`, sorted; hidden files are passed over."""
     return [
         Video(f"{folder.name}/{file.name}", str(file), folder.name)
         for folder in sorted(root.iterdir())

@@ -18,6 +18,7 @@ class ZeroShotAccuracy(Metric):
 
     higher_is_better = True
     full_state_update = False
+    class_vectors: Tensor
     videos: Tensor
     top1: Tensor
     top5: Tensor

@@ -25,7 +25,7 @@ def full(predictions: Predictions) -> dict[str, Any]:
 
 
 def half_classes(count: int, draw: int) -> np.ndarray:
-    """Draw half of `count` classes, as row numbers of the sorted list (authors' seeds 0, 1, ...)."""
+    """Draw half of `count` classes, as rows of the sorted list; the draws 0, 1, ... are seeds."""
     return np.random.RandomState(draw).permutation(count)[: count // 2]
 
 

@@ -3,13 +3,15 @@
 Shapes: B batch, C channels, T = 16 frames, H = W = 112.
 """
 
+from itertools import pairwise
+
 from torch import Tensor, nn
 
 
 def stage(widths: list[int], pool: int | tuple[int, ...], pad: int | tuple[int, ...] = 0) -> list:
     """Make 3x3x3 convolutions with ReLU through `widths`, then one max pooling."""
     layers: list[nn.Module] = []
-    for wide_in, wide_out in zip(widths, widths[1:], strict=False):
+    for wide_in, wide_out in pairwise(widths):
         layers += [nn.Conv3d(wide_in, wide_out, kernel_size=3, padding=1), nn.ReLU(inplace=True)]
     return [*layers, nn.MaxPool3d(pool, stride=pool, padding=pad)]
 

@@ -64,9 +64,9 @@ class TinyR2Plus1D(nn.Module):
 
 def conv2plus1d(inputs: int, outputs: int, stride: tuple[int, int, int]) -> list[nn.Module]:
     """Make a 3x3 convolution in space, then one over 3 frames, each normalised, ReLU between."""
-    time, *space = stride
+    time, high, wide = stride
     return [
-        nn.Conv3d(inputs, outputs, (1, 3, 3), (1, *space), (0, 1, 1), bias=False),
+        nn.Conv3d(inputs, outputs, (1, 3, 3), (1, high, wide), (0, 1, 1), bias=False),
         nn.BatchNorm3d(outputs),
         nn.ReLU(inplace=True),
         nn.Conv3d(outputs, outputs, (3, 1, 1), (time, 1, 1), (1, 0, 0), bias=False),

@@ -15,7 +15,7 @@ def log_panels(run: Run, wandb_run: Any) -> None:
     """
     import wandb
 
-    panels: dict[str, Any] = {"results": wandb.Table(table.COLUMNS, table.rows(run))}
+    panels: dict[str, Any] = {"results": wandb.Table([*table.COLUMNS], table.rows(run))}
     for target in run.targets:
         panels[f"{target}/classes"] = wandb.Table(
             ["class", "videos", "top-1 %"], [list(row) for row in run.per_class(target)]

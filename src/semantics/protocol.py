@@ -4,7 +4,7 @@ Shapes: S source classes, K classes kept out.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -29,7 +29,8 @@ class Protocol:
         inclusive: remove also at a distance of exactly tau (Eq. 3); Sec. 4.2 says smaller.
         keep_out: class tables whose classes are kept out of training, whatever is tested;
             `targets` stands for the classes of the chosen targets.
-        expected: the number of classes the paper states, to be compared with what is computed.
+        expected: for a source, the number of classes the paper states, to be compared with what
+            is computed.
     """
 
     name: str
@@ -37,7 +38,7 @@ class Protocol:
     tau: float
     inclusive: bool
     keep_out: Sequence[str]
-    expected: int | None = None
+    expected: Mapping[str, int] | None = None
 
     def __post_init__(self) -> None:
         if self.rule not in RULES:
@@ -129,7 +130,7 @@ def record(
             "classes": len(verdicts),
             "kept": len(kept),
             "removed": len(verdicts) - len(kept),
-            "paper": protocol.expected,
+            "paper": (protocol.expected or {}).get(source.dataset),
         },
         "source": {
             **describe(source),

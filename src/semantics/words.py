@@ -26,7 +26,7 @@ DATASETS = (
     "sun397",
 )
 RULES = ("legacy", "fixed")
-STOP_WORDS = {"", *"a the of and at on in an or do using with".split()}
+STOP_WORDS = {"", "a", "the", "of", "and", "at", "on", "in", "an", "or", "do", "using", "with"}
 SUFFIXES = (  # WordNet's rules of detachment for verbs, in its order
     ("s", ""),
     ("ies", "y"),

@@ -1,6 +1,5 @@
 """How every door opens: options as typed, the composed config, errors in one line."""
 
-import logging
 import os
 import re
 import sys
@@ -8,7 +7,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import hydra
-from hydra.errors import HydraException, MissingConfigException
+from hydra.errors import HydraException, InstantiationException, MissingConfigException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
@@ -38,38 +37,42 @@ def quote_digits(arguments: Iterable[str]) -> list[str]:
 def open_door(task: Callable[[DictConfig], object], config_name: str) -> None:
     """Run `task` on the config composed from the command line; end with 2 on a user's mistake.
 
+    In a multirun a job that fails so is told, and the others go on.
+
     Args:
-        task: what the door does with its config; in a multirun, with each job's.
+        task: what the door does with its config, once a job.
         config_name: the primary config, a file of `conf/`.
     """
+    mistakes = []
 
     @hydra.main(version_base="1.3", config_path=str(CONF), config_name=config_name)
     def job(config: DictConfig) -> None:
         try:
             task(config)
-        except UserError as error:
-            fail(str(error))
+        except (UserError, HydraException, OmegaConfBaseException) as error:
+            mistakes.append(error)
+            tell(error)
 
     os.environ["HYDRA_FULL_ERROR"] = "1"
     sys.argv[1:] = quote_digits(sys.argv[1:])
     try:
         job()
     except (HydraException, OmegaConfBaseException) as error:
-        fail(config_error(error))
-    except KeyboardInterrupt:
-        print("stopped", file=sys.stderr)
-        sys.exit(130)
+        mistakes.append(error)
+        tell(error)
+    if mistakes:
+        sys.exit(2)
 
 
-def fail(message: str) -> None:
-    """Print one line and leave with exit code 2."""
-    logging.shutdown()
-    print("error: " + " ".join(message.split()), file=sys.stderr)
-    sys.exit(2)
+def tell(error: BaseException) -> None:
+    """Print in one line what is wrong and what to do next."""
+    print("error: " + " ".join(explain(error).split()), file=sys.stderr)
 
 
-def config_error(error: Exception) -> str:
-    """Say in one line what is wrong with the options and which ones are allowed."""
+def explain(error: BaseException) -> str:
+    """Find the user's mistake behind an error, and for options say which ones are allowed."""
+    if isinstance(error, InstantiationException) and error.__cause__:
+        return explain(error.__cause__)
     text = str(error)
     unknown = re.search(r"Could not find '([\w/]+)/([^'/]+)'", text)
     if isinstance(error, MissingConfigException) and unknown:

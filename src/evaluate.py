@@ -9,7 +9,7 @@ from pathlib import Path
 import yaml
 from omegaconf import DictConfig
 
-from src.door import fail, open_door
+from src.door import open_door, tell
 from src.errors import UserError
 
 
@@ -52,5 +52,6 @@ if __name__ == "__main__":
     try:
         sys.argv[1:1] = run_options(sys.argv[1:])
     except UserError as error:
-        fail(str(error))
+        tell(error)
+        sys.exit(2)
     open_door(evaluate, "evaluate")

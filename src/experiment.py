@@ -78,7 +78,8 @@ def build_target_sets(config: DictConfig) -> dict[str, VideoDataModule]:
 def build_videos(videos: DictConfig, config: DictConfig, option: str) -> VideoDataModule:
     """Build the data module of one data set; `option` is the config key of its root."""
     clips, loader = ClipSpec(**config.clips), LoaderSpec(**config.loader)
-    return instantiate(videos, clips=clips, loader=loader, seed=config.seed, option=option)
+    make = instantiate(videos, _partial_=True)
+    return make(clips=clips, loader=loader, seed=config.seed, option=option)
 
 
 def build_model(config: DictConfig, data: TargetsDataModule) -> ZeroShotModule:

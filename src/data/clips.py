@@ -13,8 +13,9 @@ from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
 from src.data.decoding import UnreadableVideo, read_frames
-from src.data.sampling import clip_frames, test_starts, train_start
+from src.data.sampling import SHORT_VIDEOS, clip_frames, test_starts, train_start
 from src.data.transforms import Crop, random_crop, to_input
+from src.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,22 @@ class ClipSpec:
     crop: int
     flip: float
     short_videos: str
+
+    def __post_init__(self) -> None:
+        """Check the values; raises UserError."""
+        for name in ("frames", "test_clips", "short_side", "crop"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < 1:
+                raise UserError(f"clips.{name}={value} must be a whole number above 0")
+        if self.crop > self.short_side:
+            raise UserError(
+                f"clips.crop={self.crop} is larger than clips.short_side={self.short_side}"
+            )
+        if self.short_videos not in SHORT_VIDEOS:
+            raise UserError(
+                f"clips.short_videos={self.short_videos} is unknown; allowed: "
+                f"{', '.join(SHORT_VIDEOS)}"
+            )
 
 
 class Clips(Dataset[dict[str, Any]]):

@@ -27,6 +27,18 @@ class LoaderSpec:
     workers: int
     timeout: int
 
+    def __post_init__(self) -> None:
+        """Check the values; raises UserError."""
+        for name, least in (
+            ("batch_size", 1),
+            ("test_batch_size", 1),
+            ("workers", 0),
+            ("timeout", 0),
+        ):
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < least:
+                raise UserError(f"loader.{name}={value} must be a whole number, at least {least}")
+
 
 class VideoDataModule(pl.LightningDataModule):
     """Videos in one folder a class: the base of all data sets, and `folder` itself.

@@ -1,15 +1,17 @@
 """Class names to words (Sec. 4.4), by the authors' rules and by repaired ones.
 
-`legacy` are the authors' rules, faults included: their replacement tables, their stop words, and
-the shortest WordNet verb lemma (riding becomes rid). `fixed` has right lemmas, repaired
-replacements, and one spelling for compounds (pushups and push up). The words of the published data
-sets are kept as tables beside this file; `python -m src.semantics.words check` compares them with
-the rules, `write` makes them anew. Names of other data sets are tokenised by the same rules.
+`legacy` are the authors' rules, faults included: their replacements, their stop words, and the
+shortest WordNet verb lemma (riding becomes rid). `fixed` has right lemmas and repaired
+replacements, and gives one action the same bag of words however a data set spells it (pushups and
+push up, ride horse and horseback riding). Replacements are data: `tables/replacements.tsv`. The
+words of the published data sets are kept as tables; `python -m src.semantics.words check` compares
+them with the rules, `write` makes them anew. Other names are tokenised by the same rules.
 """
 
 import csv
 import re
 import sys
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
@@ -26,7 +28,9 @@ DATASETS = (
     "sun397",
 )
 RULES = ("legacy", "fixed")
-STOP_WORDS = {"", "a", "the", "of", "and", "at", "on", "in", "an", "or", "do", "using", "with"}
+KINETICS = frozenset(("a", "the", "of", "and", "at", "on", "in", "an", "or", "do", "using", "with"))
+STOP_WORDS = {"any": KINETICS, "kinetics": KINETICS, "activitynet": KINETICS - {"or"}}
+FIXED_STOP_WORDS = KINETICS | {"doing"}
 SUFFIXES = (  # WordNet's rules of detachment for verbs, in its order
     ("s", ""),
     ("ies", "y"),
@@ -68,31 +72,36 @@ def words(name: str, dataset: str | None = None, rules: str = "legacy") -> tuple
 
 def tokenise(name: str, dataset: str | None, rules: str) -> tuple[str, ...]:
     """Apply the rules of a data set's family to a name, without its table."""
-    family = "kinetics" if dataset is None else re.sub(r"^kinetics\d+$", "kinetics", dataset)
-    replaced = replacements(rules).get((family, plain(name)))
-    tokens = list(replaced) if replaced else split(name, family, own=dataset is None)
-    if family != "sun397" and (not replaced or family == "hmdb51"):
-        tokens = [base_form(token, rules) for token in tokens]
-    if rules == "fixed":
-        same = replacements(rules)
-        tokens = [word for token in tokens for word in same.get(("word", token), (token,))]
-    return tuple(tokens)
-
-
-def split(name: str, family: str, own: bool) -> list[str]:
-    """Cut a name into lower-case words: at capitals (UCF101), underscores and spaces.
-
-    For Kinetics and ActivityNet, stop words and what follows `(not` are dropped.
-    """
-    if family == "ucf101" or (own and re.fullmatch(r"([A-Z]+[a-z0-9]*){2,}|[A-Z][a-z0-9]+", name)):
-        return [part.lower() for part in re.findall(r"[A-Z][^A-Z]*", name)]
+    family = "any" if dataset is None else re.sub(r"^kinetics\d+$", "kinetics", dataset)
+    by_hand = replacements(rules)
+    tokens = by_hand.get((family, plain(name)))
     if family == "sun397":
-        return re.sub(r"^/\w/", "", name).lower().replace("/", "_").split("_")
-    tokens = plain(name).split(" ")
-    if family == "hmdb51":
-        return tokens
-    stop = STOP_WORDS - {"or"} if family == "activitynet" else STOP_WORDS
-    tokens = [token.lower() for token in tokens if token.lower() not in stop]
+        return tokens or tuple(plain(name).lower().replace("/", " ").split())
+    if tokens is None:
+        tokens = tuple(
+            word
+            for token in split(name, family, rules)
+            for word in by_hand.get(("any word", token), (base_form(token, rules),))
+        )
+    return by_hand.get(("any bag", bag(tokens)), tokens)
+
+
+def split(name: str, family: str, rules: str) -> list[str]:
+    """Cut the name of an action into lower-case words: at capitals (UCF101), at spaces and `_`.
+
+    Names of no published set are also cut at hyphens. Stop words and what follows `(not` are
+    dropped; `fixed` has the stop words of Kinetics and `doing` for all sets, `legacy` none for
+    UCF101 and HMDB51. A name of stop words alone keeps them.
+    """
+    spaced = plain(name)
+    if family == "ucf101":
+        spaced = re.sub(r"(?=[A-Z])", " ", spaced)
+    elif family == "any":
+        humps = r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])"
+        spaced = re.sub(rf"{humps}|'s\b|[-/]", " ", spaced)
+    stop = FIXED_STOP_WORDS if rules == "fixed" else STOP_WORDS.get(family, frozenset())
+    tokens = spaced.lower().split()
+    tokens = [token for token in tokens if token not in stop] or tokens
     if "(not" in tokens:
         tokens = tokens[: tokens.index("(not")]
     return [token.replace("(", "").replace(")", "") for token in tokens]
@@ -103,7 +112,7 @@ def base_form(word: str, rules: str) -> str:
 
     `legacy` takes WordNet's shortest lemma. `fixed` keeps a word that is itself a verb, and where
     a stem exists with and without e, takes the one from which the form is regularly made: riding
-    comes from ride, since rid would give ridding.
+    comes from ride, since rid would give ridding; bathing from bathe.
     """
     verbs, irregular = verb_forms()
     formed = irregular.get(word) or [
@@ -115,8 +124,8 @@ def base_form(word: str, rules: str) -> str:
     if rules == "legacy":
         return min(lemmas, key=len)
     if word.endswith(("ing", "ed")) and len(lemmas) == 2 and lemmas[0] == lemmas[1] + "e":
-        doubles = re.search(r"(^|[^aeiou])[aeiou][^aeiouwxy]$", lemmas[1])
-        return lemmas[0] if doubles else lemmas[1]
+        with_e = re.search(r"(^|[^aeiou])[aeiou][^aeiouwxy]$|th$", lemmas[1])
+        return lemmas[0] if with_e else lemmas[1]
     return lemmas[0]
 
 
@@ -124,7 +133,7 @@ def base_form(word: str, rules: str) -> str:
 def verb_forms() -> tuple[frozenset[str], dict[str, list[str]]]:
     """Read WordNet 3.0's verbs, and its irregular forms with their verbs."""
     verbs, irregular = set(), {}
-    for line in (TABLES / "verbs.txt").read_text().splitlines():
+    for line in (TABLES / "verbs.txt").read_text(encoding="utf-8").splitlines():
         form, tab, lemmas = line.partition("\t")
         if tab:
             irregular[form] = lemmas.split()
@@ -140,7 +149,7 @@ def plain(name: str) -> str:
 
 def read(file: str) -> list[dict[str, str]]:
     """Read a tab-separated table."""
-    with (TABLES / file).open(newline="") as lines:
+    with (TABLES / file).open(newline="", encoding="utf-8") as lines:
         return list(csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE))
 
 
@@ -158,13 +167,24 @@ def by_name(dataset: str, rules: str) -> dict[str, tuple[str, ...]]:
     return {plain(row["name"]): tuple(row[rules].split()) for row in table(dataset)}
 
 
+def bag(tokens: Iterable[str]) -> str:
+    """Write words without their order."""
+    return " ".join(sorted(tokens))
+
+
 @cache
 def replacements(rules: str) -> dict[tuple[str, str], tuple[str, ...]]:
-    """Map (family of data sets, name) to the words set by hand; family `word` is any token."""
+    """Map (where, name) to the words set by hand.
+
+    Where is a data set (then a whole name), `any word` (one token, before its base form) or
+    `any bag` (all words of an action, in any order, after it).
+    """
     return {
-        (row["rule"], plain(row["name"])): tuple(row[rules].split())
+        (where, bag(row["name"].split()) if where == "any bag" else plain(row["name"])): tuple(
+            row[rules].split()
+        )
         for row in read("replacements.tsv")
-        if row[rules]
+        if row[rules] and (where := row["dataset"])
     }
 
 
@@ -185,8 +205,8 @@ def main(arguments: list[str]) -> int:
     for dataset in DATASETS:
         file = TABLES / f"{dataset}.tsv"
         if arguments == ["write"]:
-            file.write_text(made(dataset))
-        same = file.read_text() == made(dataset)
+            file.write_text(made(dataset), encoding="utf-8")
+        same = file.read_text(encoding="utf-8") == made(dataset)
         status |= not same
         print(f"{dataset}: {len(class_names(dataset))} classes, {'equal' if same else 'DIFFERENT'}")
     return status

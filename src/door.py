@@ -9,7 +9,7 @@ from pathlib import Path
 import hydra
 from hydra.errors import HydraException, InstantiationException, MissingConfigException
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
+from omegaconf.errors import OmegaConfBaseException
 
 from src.errors import UserError
 
@@ -48,6 +48,9 @@ def open_door(task: Callable[[DictConfig], object], config_name: str) -> None:
     @hydra.main(version_base="1.3", config_path=str(CONF), config_name=config_name)
     def job(config: DictConfig) -> None:
         try:
+            if unset := sorted(OmegaConf.missing_keys(config)):
+                given = " ".join(f"{key}=..." for key in unset)
+                raise UserError(f"not set: {', '.join(unset)}; add {given} to the command")
             task(config)
         except (UserError, HydraException, OmegaConfBaseException) as error:
             mistakes.append(error)
@@ -79,8 +82,6 @@ def explain(error: BaseException) -> str:
         listed = text.split("Available options in", 1)[-1].split("Config search path", 1)[0]
         options = ", ".join(line.strip() for line in listed.splitlines()[1:] if line.strip())
         return f"{unknown[1]}={unknown[2]} is unknown; allowed: {options}"
-    if isinstance(error, MissingMandatoryValue):
-        return f"{error.full_key} is not set; add {error.full_key}=VALUE to the command"
     no_key = re.search(r"Could not override '([^']+)'", text)
     if no_key:
         return f"there is no option {no_key[1]}; `--cfg job` prints all of them"

@@ -68,7 +68,9 @@ def build_targets(config: DictConfig) -> TargetsDataModule:
 
 
 def build_target_sets(config: DictConfig) -> dict[str, VideoDataModule]:
-    """Build one data module a target."""
+    """Build one data module a target; raises UserError as `build_data`."""
+    if not config.get("target"):
+        raise UserError("target is empty; name data sets to test on, such as target=[ucf101]")
     return {
         name: build_videos(target, config, f"target.{name}.root")
         for name, target in config.target.items()
@@ -77,6 +79,8 @@ def build_target_sets(config: DictConfig) -> dict[str, VideoDataModule]:
 
 def build_videos(videos: DictConfig, config: DictConfig, option: str) -> VideoDataModule:
     """Build the data module of one data set; `option` is the config key of its root."""
+    if not isinstance(config.seed, int) or config.seed < 0:
+        raise UserError(f"seed={config.seed} must be a whole number, at least 0")
     clips, loader = ClipSpec(**config.clips), LoaderSpec(**config.loader)
     make = instantiate(videos, _partial_=True)
     return make(clips=clips, loader=loader, seed=config.seed, option=option)
@@ -129,6 +133,9 @@ def lightning_trainer(
         default_root_dir=str(run),
         _convert_="all",
     )
+    for key in ("max_epochs", "max_steps"):
+        if not isinstance(config.trainer[key], int):
+            raise UserError(f"trainer.{key}={config.trainer[key]} must be a whole number")
     resolved = OmegaConf.to_container(config, resolve=True)
     try:
         for logger in loggers:

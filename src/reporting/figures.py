@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw
 from src.reporting.run import Run
 
 RIGHT, WRONG, CHANCE = "#0072b2", "#d55e00", "#444444"  # colour-blind safe (Okabe and Ito)
-SIDE = 160
+SIDE = 190
 
 
 def accuracy_figure(run: Run, target: str, file: Path) -> None:
@@ -47,8 +47,8 @@ def clip_sheet(samples: list[tuple[np.ndarray, str, str]], file: Path, columns: 
         for number, (clip, true, predicted) in enumerate(samples):
             x, y = number % columns * SIDE, number // columns * tall
             sheet.paste(Image.fromarray(clip[time]).resize((SIDE - 4, SIDE - 4)), (x + 2, y + 2))
-            draw.text((x + 4, y + SIDE - 1), f"is: {true}"[:27], fill="black")
+            draw.text((x + 4, y + SIDE - 1), f"is: {true}"[:33], fill="black")
             colour = RIGHT if true == predicted else WRONG
-            draw.text((x + 4, y + SIDE + 12), f"said: {predicted}"[:27], fill=colour)
+            draw.text((x + 4, y + SIDE + 12), f"said: {predicted}"[:33], fill=colour)
         frames.append(sheet)
     frames[0].save(file, save_all=True, append_images=frames[1:], duration=80, loop=0)

@@ -1,0 +1,83 @@
+"""Clips are the same for any number of workers; unreadable videos never feed noise."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import grey_video
+from torch.utils.data import DataLoader
+
+from src.data.clips import Clips, ClipSpec, EpochSampler, Video, collate
+from src.errors import UserError
+
+SPEC = ClipSpec(16, 25, 40, 32, 0.5, "loop")
+VECTORS = {"a": np.array([1.0, 0.0]), "b": np.array([0.0, 1.0])}
+
+
+@pytest.fixture
+def videos(tmp_path):
+    for label in "ab":
+        for number in range(3):
+            grey_video(tmp_path / label / f"{number}.avi", 30)
+    files = sorted(tmp_path.glob("*/*.avi"))
+    return [Video(f"{f.parent.name}/{f.name}", str(f), f.parent.name) for f in files]
+
+
+def batches(clips, workers, epoch=0):
+    sampler = EpochSampler(len(clips), 7, shuffle=clips.train)
+    sampler.set_epoch(epoch)
+    loader = DataLoader(clips, 2, sampler=sampler, num_workers=workers, collate_fn=collate)
+    return list(loader)
+
+
+def test_workers_do_not_change_a_pixel_and_epochs_do(videos):
+    clips = Clips(videos, VECTORS, SPEC, 7, train=True)
+    for one, two in zip(batches(clips, 0), batches(clips, 2), strict=True):
+        assert torch.equal(one["clips"], two["clips"]) and torch.equal(one["label"], two["label"])
+    later = batches(clips, 0, epoch=1)
+    assert not all(
+        torch.equal(a["clips"], b["clips"]) for a, b in zip(batches(clips, 0), later, strict=True)
+    )
+
+
+def test_shapes_labels_and_targets(videos):
+    train = Clips(videos, VECTORS, SPEC, 0, train=True)[(0, 4)]
+    assert train["clips"].shape == (1, 3, 16, 32, 32) and train["clips"].dtype == torch.uint8
+    assert train["label"] == 1 and train["target"].tolist() == [0, 1]
+    grey = train["clips"][0, 0].float().mean(dim=(1, 2))
+    assert abs(float(grey[-1] - grey[0]) - 75) < 10 and (grey.diff() > 0).all()
+    assert Clips(videos, VECTORS, SPEC, 0, train=False)[(0, 0)]["clips"].shape[0] == 25
+
+
+def test_a_label_keeps_its_vector_when_classes_go(videos):
+    only_b = Clips(videos[3:], {"b": VECTORS["b"]}, SPEC, 0, train=True)[(0, 0)]
+    assert only_b["label"] == 0 and only_b["target"].tolist() == [0, 1]
+
+
+def test_unreadable_videos_are_replaced_in_training_and_left_out_in_testing(videos):
+    Path(videos[1].path).write_text("broken")
+    Path(videos[4].path).unlink()
+    train = Clips(videos, VECTORS, SPEC, 0, train=True)
+    sample = train[(0, 1)]
+    assert sample["unreadable"][0] == ("a/1.avi", "not a video file")
+    assert sample["index"] not in (1, 4)
+    clean = train[(0, sample["index"])]["clips"].float().std() < 80
+    assert clean and sample["target"].tolist() == VECTORS[videos[sample["index"]].label].tolist()
+    test = batches(Clips(videos, VECTORS, SPEC, 0, train=False), 0)
+    assert torch.cat([b["index"] for b in test if "index" in b]).tolist() == [0, 2, 3, 5]
+    assert [pair[0] for b in test for pair in b["unreadable"]] == ["a/1.avi", "b/1.avi"]
+
+
+def test_a_batch_without_a_readable_video(videos):
+    for video in videos:
+        Path(video.path).unlink()
+    batch = batches(Clips(videos, VECTORS, SPEC, 0, train=False), 0)[0]
+    assert set(batch) == {"unreadable"} and len(batch["unreadable"]) == 2
+
+
+def test_bad_specs():
+    with pytest.raises(UserError, match="short_videos"):
+        ClipSpec(16, 25, 128, 112, 0.5, "noise")
+    with pytest.raises(UserError, match="crop"):
+        ClipSpec(16, 25, 100, 112, 0.5, "loop")

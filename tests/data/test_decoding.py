@@ -1,0 +1,78 @@
+"""Frames by number from real and generated files; faults by name."""
+
+import av
+import numpy as np
+import pytest
+from conftest import grey_video
+
+from src.data.decoding import UnreadableVideo, read_frames
+
+
+def frames_of(file, numbers, window=None):
+    return np.concatenate(list(read_frames(file, lambda n: np.asarray(numbers)[:n], window)))
+
+
+@pytest.mark.parametrize("name", ["a.avi", "a.mp4", "a.mkv"])
+def test_frames_by_number(tmp_path, name):
+    codec = "mpeg4" if name.endswith("avi") else "libx264"
+    grey_video(tmp_path / name, 40, codec=codec)
+    numbers = [0, 3, 17, 18, 39]
+    grey = frames_of(tmp_path / name, numbers).mean(axis=(1, 2, 3))
+    assert np.abs(grey - (np.array(numbers) * 5 + 10)).max() < 5
+
+
+def test_window_in_seconds(tmp_path):
+    grey_video(tmp_path / "a.mp4", 50, codec="libx264", fps=25)
+    lengths = []
+    chunks = read_frames(
+        tmp_path / "a.mp4", lambda n: lengths.append(n) or np.array([0]), (0.4, 1.2)
+    )
+    assert abs(next(chunks).mean() - 60) < 3
+    assert lengths == [20]
+
+
+def test_real_clips_equal_sequential_decoding(shared):
+    for file in sorted((shared / "clips").glob("[hku]*/*/*")):
+        with av.open(str(file), metadata_errors="ignore") as container:
+            whole = [f.to_ndarray(format="rgb24") for f in container.decode(video=0)]
+        spread = np.linspace(0, len(whole) - 1, 9).astype(int)
+        numbers = np.unique([*spread, *range(30, 46), *range(62, 67)])
+        read = frames_of(file, numbers)
+        for frame, number in zip(read, numbers, strict=True):
+            difference = np.abs(frame.astype(int) - whole[number].astype(int)).mean()
+            assert difference < 1, f"{file.name} frame {number}"
+
+
+@pytest.mark.parametrize("kind", ["missing", "empty", "text", "truncated", "sound"])
+def test_faults_are_named(tmp_path, kind):
+    file = tmp_path / "a.mp4"
+    if kind == "empty":
+        file.touch()
+    if kind == "text":
+        file.write_text("no video " * 100)
+    if kind == "truncated":
+        grey_video(file, 40, codec="libx264")  # its index lies at the end
+        file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+    if kind == "sound":
+        with av.open(str(file), "w") as container:
+            stream = container.add_stream("aac", rate=16000, layout="mono")
+            sound = np.zeros((1, 1024), np.float32)
+            frame = av.AudioFrame.from_ndarray(sound, format="fltp", layout="mono")
+            frame.sample_rate = 16000
+            container.mux(stream.encode(frame))
+            container.mux(stream.encode())
+    with pytest.raises(UnreadableVideo) as error:
+        frames_of(file, [0, 1])
+    expected = {
+        "missing": "missing file",
+        "empty": "empty file",
+        "text": "not a video file",
+        "truncated": "not a video file",
+        "sound": "no video stream",
+    }
+    assert str(error.value) == expected[kind]
+
+
+def test_damaged_real_file(shared):
+    with pytest.raises(UnreadableVideo):
+        frames_of(shared / "clips" / "odd" / "decord_corrupted.mp4", range(50))

@@ -1,0 +1,74 @@
+"""Every option composes, and every key of it has a reader."""
+
+import inspect
+
+import pytest
+from hydra.utils import get_method
+from omegaconf import OmegaConf
+
+from src.data.clips import ClipSpec
+from src.data.datamodule import LoaderSpec
+from src.door import CONF, ROOT
+from src.semantics.protocol import Protocol
+
+GROUPS = [
+    (f.parent.name, f.stem)
+    for folder in (*sorted(CONF.iterdir()), ROOT / "experiments")
+    if folder.is_dir()
+    for f in sorted(folder.glob("*.yaml"))
+]
+LISTS = ("target", "evaluation")
+GIVEN = {"clips", "loader", "seed", "option", "embedding_dim", "predictions", "self"}
+
+
+@pytest.mark.parametrize(("group", "option"), GROUPS, ids=lambda x: x)
+@pytest.mark.parametrize("door", ["train", "evaluate"])
+def test_every_option_composes(config, group, option, door):
+    value = f"[{option}]" if group in LISTS else option
+    composed = config(f"{group}={value}", door=door)
+    assert group in ("experiments", "hydra") or composed[group]
+
+
+def accepted(target):
+    function = get_method(target)
+    if inspect.isclass(function):
+        function = function.__init__
+    return inspect.signature(function).parameters
+
+
+@pytest.mark.parametrize(("group", "option"), GROUPS, ids=lambda x: x)
+def test_every_key_is_read(config, group, option):
+    if group in ("paths", "hydra", "experiments"):
+        return
+    composed = config(f"{group}={f'[{option}]' if group in LISTS else option}")[group]
+    plain = OmegaConf.to_container(composed, resolve=False)
+    readers = {"clips": ClipSpec, "loader": LoaderSpec, "protocol": Protocol}
+    if group in readers:
+        readers[group](**plain)
+        return
+    for part in [plain] if "_target_" in plain else plain.values():
+        keys = set(part) - {"_target_", "_partial_"}
+        parameters = accepted(part["_target_"])
+        if not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
+            assert keys <= set(parameters)
+
+
+def test_paper_defaults(config):
+    composed = config("protocol=605", "model=r2plus1d")
+    assert list(composed.target) == ["ucf101", "hmdb51", "activitynet"]
+    assert (composed.model.lr, list(composed.model.milestones), composed.model.gamma) == (
+        1e-3,
+        [60, 120],
+        0.1,
+    )
+    assert composed.trainer.max_epochs == 150
+    assert composed.loader.batch_size == 22
+    assert composed.clips.test_clips == 25
+    assert (composed.clips.short_side, composed.clips.crop, composed.clips.frames) == (128, 112, 16)
+
+
+def test_protocol_sets_targets_and_narrowing_keeps_what_is_kept_out(config):
+    assert list(config("protocol=664").target) == ["ucf101", "hmdb51"]
+    narrowed = config("protocol=605", "target=[ucf101]")
+    assert list(narrowed.target) == ["ucf101"]
+    assert narrowed.protocol.keep_out == ["ucf101", "hmdb51", "activitynet"]

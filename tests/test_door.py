@@ -1,0 +1,91 @@
+"""Doors take options as typed and fail in one line with exit code 2."""
+
+import pytest
+
+from src.door import quote_digits
+
+
+@pytest.mark.parametrize(
+    ("typed", "seen"),
+    [
+        ("protocol=605", 'protocol="605"'),
+        ("protocol=605,664", 'protocol="605","664"'),
+        ("protocol=choice(605,664)", 'protocol=choice("605","664")'),
+        ("protocol='605'", "protocol='605'"),
+        ('protocol="605"', 'protocol="605"'),
+        ("protocol=664_identical", "protocol=664_identical"),
+        ("evaluation=[7]", 'evaluation=["7"]'),
+        ("trainer.max_epochs=3", "trainer.max_epochs=3"),
+        ("seed=605", "seed=605"),
+        ("-m", "-m"),
+    ],
+)
+def test_digits_are_quoted_for_groups_only(typed, seen):
+    assert quote_digits([typed]) == [seen]
+
+
+def fails(process, *words):
+    lines = [line for line in process.stderr.splitlines() if line.startswith("error: ")]
+    assert process.returncode == 2, process.stderr
+    assert "Traceback" not in process.stderr
+    assert lines and all(word in lines[0] for word in words), process.stderr
+    return lines
+
+
+def test_headline_command_without_data(door, tmp_path):
+    process = door("train", "protocol=605", "model=r2plus1d", f"hydra.run.dir={tmp_path}/run")
+    assert fails(process, "kinetics700", "source.root")
+    assert process.stderr.strip().count("\n") == 0
+
+
+def test_multirun_without_data(door, tmp_path):
+    process = door("train", "-m", "protocol=605,664", f"hydra.sweep.dir={tmp_path}/sweep")
+    assert len(fails(process, "kinetics700")) == 2
+
+
+def test_unknown_protocol_names_the_allowed_ones(door):
+    fails(door("train", "protocol=700"), "protocol=700", "605", "664")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ("semantics.path=nowhere.bin", ["nowhere.bin", "semantics.path"]),
+        ("target.folder.root=nowhere", ["nowhere", "target.folder.root"]),
+        ("model.backbone=r9", ["r9", "r2plus1d"]),
+        ("seed=x", ["seed"]),
+        ("clips.crop=99", ["crop"]),
+        ("no.such=1", ["no.such"]),
+        ("target=[]", ["target"]),
+    ],
+)
+def test_bad_options(door, folders, tmp_path, change, words):
+    fails(door("train", *folders, f"hydra.run.dir={tmp_path}/run", change), *words)
+
+
+def test_empty_class_folder(door, folders, tmp_path):
+    (tmp_path / "source" / "idle").mkdir()
+    fails(door("train", *folders, f"hydra.run.dir={tmp_path}/run"), "idle", "fill or remove")
+
+
+def test_unknown_words_are_all_listed(door, folders, tmp_path):
+    (tmp_path / "source" / "jump").rename(tmp_path / "source" / "zorbing")
+    (tmp_path / "source" / "run").rename(tmp_path / "source" / "swim quidditch")
+    process = door("train", *folders, f"hydra.run.dir={tmp_path}/run")
+    fails(process, "zorb", "quidditch", "semantics.path")
+
+
+@pytest.mark.parametrize("kind", ["missing", "text", "foreign"])
+def test_wrong_checkpoint(door, folders, tmp_path, kind):
+    import torch
+
+    file = tmp_path / "model.ckpt"
+    if kind == "text":
+        file.write_text("not a checkpoint")
+    if kind == "foreign":
+        torch.save({"weights": torch.zeros(1)}, file)
+    fails(door("evaluate", f"ckpt={file}", *folders, f"hydra.run.dir={tmp_path}/run"), "ckpt")
+
+
+def test_report_of_no_run(door, tmp_path):
+    fails(door("report", f"run={tmp_path}"), "metrics.json")

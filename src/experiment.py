@@ -240,11 +240,15 @@ def source_counts(data: TargetsDataModule, unreadable: dict[str, str]) -> dict[s
     if not isinstance(data, ZeroShotDataModule):
         return None
     found, used = len(data.source.videos), len(data.source.chosen)
+    kept = {entry["name"] for entry in data.protocol["source"]["kept"]}
+    lost = {v.label for v in data.source.videos} & kept - set(data.source.class_vectors)
+    without = sum(video.label in lost for video in data.source.videos)
     return {
         "dataset": data.source.name,
         "classes": len(data.source.class_vectors),
         "found": found,
-        "kept_out_by_protocol": found - used,
+        "kept_out_by_protocol": found - used - without,
+        "without_vector": sorted(lost),
         "used": used - len(unreadable),
         "unreadable_replaced": unreadable,
     }

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pytorch_lightning as pl
+import torch
 from torch.utils.data import DataLoader
 
 from src.data.clips import Clips, ClipSpec, EpochSampler, Video, collate
@@ -114,6 +115,8 @@ class VideoDataModule(pl.LightningDataModule):
             collate_fn=collate,
             timeout=self.loader.timeout if workers else 0,
             persistent_workers=train and workers > 0,
+            # A generator of its own: starting workers must not touch the random numbers of dropout.
+            generator=torch.Generator().manual_seed(self.seed),
         )
 
     def train_dataloader(self) -> DataLoader[dict[str, Any]]:

@@ -80,7 +80,8 @@ class ZeroShotModule(pl.LightningModule):
         if "clips" not in batch:
             return None
         loss = self.loss(self(batch["clips"]), batch["target"])
-        self.log("train/loss", loss, prog_bar=True, batch_size=len(batch["clips"]))
+        size = len(batch["clips"])
+        self.log("train/loss", loss, on_step=True, on_epoch=True, prog_bar=True, batch_size=size)
         return loss
 
     def predict_step(

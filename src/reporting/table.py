@@ -81,6 +81,17 @@ def remarks(run: Run) -> list[str]:
             f"{uncovered} classes to be kept out have words without a vector; they were compared "
             "by their words alone (protocol.json lists them)"
         )
+    for name, target in run.protocol["targets"].items():
+        if target["without_vector"]:
+            said.append(
+                f"{name}: {len(target['without_vector'])} classes have words without a vector and "
+                f"were left out (semantics.oov): {', '.join(target['without_vector'])}"
+            )
+    if source and source["without_vector"]:
+        said.append(
+            f"{len(source['without_vector'])} classes of the source have words without a vector "
+            f"and were not trained on (semantics.oov): {', '.join(source['without_vector'])}"
+        )
     if source and source["unreadable_replaced"]:
         said.append(
             f"{len(source['unreadable_replaced'])} unreadable training videos were replaced by "

@@ -1,0 +1,143 @@
+"""The network, its loss and its training."""
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from src.errors import UserError
+from src.models.module import ZeroShotModule
+
+OPTIONS = {
+    "backbone": "tiny",
+    "embedding_dim": 300,
+    "dropout": 0.05,
+    "normalize_output": True,
+    "reduction": "mean",
+    "lr": 1e-3,
+    "milestones": [60, 120],
+    "gamma": 0.1,
+    "clips_per_pass": 50,
+}
+
+
+def module(**changes):
+    torch.manual_seed(0)
+    return ZeroShotModule(**OPTIONS | changes)
+
+
+def parameters(network):
+    return sum(p.numel() for p in network.parameters())
+
+
+def clips(videos, count, size=32):
+    torch.manual_seed(1)
+    return torch.randint(0, 256, (videos, count, 3, 16, size, size), dtype=torch.uint8)
+
+
+def test_r2plus1d_parameters_and_shapes():
+    net = module(backbone="r2plus1d").eval()
+    assert parameters(net.f_v) == 31_300_125
+    assert parameters(net.f_s) == 153_900
+    assert net.f_s.weight.shape == (300, 512)
+    with torch.no_grad():
+        assert net(clips(2, 1, 112)).shape == (2, 300)
+
+
+def test_r3d_and_c3d_parameters_and_shapes():
+    assert module(backbone="r3d").f_s.weight.shape == (300, 512)
+    net = module(backbone="c3d").eval()
+    assert net.f_s.weight.shape == (300, 4096)
+    dead = (4096 * 4096 + 4096) + (4096 * 487 + 487)  # fc7 and fc8 of the original
+    assert parameters(net.f_v) + dead == 79_991_015 - 0
+    with torch.no_grad():
+        assert net(clips(1, 1, 112)).shape == (1, 300)
+
+
+def test_features_are_averaged_before_f_s():
+    class Brightness(torch.nn.Module):
+        """Features that differ between clips in direction and norm."""
+
+        def forward(self, clips):
+            level = clips.mean(dim=(1, 2, 3, 4), keepdim=False)[:, None]
+            return torch.cat([level.expand(-1, 32), level.pow(3).expand(-1, 32)], dim=1)
+
+    net = module().eval()
+    net.f_v = Brightness()
+    with torch.no_grad():
+        video = clips(1, 2)
+        video[0, 1] //= 20
+        features = torch.cat([net.features(video[:, i : i + 1]) for i in range(2)])
+        expected = F.normalize(net.f_s(features.mean(0, keepdim=True)), dim=1)
+        of_outputs = F.normalize(torch.stack([net(video[:, i : i + 1]) for i in (0, 1)]).mean(0))
+        assert torch.allclose(net(video), expected, atol=1e-6)
+        assert not torch.allclose(net(video), of_outputs, atol=1e-4)
+
+
+def test_clips_in_passes_give_the_same_embeddings():
+    video = clips(2, 5)
+    with torch.no_grad():
+        whole, parts = (module(clips_per_pass=n).eval()(video) for n in (50, 3))
+    assert torch.allclose(whole, parts, atol=1e-6)
+
+
+def test_loss_of_unit_vectors():
+    net = module()
+    z, y = (F.normalize(torch.randn(7, 300).double(), dim=1) for _ in range(2))
+    cos = (z * y).sum(1).mean()
+    assert abs(net.loss(z, y) - (2 - 2 * cos) / 300) < 1e-7
+    total = module(reduction="sum").loss(z, y)
+    assert torch.isclose(total, ((z - y) ** 2).sum())
+
+
+def test_every_parameter_learns():
+    net = module()
+    batch = {"clips": clips(4, 1), "target": F.normalize(torch.randn(4, 300), dim=1)}
+    net.log = lambda *_, **__: None
+    net.training_step(batch, 0).backward()
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in net.parameters())
+
+
+def test_learning_rate_trace():
+    made = module().configure_optimizers()
+    optimizer, schedule = made["optimizer"], made["lr_scheduler"]
+    assert isinstance(optimizer, torch.optim.Adam)
+    trace = {}
+    for epoch in range(150):
+        trace[epoch] = optimizer.param_groups[0]["lr"]
+        optimizer.step()
+        schedule.step()
+    seen = [trace[e] for e in (0, 59, 60, 119, 120, 149)]
+    assert seen == pytest.approx([1e-3, 1e-3, 1e-4, 1e-4, 1e-5, 1e-5])
+
+
+def test_dropout_in_training_only():
+    net = module(dropout=0.5)
+    video = clips(3, 1)
+    net.f_v.eval()
+    assert not torch.equal(net(video), net(video))
+    net.eval()
+    assert torch.equal(net(video), net(video))
+
+
+def test_checkpoint_is_plain(tmp_path):
+    import pytorch_lightning as pl
+
+    net = module()
+    trainer = pl.Trainer(
+        logger=False, enable_checkpointing=False, accelerator="cpu", enable_progress_bar=False
+    )
+    trainer.strategy.connect(net)
+    trainer.save_checkpoint(tmp_path / "m.ckpt")
+    saved = torch.load(tmp_path / "m.ckpt", weights_only=True)
+    assert saved["hyper_parameters"] == OPTIONS
+    loaded = ZeroShotModule.load_from_checkpoint(tmp_path / "m.ckpt", weights_only=True)
+    video = clips(1, 2)
+    with torch.no_grad():
+        assert torch.equal(loaded.eval()(video), net.eval()(video))
+
+
+def test_bad_options():
+    with pytest.raises(UserError, match="r2plus1d"):
+        module(backbone="os.system")
+    with pytest.raises(UserError, match="sum"):
+        module(reduction="max")

@@ -1,0 +1,168 @@
+"""Whole runs on video files, as a user starts them, and what they leave behind."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+
+def metrics(run):
+    return json.loads((run / "metrics.json").read_text())
+
+
+def finished(process):
+    assert process.returncode == 0, process.stderr[-3000:]
+    return process.stdout + process.stderr
+
+
+@pytest.fixture
+def trained(door, folders, tmp_path):
+    run = tmp_path / "run"
+    return run, finished(door("train", *folders, f"hydra.run.dir={run}"))
+
+
+def test_a_run_is_complete_and_can_be_tested_and_shown_again(trained, door, tmp_path):
+    run, said = trained
+    assert "full" in said and "top-1" in said
+    for name in (
+        ".hydra/config.yaml",
+        "protocol.json",
+        "checkpoints/last.ckpt",
+        "predictions/folder.npz",
+        "metrics.json",
+        "metrics.csv",
+        "results.md",
+        "figures/folder.png",
+        "figures/folder.gif",
+    ):
+        assert (run / name).stat().st_size > 0, name
+    scored = metrics(run)
+    target = scored["targets"]["folder"]
+    assert (target["used"], target["found"], target["expected"]) == (8, 8, 8)
+    assert set(target["full"]) >= {"top1", "top5", "classes", "videos"}
+    assert len(target["half"]["splits"]) == 10 and target["half"]["classes"] == 2
+    assert scored["selection"] == "last" and scored["protocol"]["counts"]["kept"] == 4
+    protocol = json.loads((run / "protocol.json").read_text())
+    assert [c["name"] for c in protocol["source"]["kept"]] == ["climb", "jump", "run", "swim"]
+    assert all(0 < c["distance"] < 2 and c["nearest"] for c in protocol["source"]["kept"])
+    assert protocol["targets"]["folder"]["classes"] == ["dance", "read", "sing", "write"]
+    saved = np.load(run / "predictions" / "folder.npz")
+    assert saved["embeddings"].dtype == np.float32 and saved["embeddings"].shape == (8, 20)
+    assert "train/loss_epoch" in (run / "metrics.csv").read_text().splitlines()[0]
+    torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)
+
+    again = tmp_path / "again"
+    finished(door("evaluate", f"ckpt={run}", f"hydra.run.dir={again}"))
+    assert metrics(again)["targets"]["folder"]["full"] == target["full"]
+    assert metrics(again)["protocol"] == scored["protocol"]
+    assert metrics(again)["checkpoint"]["sha256"] == scored["checkpoint"]["sha256"]
+    assert "top-1" in finished(door("report", f"run={run}"))
+
+
+def test_workers_do_not_change_the_metrics(door, folders, tmp_path):
+    found = []
+    for workers in (0, 2):
+        run = tmp_path / f"run{workers}"
+        finished(door("train", *folders, f"loader.workers={workers}", f"hydra.run.dir={run}"))
+        embeddings = np.load(run / "predictions" / "folder.npz")["embeddings"]
+        found.append((metrics(run)["targets"], embeddings))
+    assert found[0][0] == found[1][0]
+    assert np.array_equal(found[0][1], found[1][1])
+
+
+def test_unreadable_videos_are_counted(door, folders, tmp_path):
+    (tmp_path / "source" / "jump" / "0.avi").write_text("broken")
+    (tmp_path / "target" / "sing" / "1.avi").write_bytes(b"")
+    run = tmp_path / "run"
+    said = finished(door("train", *folders, f"hydra.run.dir={run}"))
+    scored = metrics(run)
+    assert scored["source"]["unreadable_replaced"] == {"jump/0.avi": "not a video file"}
+    assert scored["source"]["used"] == 7
+    assert scored["targets"]["folder"]["unreadable"] == {"sing/1.avi": "empty file"}
+    assert (scored["targets"]["folder"]["used"], scored["targets"]["folder"]["found"]) == (7, 8)
+    assert "1 unreadable training videos" in said and "INCOMPLETE" in said
+
+
+def test_overlapping_classes_are_removed_or_told(door, folders, tmp_path):
+    (tmp_path / "source" / "jump").rename(tmp_path / "source" / "reading")
+    kept_apart, mixed = tmp_path / "apart", tmp_path / "mixed"
+    finished(door("train", *folders, f"hydra.run.dir={kept_apart}"))
+    scored = metrics(kept_apart)
+    assert scored["protocol"]["counts"]["removed"] == 1
+    assert scored["source"]["kept_out_by_protocol"] == 2 and not scored["protocol"]["leaks"]
+    said = finished(door("train", *folders, "protocol=all", f"hydra.run.dir={mixed}"))
+    assert metrics(mixed)["protocol"]["leaks"] == ["reading"] and "LEAK" in said
+
+
+def test_each_job_of_a_multirun_is_its_own_wandb_run(door, folders, tmp_path):
+    sweep = tmp_path / "sweep"
+    options = ["logger=wandb", "logger.wandb.offline=true", "trainer.max_epochs=1", "seed=0,1"]
+    finished(door("train", "-m", *folders, *options, f"hydra.sweep.dir={sweep}"))
+    runs = sorted(sweep.glob("*/wandb/offline-run-*"))
+    assert len(runs) == 2 and {r.parent.parent.name for r in runs} == {"0", "1"}
+    assert all(list(r.glob("files/media/table/results*")) for r in runs)
+    assert all(list(r.glob("files/media/videos/**/*.gif")) for r in runs)
+
+
+def test_tensorboard(door, folders, tmp_path):
+    options = ["logger=tensorboard", "trainer.max_epochs=1", f"hydra.run.dir={tmp_path}/run"]
+    finished(door("train", *folders, *options))
+    assert list((tmp_path / "run" / "tensorboard").glob("events*"))
+
+
+def test_real_clips(door, shared, tmp_path):
+    clips = shared / "clips"
+    run = tmp_path / "run"
+    said = finished(
+        door(
+            "train",
+            "source=folder",
+            f"source.root={clips}/kinetics",
+            "target=[ucf101,hmdb51]",
+            f"target.ucf101.root={clips}/ucf101",
+            f"target.hmdb51.root={clips}/hmdb51",
+            "semantics=word2vec",
+            f"semantics.path={shared}/reference/googlenews_subset.bin",
+            "semantics.oov=drop",
+            "model=tiny",
+            "clips.test_clips=3",
+            "trainer.max_epochs=2",
+            f"hydra.run.dir={run}",
+        )
+    )
+    scored = metrics(run)
+    assert scored["source"] == {
+        "dataset": "folder",
+        "classes": 1,
+        "found": 4,
+        "kept_out_by_protocol": 1,
+        "without_vector": ["using segway"],
+        "used": 1,
+        "unreadable_replaced": {},
+    }
+    assert scored["targets"]["ucf101"]["used"] == 3
+    assert (scored["targets"]["hmdb51"]["used"], scored["targets"]["hmdb51"]["found"]) == (2, 3)
+    assert "cartwheel" in said
+
+
+def test_one_step_of_the_real_network_on_real_clips(door, shared, tmp_path):
+    clips = shared / "clips"
+    process = door(
+        "train",
+        "source=folder",
+        f"source.root={clips}/kinetics",
+        "target=[ucf101]",
+        f"target.ucf101.root={clips}/ucf101",
+        "semantics=word2vec",
+        f"semantics.path={shared}/reference/googlenews_subset.bin",
+        "semantics.oov=drop",
+        "protocol=all",
+        "model=r2plus1d",
+        "clips.test_clips=1",
+        "loader.batch_size=2",
+        "trainer.max_steps=1",
+        f"hydra.run.dir={tmp_path}/run",
+    )
+    finished(process)
+    assert metrics(tmp_path / "run")["steps"] == 1

@@ -139,11 +139,26 @@ def lightning_trainer(
     resolved = OmegaConf.to_container(config, resolve=True)
     try:
         for logger in loggers:
+            if isinstance(logger, WandbLogger):
+                open_wandb(logger)
             logger.log_hyperparams(resolved)
         yield trainer, unreadable
     finally:
         if "wandb" in sys.modules:
             sys.modules["wandb"].finish()
+
+
+def open_wandb(logger: WandbLogger) -> None:
+    """Start the W&B run; raises UserError where it cannot be."""
+    import wandb
+
+    try:
+        _ = logger.experiment
+    except wandb.errors.Error as error:
+        raise UserError(
+            f"W&B does not start ({error}); run `wandb login`, or log without an account: "
+            "logger.wandb.offline=true"
+        ) from None
 
 
 def test(

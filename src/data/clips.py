@@ -79,12 +79,14 @@ class Clips(Dataset[dict[str, Any]]):
         seed: int,
         train: bool,
     ) -> None:
-        """Args:
-        videos: all of classes in `class_vectors`.
-        class_vectors: class name to its (D,) unit vector; the order of the names is the labels'.
-        spec: the clips.
-        seed: of the random starts, crops and flips.
-        train: one random clip a video, else `spec.test_clips` centre-cropped ones.
+        """Choose the videos and how to cut them.
+
+        Args:
+            videos: all of classes in `class_vectors`.
+            class_vectors: class name to its (D,) unit vector; the order of names is the labels'.
+            spec: the clips.
+            seed: of the random starts, crops and flips.
+            train: one random clip a video, else `spec.test_clips` centre-cropped ones.
         """
         self.videos = list(videos)
         self.labels = {name: label for label, name in enumerate(class_vectors)}

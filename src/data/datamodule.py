@@ -59,11 +59,14 @@ class VideoDataModule(pl.LightningDataModule):
     def __init__(
         self, root: str, clips: ClipSpec, loader: LoaderSpec, seed: int, option: str
     ) -> None:
-        """Args:
-        root: folder of the data set.
-        clips, loader: see there.
-        seed: of the clips and of the order of training.
-        option: the config key of `root`, for messages.
+        """Find the videos of the data set.
+
+        Args:
+            root: folder of the data set.
+            clips: what a clip is.
+            loader: how clips are loaded.
+            seed: of the clips and of the order of training.
+            option: the config key of `root`, for messages.
 
         Raises:
             UserError: nothing is there, or no video of the set's classes, or a class is empty.

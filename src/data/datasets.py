@@ -104,14 +104,19 @@ class SyntheticDataModule(VideoDataModule):
         seed: int,
         option: str,
     ) -> None:
-        """Args:
-        root: folder to write to; kept and found again by later runs with the same settings.
-        domain: `source` or `target`.
-        videos: a class.
-        target_classes: classes held out for the target.
-        planted: target classes that the source holds too, for the protocol to remove.
-        data_seed: of classes and videos.
-        clips, loader, seed, option: as for every data set.
+        """Write the videos, unless they are there already.
+
+        Args:
+            root: folder to write to; kept and found again by later runs with the same settings.
+            domain: `source` or `target`.
+            videos: a class.
+            target_classes: classes held out for the target.
+            planted: target classes that the source holds too, for the protocol to remove.
+            data_seed: of classes and videos.
+            clips: what a clip is.
+            loader: how clips are loaded.
+            seed: of the clips and of the order of training.
+            option: the config key of `root`, for messages.
         """
         source, target = class_split(target_classes, planted, data_seed)
         names = source if domain == "source" else target

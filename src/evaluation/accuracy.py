@@ -25,8 +25,10 @@ class ZeroShotAccuracy(Metric):
     ties: Tensor
 
     def __init__(self, class_vectors: Tensor) -> None:
-        """Args:
-        class_vectors: (K, D) candidates.
+        """Set the candidates.
+
+        Args:
+            class_vectors: (K, D) candidates.
         """
         super().__init__()
         self.register_buffer("class_vectors", F.normalize(class_vectors.double(), dim=1))

@@ -31,16 +31,18 @@ class ZeroShotModule(pl.LightningModule):
         gamma: float,
         clips_per_pass: int,
     ) -> None:
-        """Args:
-        backbone: f_v, a function of `src.models.backbones`.
-        embedding_dim: D, of the word vectors.
-        dropout: share of features dropped in training, after the mean over clips.
-        normalize_output: scale g(x) to unit length, as in the authors' code.
-        reduction: of the squared error (Eq. 2): `mean` over B x D, or `sum`.
-        lr: of Adam.
-        milestones: epochs at which `lr` is multiplied by `gamma`.
-        gamma: see there.
-        clips_per_pass: clips that f_v sees at once in testing, which bounds memory.
+        """Make a network with random weights.
+
+        Args:
+            backbone: f_v, a function of `src.models.backbones`.
+            embedding_dim: D, of the word vectors.
+            dropout: share of features dropped in training, after the mean over clips.
+            normalize_output: scale g(x) to unit length, as in the authors' code.
+            reduction: of the squared error (Eq. 2): `mean` over B x D, or `sum`.
+            lr: of Adam.
+            milestones: epochs at which `lr` is multiplied by `gamma`.
+            gamma: see there.
+            clips_per_pass: clips that f_v sees at once in testing, which bounds memory.
 
         Raises:
             UserError: an unknown backbone or reduction.
@@ -75,10 +77,14 @@ class ZeroShotModule(pl.LightningModule):
         """Squared error of (B, D) to the class vectors (Eq. 2)."""
         return F.mse_loss(embeddings, targets, reduction=self.hparams["reduction"])
 
-    def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor | None:
-        """Compute the loss of one batch; a batch without a readable video is passed over."""
+    def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
+        """Compute the loss of one batch; raises UserError where no video tried is readable."""
         if "clips" not in batch:
-            return None
+            video, reason = batch["unreadable"][0]
+            raise UserError(
+                f"none of the {len(batch['unreadable'])} training videos tried can be decoded: "
+                f"{video} ({reason}) and others; check the files under source.root"
+            )
         loss = self.loss(self(batch["clips"]), batch["target"])
         size = len(batch["clips"])
         self.log("train/loss", loss, on_step=True, on_epoch=True, prog_bar=True, batch_size=size)

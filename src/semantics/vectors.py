@@ -54,13 +54,15 @@ class WordVectors:
         word_rules: str = "legacy",
         oov: str = "error",
     ) -> None:
-        """Args:
-        path: word2vec `.bin`, `.bin.gz`, text (`.txt`, `.vec`, also `.gz`), or gensim's `.kv`.
-        cache: folder for class vectors.
-        unit_words: scale word vectors to unit length before the mean, as the authors do.
-        word_rules: how names become words, see `src.semantics.words`.
-        oov: what becomes of a class to train on or to tell apart that has a word without a
-            vector: `error`, or `drop`, which leaves the class out and counts it.
+        """Name the file and how its vectors are used; nothing is read yet.
+
+        Args:
+            path: word2vec `.bin`, `.bin.gz`, text (`.txt`, `.vec`, also `.gz`), or gensim's `.kv`.
+            cache: folder for class vectors.
+            unit_words: scale word vectors to unit length before the mean, as the authors do.
+            word_rules: how names become words, see `src.semantics.words`.
+            oov: what becomes of a class to train on or to tell apart that has a word without a
+                vector: `error`, or `drop`, which leaves the class out and counts it.
 
         Raises:
             UserError: there is no such file, or an unknown `oov`.

@@ -136,6 +136,11 @@ def test_checkpoint_is_plain(tmp_path):
         assert torch.equal(loaded.eval()(video), net.eval()(video))
 
 
+def test_nothing_readable_to_train_on():
+    with pytest.raises(UserError, match=r"a/1\.avi"):
+        module().training_step({"unreadable": [("a/1.avi", "empty file")]}, 0)
+
+
 def test_bad_options():
     with pytest.raises(UserError, match="r2plus1d"):
         module(backbone="os.system")

@@ -5,6 +5,7 @@ Shapes: K classes, D embedding.
 
 import hashlib
 import importlib.util
+import io
 import json
 import logging
 import os
@@ -18,7 +19,8 @@ import numpy as np
 from gensim.models import KeyedVectors
 
 from src.errors import UserError
-from src.semantics.words import words
+from src.semantics.files import read_vectors
+from src.semantics.words import DATASETS, class_names, words
 
 log = logging.getLogger(__name__)
 logging.getLogger("gensim").setLevel(logging.WARNING)
@@ -57,7 +59,7 @@ class WordVectors:
         """Name the file and how its vectors are used; nothing is read yet.
 
         Args:
-            path: word2vec `.bin`, `.bin.gz`, text (`.txt`, `.vec`, also `.gz`), or gensim's `.kv`.
+            path: a file that `src.semantics.files` reads.
             cache: folder for class vectors.
             unit_words: scale word vectors to unit length before the mean, as the authors do.
             word_rules: how names become words, see `src.semantics.words`.
@@ -70,6 +72,7 @@ class WordVectors:
         self.path = Path(path).expanduser()
         self.cache = Path(cache).expanduser()
         self.unit_words, self.word_rules, self.oov = unit_words, word_rules, oov
+        self.asked: set[str] = set()
         if oov not in ("error", "drop"):
             raise UserError(f"semantics.oov={oov} is unknown; allowed: error, drop")
         if not self.path.is_file():
@@ -81,24 +84,17 @@ class WordVectors:
 
     @cached_property
     def sha256(self) -> str:
-        """Hash of the file."""
-        with self.path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-
-    @cached_property
-    def keyed(self) -> KeyedVectors:
-        """The vectors, by word."""
-        name = self.path.name.removesuffix(".gz")
-        log.info("reading word vectors from %s", self.path)
+        """Hash of the file, remembered in the cache until the file's size or time changes."""
+        state = self.path.stat()
+        seen = f"{self.path.resolve()} {state.st_size} {state.st_mtime_ns}"
+        note = self.cache / f"sha256-{text_hash(seen)}.txt"
         try:
-            if name.endswith(".kv"):
-                return KeyedVectors.load(str(self.path), mmap="r")
-            return KeyedVectors.load_word2vec_format(str(self.path), binary=name.endswith(".bin"))
-        except (ValueError, EOFError, OSError, UnicodeDecodeError, KeyError, AttributeError) as e:
-            raise UserError(
-                f"{self.path} (semantics.path) is no word2vec file ({e}); known endings: "
-                ".bin .bin.gz .txt .vec .kv"
-            ) from None
+            return note.read_text()
+        except OSError:
+            with self.path.open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+            write_atomically(note, digest.encode())
+            return digest
 
     def of(self, names: Sequence[str], dataset: str, table: str | None) -> ClassVectors:
         """Give the classes' vectors: unit mean of unit word vectors (Sec. 4.4), cached on disk.
@@ -109,19 +105,37 @@ class WordVectors:
             table: the class table that knows the names' words, None for own names.
         """
         bags = tuple(words(name, table, self.word_rules) for name in names)
-        settings = [list(map(list, bags)), self.unit_words, self.sha256]
-        key = hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:24]
-        file = self.cache / f"class-vectors-{key}.npy"
+        key = text_hash(json.dumps([bags, self.unit_words, self.sha256]))
+        file = self.cache / f"class-vectors-{key}.npz"
         try:
-            matrix = np.load(file)
-        except (OSError, ValueError):
-            matrix = np.stack([self.mean(bag) for bag in bags])
-            save_atomically(file, matrix)
-        lost = [n for n, row in zip(names, matrix, strict=True) if np.isnan(row).any()]
-        unknown = {
-            name: tuple(w for w in bags[names.index(name)] if w not in self.keyed) for name in lost
+            with np.load(file) as cached:
+                matrix, unknown = cached["matrix"], set(cached["unknown"].tolist())
+        except (OSError, ValueError, KeyError):
+            found = self.find({word for bag in bags for word in bag})
+            unknown = {word for bag in bags for word in bag if word not in found}
+            matrix = np.stack([self.mean(found, bag) for bag in bags])
+            content = io.BytesIO()
+            np.savez(content, matrix=matrix, unknown=np.array(sorted(unknown), dtype=str))
+            write_atomically(file, content.getvalue())
+        lost = {
+            name: tuple(word for word in bag if word in unknown)
+            for name, bag in zip(names, bags, strict=True)
+            if unknown.intersection(bag)
         }
-        return ClassVectors(dataset, tuple(names), bags, matrix, unknown)
+        return ClassVectors(dataset, tuple(names), bags, matrix, lost)
+
+    def find(self, wanted: set[str]) -> KeyedVectors:
+        """Read the wanted words, and those of all class tables with them: the file is read once."""
+        if not wanted <= self.asked:
+            log.info("reading word vectors from %s", self.path)
+            self.asked |= wanted | {
+                word
+                for dataset in DATASETS
+                for name in class_names(dataset)
+                for word in words(name, dataset, self.word_rules)
+            }
+            self.keyed = read_vectors(self.path, self.asked)
+        return self.keyed
 
     def pick(self, classes: ClassVectors, names: Sequence[str]) -> dict[str, np.ndarray]:
         """Give class name to (D,) vector for some of the classes, in the order of `names`.
@@ -140,11 +154,11 @@ class WordVectors:
         rows = dict(zip(classes.names, classes.matrix, strict=True))
         return {name: rows[name] for name in names if name not in classes.unknown}
 
-    def mean(self, bag: Sequence[str]) -> np.ndarray:
+    def mean(self, vectors: KeyedVectors, bag: Sequence[str]) -> np.ndarray:
         """Average the vectors of words to one unit vector (D,) float64; NaN if one is unknown."""
-        if not bag or any(word not in self.keyed for word in bag):
-            return np.full(self.keyed.vector_size, np.nan)
-        rows = np.stack([self.keyed[word].astype(np.float64) for word in bag])
+        if any(word not in vectors for word in bag):
+            return np.full(vectors.vector_size, np.nan)
+        rows = np.stack([vectors[word].astype(np.float64) for word in bag])
         if self.unit_words:
             rows /= np.linalg.norm(rows, axis=1, keepdims=True)
         mean = rows.mean(axis=0)
@@ -181,10 +195,23 @@ def embedded(**options: Any) -> WordVectors:
     return WordVectors(str(path), **options)
 
 
-def save_atomically(file: Path, array: np.ndarray) -> None:
-    """Write an array so that a reader sees all of it or nothing."""
-    file.parent.mkdir(parents=True, exist_ok=True)
+def text_hash(text: str) -> str:
+    """Hash a text to a short name for a cache file."""
+    return hashlib.sha256(text.encode()).hexdigest()[:24]
+
+
+def write_atomically(file: Path, content: bytes) -> None:
+    """Write a file so that a reader sees all of it or nothing.
+
+    Raises:
+        UserError: the folder cannot be written.
+    """
     part = file.with_suffix(f".{os.getpid()}.part")
-    with part.open("wb") as out:
-        np.save(out, array)
-    part.replace(file)
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        part.write_bytes(content)
+        part.replace(file)
+    except OSError as error:
+        raise UserError(
+            f"cannot write the cache {file.parent} ({error}); set paths.cache"
+        ) from None

@@ -5,6 +5,7 @@ import pytest
 from conftest import toy_vectors
 
 from src.errors import UserError
+from src.semantics.files import read_vectors
 from src.semantics.vectors import WordVectors, embedded
 
 WORDS = ["red", "square", "fall", "rise", "jump"]
@@ -47,7 +48,7 @@ def test_cache_is_used_and_keyed_by_file_and_list(tmp_path):
     first = WordVectors(str(file), str(tmp_path / "c")).of(["red rise"], "own", None)
     again = WordVectors(str(file), str(tmp_path / "c"))
     assert np.array_equal(again.of(["red rise"], "own", None).matrix, first.matrix)
-    assert "keyed" not in vars(again)
+    assert not again.asked
     other = written(toy_vectors(WORDS, seed=1), tmp_path, ".bin")
     changed = WordVectors(str(other), str(tmp_path / "c")).of(["red rise"], "own", None)
     assert not np.allclose(changed.matrix, first.matrix)
@@ -68,6 +69,27 @@ def test_no_vectors_file(tmp_path):
     (tmp_path / "bad.bin").write_text("these are no vectors")
     with pytest.raises(UserError, match="word2vec"):
         WordVectors(str(tmp_path / "bad.bin"), str(tmp_path)).of(["red"], "own", None)
+
+
+def test_a_binary_file_with_line_ends_and_one_cut_short(tmp_path):
+    keyed = toy_vectors(WORDS)
+    rows = b"".join(w.encode() + b" " + keyed[w].tobytes() + b"\n" for w in WORDS)
+    (tmp_path / "lines.bin").write_bytes(b"5 20\n" + rows)
+    vectors = read_vectors(tmp_path / "lines.bin", {"rise", "none"})
+    assert np.array_equal(vectors["rise"], keyed["rise"]) and len(vectors) == 1
+    (tmp_path / "cut.bin").write_bytes(b"5 20\n" + rows[:-50])
+    with pytest.raises(UserError, match="ends before"):
+        read_vectors(tmp_path / "cut.bin", {"rise"})
+
+
+def test_missing_words_are_known_from_the_cache(tmp_path):
+    file = written(toy_vectors(WORDS), tmp_path, ".bin")
+    for _ in range(2):
+        vectors = WordVectors(str(file), str(tmp_path / "c"))
+        assert vectors.of(["red quidditch"], "own", None).unknown == {
+            "red quidditch": ("quidditch",)
+        }
+    assert not vectors.asked
 
 
 def test_embedded_vectors_are_real(tmp_path):

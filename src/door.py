@@ -43,7 +43,7 @@ def open_door(task: Callable[[DictConfig], object], config_name: str) -> None:
         task: what the door does with its config, once a job.
         config_name: the primary config, a file of `conf/`.
     """
-    mistakes = []
+    mistakes: list[Exception] = []
 
     @hydra.main(version_base="1.3", config_path=str(CONF), config_name=config_name)
     def job(config: DictConfig) -> None:
@@ -61,6 +61,11 @@ def open_door(task: Callable[[DictConfig], object], config_name: str) -> None:
     try:
         job()
     except (HydraException, OmegaConfBaseException) as error:
+        mistakes.append(error)
+        tell(error)
+    except ValueError as error:
+        if not str(error).startswith("Config group override"):
+            raise
         mistakes.append(error)
         tell(error)
     if mistakes:

@@ -41,8 +41,8 @@ def evaluate(config: DictConfig) -> None:
 
     run = experiment.folder()
     checkpoint, trained = checkpoint_and_run(config.ckpt)
-    model = experiment.load_model(checkpoint)
     data = experiment.build_targets(config)
+    model = experiment.load_model(checkpoint, data)
     protocol = data.record(experiment.read_protocol(trained))
     with experiment.lightning_trainer(config, run) as (trainer, unreadable):
         experiment.test(config, trainer, unreadable, model, data, protocol, checkpoint)

@@ -69,6 +69,8 @@ def build_targets(config: DictConfig) -> TargetsDataModule:
 
 def build_target_sets(config: DictConfig) -> dict[str, VideoDataModule]:
     """Build one data module a target; raises UserError as `build_data`."""
+    if not config.get("evaluation"):
+        raise UserError("evaluation is empty; name protocols such as evaluation=[half,full]")
     if not config.get("target"):
         raise UserError("target is empty; name data sets to test on, such as target=[ucf101]")
     return {
@@ -79,8 +81,8 @@ def build_target_sets(config: DictConfig) -> dict[str, VideoDataModule]:
 
 def build_videos(videos: DictConfig, config: DictConfig, option: str) -> VideoDataModule:
     """Build the data module of one data set; `option` is the config key of its root."""
-    if not isinstance(config.seed, int) or config.seed < 0:
-        raise UserError(f"seed={config.seed} must be a whole number, at least 0")
+    if not isinstance(config.seed, int) or not 0 <= config.seed < 2**32:
+        raise UserError(f"seed={config.seed} must be a whole number, at least 0 and below 2**32")
     clips, loader = ClipSpec(**config.clips), LoaderSpec(**config.loader)
     make = instantiate(videos, _partial_=True)
     return make(clips=clips, loader=loader, seed=config.seed, option=option)
@@ -92,14 +94,15 @@ def build_model(config: DictConfig, data: TargetsDataModule) -> ZeroShotModule:
     return instantiate(config.model, embedding_dim=data.dimension, _convert_="all")
 
 
-def load_model(checkpoint: Path) -> ZeroShotModule:
+def load_model(checkpoint: Path, data: TargetsDataModule) -> ZeroShotModule:
     """Load a trained network; nothing in the file is executed.
 
     Raises:
-        UserError: the file is no checkpoint of this project.
+        UserError: the file is no checkpoint of this project, or its embeddings have another
+            dimension than the word vectors.
     """
     try:
-        return ZeroShotModule.load_from_checkpoint(
+        model = ZeroShotModule.load_from_checkpoint(
             checkpoint, map_location="cpu", weights_only=True
         )
     except (pickle.UnpicklingError, RuntimeError, KeyError, TypeError, EOFError, OSError) as error:
@@ -107,6 +110,12 @@ def load_model(checkpoint: Path) -> ZeroShotModule:
         raise UserError(
             f"{checkpoint} (ckpt) is no checkpoint of `python -m src.train`: {told[0]}"
         ) from None
+    if model.hparams["embedding_dim"] != data.dimension:
+        raise UserError(
+            f"{checkpoint} (ckpt) gives {model.hparams['embedding_dim']}-d embeddings, the word "
+            f"vectors have {data.dimension}; give the semantics options of its training"
+        )
+    return model
 
 
 def read_protocol(run: Path) -> dict[str, Any] | None:
@@ -136,6 +145,9 @@ def lightning_trainer(
     for key in ("max_epochs", "max_steps"):
         if not isinstance(config.trainer[key], int):
             raise UserError(f"trainer.{key}={config.trainer[key]} must be a whole number")
+    if trainer.world_size > 1:
+        raise UserError(f"trainer.devices={config.trainer.devices}: one device a run; take 1")
+    (run / "metrics.json").unlink(missing_ok=True)  # of an earlier run in this folder
     resolved = OmegaConf.to_container(config, resolve=True)
     try:
         for logger in loggers:
@@ -182,6 +194,9 @@ def test(
         checkpoint: the file, for the record.
     """
     run = folder()
+    if not checkpoint.is_file():
+        raise UserError("nothing was trained, so there is no checkpoint to test: see trainer.max_*")
+    state = torch.load(checkpoint, map_location="cpu", weights_only=True)
     write_json(run / "protocol.json", protocol)
     started = time.monotonic()
     outputs: list[Any] = trainer.predict(model, dataloaders=data.predict_dataloader()) or []
@@ -202,12 +217,12 @@ def test(
     metrics = {
         "targets": targets,
         "source": source_counts(data, unreadable.source),
-        "selection": "last",
+        "selection": "last" if checkpoint.name == "last.ckpt" else "given",
         "protocol": summary(protocol),
         "checkpoint": {"file": str(checkpoint), "sha256": file_hash(checkpoint)},
         "seed": config.seed,
         "test_clips": config.clips.test_clips,
-        "steps": trainer.global_step,
+        "steps": state["global_step"],
         "seconds": {"test": round(time.monotonic() - started, 1)},
     }
     write_json(run / "metrics.json", metrics)
@@ -226,10 +241,13 @@ def gather(outputs: list[Any], target: VideoDataModule) -> Predictions:
             "can be decoded; check the files"
         )
     index = torch.cat([batch["index"] for batch in batches]).numpy()
+    embeddings = torch.cat([batch["embeddings"] for batch in batches])
+    if not embeddings.isfinite().all():
+        raise UserError("the network gives embeddings that are not finite; lower model.lr")
     return Predictions(
         ids=np.array([target.chosen[i].id for i in index]),
         labels=torch.cat([batch["label"] for batch in batches]).numpy(),
-        embeddings=torch.cat([batch["embeddings"] for batch in batches]).numpy(),
+        embeddings=embeddings.numpy(),
         class_names=np.array(list(target.class_vectors)),
         class_vectors=np.stack(list(target.class_vectors.values())).astype(np.float32),
     )

@@ -52,6 +52,8 @@ class ClipSpec:
             value = getattr(self, name)
             if not isinstance(value, int) or value < 1:
                 raise UserError(f"clips.{name}={value} must be a whole number above 0")
+        if not isinstance(self.flip, (int, float)) or not 0 <= self.flip <= 1:
+            raise UserError(f"clips.flip={self.flip} must be a share from 0 to 1")
         if self.crop > self.short_side:
             raise UserError(
                 f"clips.crop={self.crop} is larger than clips.short_side={self.short_side}"

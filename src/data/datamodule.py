@@ -53,7 +53,7 @@ class VideoDataModule(pl.LightningDataModule):
 
     name = "folder"
     table: ClassVar[str | None] = None
-    published: ClassVar[int | None] = None
+    published: int | None = None
     how: ClassVar[str] = "put the videos into one folder a class"
 
     def __init__(
@@ -170,10 +170,12 @@ class TargetsDataModule(pl.LightningDataModule):
         here = self.vectors.describe()
         if training is None:
             return {"name": None, "vectors": here, **record_targets(None, self.tested)}
-        if training["vectors"] != here:
+        there = training["vectors"]
+        other = [k for k in ("sha256", "unit_words", "word_rules") if there[k] != here[k]]
+        if other:
             raise UserError(
-                f"the checkpoint was trained with the vectors {training['vectors']}, not {here}; "
-                "give the same semantics options as in training"
+                f"the checkpoint was trained with other word vectors ({there['file']}; "
+                f"{', '.join(other)} differs); give the same semantics options as in training"
             )
         source = training["source"]
         trained = self.vectors.of(training["trained_classes"], source["dataset"], source["table"])

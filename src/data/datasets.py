@@ -72,6 +72,7 @@ class ActivityNetDataModule(VideoDataModule):
             if file.suffix.lower() in VIDEO_FILES
         }
         database = json.loads(lists[0].read_text())["database"]
+        self.published = sum(len(entry["annotations"]) for entry in database.values())
         segments = [
             Video(f"{key}/{number}", str(files[key]), a["label"], tuple(a["segment"]))
             for key, entry in sorted(database.items())

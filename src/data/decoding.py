@@ -39,6 +39,8 @@ def read_frames(
         UnreadableVideo: the file is missing, no video, empty, or a wanted frame does not decode.
     """
     try:
+        if is_cut_short(path):
+            raise UnreadableVideo("truncated")
         reader = decord.VideoReader(str(path), num_threads=1)
         first, length = window_frames(window, reader.get_avg_fps(), len(reader))
         if length == 0:
@@ -62,6 +64,14 @@ def is_avi(path: str | Path) -> bool:
     with Path(path).open("rb") as file:
         head = file.read(12)
     return head[:4] == b"RIFF" and head[8:] == b"AVI "
+
+
+def is_cut_short(path: str | Path) -> bool:
+    """Tell whether an AVI is shorter than its header says; decord would read what is left of it."""
+    with Path(path).open("rb") as file:
+        head = file.read(8)
+    said = int.from_bytes(head[4:8], "little") + 8
+    return head[:4] == b"RIFF" and Path(path).stat().st_size < said
 
 
 def window_frames(window: tuple[float, float] | None, fps: float, length: int) -> tuple[int, int]:

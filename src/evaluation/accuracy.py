@@ -13,7 +13,7 @@ class ZeroShotAccuracy(Metric):
     """Share of videos (micro, in percent) whose class is among the 1 or 5 nearest class vectors.
 
     Cosine similarity; ties go to the class that comes first, and are counted. With at most five
-    classes top-5 is 100.
+    classes top-5 is 100. An embedding that is not finite is wrong.
     """
 
     higher_is_better = True
@@ -47,6 +47,7 @@ class ZeroShotAccuracy(Metric):
         earlier = torch.arange(scores.shape[1], device=scores.device) < labels[:, None]
         equal = scores == own
         rank = (scores > own).sum(1) + (equal & earlier).sum(1)
+        rank[~embeddings.isfinite().all(1)] = scores.shape[1]  # not a number is never right
         self.videos += len(labels)
         self.top1 += (rank < 1).sum()
         self.top5 += (rank < 5).sum()

@@ -5,6 +5,7 @@ Shapes: V videos, K classes, D embedding.
 
 from dataclasses import dataclass
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -44,7 +45,7 @@ class Predictions:
         try:
             with np.load(file) as arrays:
                 return Predictions(**{key: arrays[key] for key in arrays.files})
-        except (OSError, ValueError, TypeError) as error:
+        except (OSError, ValueError, TypeError, EOFError, BadZipFile) as error:
             raise UserError(f"{file} holds no predictions ({error})") from None
 
     def among(self, classes: np.ndarray) -> "Predictions":

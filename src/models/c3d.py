@@ -7,6 +7,8 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
+from src.errors import UserError
+
 
 def stage(widths: list[int], pool: int | tuple[int, ...], pad: int | tuple[int, ...] = 0) -> list:
     """Make 3x3x3 convolutions with ReLU through `widths`, then one max pooling."""
@@ -38,4 +40,10 @@ class C3D(nn.Module):
 
     def forward(self, clips: Tensor) -> Tensor:
         """Encode (B, 3, 16, 112, 112) to (B, 4096)."""
+        if clips.shape[2:] != (16, 112, 112):
+            size = " x ".join(map(str, clips.shape[2:]))
+            raise UserError(
+                f"model=c3d takes clips of 16 x 112 x 112, not {size}"
+                "; set clips.frames=16 clips.short_side=128 clips.crop=112"
+            )
         return self.relu(self.fc6(self.features(clips).flatten(1)))

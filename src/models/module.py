@@ -53,6 +53,9 @@ class ZeroShotModule(pl.LightningModule):
             raise UserError(f"model.backbone={backbone} is unknown; allowed: {allowed}")
         if reduction not in ("mean", "sum"):
             raise UserError(f"model.reduction={reduction} is unknown; allowed: mean, sum")
+        for name, number in (("lr", lr), ("gamma", gamma), ("dropout", dropout)):
+            if not isinstance(number, (int, float)) or number < 0:
+                raise UserError(f"model.{name}={number} must be a number, at least 0")
         self.save_hyperparameters()
         self.hparams["milestones"] = list(milestones)
         self.f_v: nn.Module = getattr(backbones, backbone)()

@@ -25,18 +25,22 @@ class Run:
         Raises:
             UserError: the folder holds no finished run.
         """
-        try:
-            return json.loads((self.folder / "metrics.json").read_text())
-        except (OSError, ValueError):
-            raise UserError(
-                f"{self.folder} (run) holds no finished run: metrics.json is not there; give a "
-                "folder under runs/ or multirun/"
-            ) from None
+        return self.read("metrics.json")
 
     @cached_property
     def protocol(self) -> dict[str, Any]:
-        """What `protocol.json` holds."""
-        return json.loads((self.folder / "protocol.json").read_text())
+        """What `protocol.json` holds; raises UserError like `metrics`."""
+        return self.read("protocol.json")
+
+    def read(self, name: str) -> dict[str, Any]:
+        """Read one of the folder's JSON files."""
+        try:
+            return json.loads((self.folder / name).read_text())
+        except (OSError, ValueError):
+            raise UserError(
+                f"{self.folder} (run) holds no finished run: {name} is not there or damaged; give "
+                "a folder under runs/ or multirun/"
+            ) from None
 
     @property
     def targets(self) -> list[str]:

@@ -41,6 +41,8 @@ class Protocol:
     expected: Mapping[str, int] | None = None
 
     def __post_init__(self) -> None:
+        if not isinstance(self.tau, (int, float)) or self.tau < 0:
+            raise UserError(f"protocol.tau={self.tau} must be a number, at least 0")
         if self.rule not in RULES:
             raise UserError(f"protocol.rule={self.rule} is unknown; allowed: {', '.join(RULES)}")
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from gensim.models import KeyedVectors
@@ -110,7 +111,7 @@ class WordVectors:
         try:
             with np.load(file) as cached:
                 matrix, unknown = cached["matrix"], set(cached["unknown"].tolist())
-        except (OSError, ValueError, KeyError):
+        except (OSError, ValueError, KeyError, EOFError, BadZipFile):
             found = self.find({word for bag in bags for word in bag})
             unknown = {word for bag in bags for word in bag if word not in found}
             matrix = np.stack([self.mean(found, bag) for bag in bags])

@@ -71,6 +71,7 @@ def test_activitynet_takes_labelled_segments_only(tmp_path):
         ("one/1", "Surfing", (0.5, 2.0)),
         ("two/0", "Archery", (1.0, 1.5)),
     ]
+    assert module.published == 4
 
 
 def test_real_clips_are_found(shared):

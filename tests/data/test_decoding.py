@@ -73,6 +73,15 @@ def test_faults_are_named(tmp_path, kind):
     assert str(error.value) == expected[kind]
 
 
+def test_truncated_avi(tmp_path):
+    grey_video(tmp_path / "a.avi", 60)
+    content = (tmp_path / "a.avi").read_bytes()
+    assert len(frames_of(tmp_path / "a.avi", range(60))) == 60
+    (tmp_path / "a.avi").write_bytes(content[: len(content) // 2])
+    with pytest.raises(UnreadableVideo, match="truncated"):
+        frames_of(tmp_path / "a.avi", [0])
+
+
 def test_damaged_real_file(shared):
     with pytest.raises(UnreadableVideo):
         frames_of(shared / "clips" / "odd" / "decord_corrupted.mp4", range(50))

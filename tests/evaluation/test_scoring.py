@@ -83,11 +83,18 @@ def test_shuffled_vectors_score_like_chance():
     assert scored["top1_low"] <= scored["chance_top1"] <= scored["top1_high"]
 
 
+def test_embeddings_that_are_not_finite_are_wrong():
+    p = predictions(noise=0.1)
+    p.embeddings[::2] = np.nan
+    assert full(p)["top1"] == 50.0 and full(p)["top5"] == 50.0
+
+
 def test_predictions_survive_a_file(tmp_path):
     p = predictions(10)
     p.save(tmp_path / "p.npz")
     again = Predictions.load(tmp_path / "p.npz")
     assert all(np.array_equal(getattr(p, k), getattr(again, k)) for k in vars(p))
-    (tmp_path / "bad.npz").write_text("x")
-    with pytest.raises(UserError, match="predictions"):
-        Predictions.load(tmp_path / "bad.npz")
+    for content in (b"x", (tmp_path / "p.npz").read_bytes()[:500], b""):
+        (tmp_path / "bad.npz").write_bytes(content)
+        with pytest.raises(UserError, match="predictions"):
+            Predictions.load(tmp_path / "bad.npz")

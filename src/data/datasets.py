@@ -1,12 +1,13 @@
 """The data sets of the paper (Sec. 4.1), each in the layout its authors publish."""
 
+import hashlib
 import json
 from pathlib import Path
 
 from src.data.clips import ClipSpec, Video
 from src.data.datamodule import LoaderSpec, VideoDataModule
 from src.data.layouts import VIDEO_FILES, spell
-from src.data.synthetic import class_split, generate
+from src.data.synthetic import DOMAINS, class_split, generate
 from src.errors import UserError
 from src.semantics.words import class_names
 
@@ -108,7 +109,7 @@ class SyntheticDataModule(VideoDataModule):
         """Write the videos, unless they are there already.
 
         Args:
-            root: folder to write to; kept and found again by later runs with the same settings.
+            root: folder for generated sets; each setting has its own inside, made once.
             domain: `source` or `target`.
             videos: a class.
             target_classes: classes held out for the target.
@@ -119,12 +120,16 @@ class SyntheticDataModule(VideoDataModule):
             seed: of the clips and of the order of training.
             option: the config key of `root`, for messages.
         """
+        if domain not in DOMAINS:
+            raise UserError(f"domain={domain} is unknown; allowed: {', '.join(DOMAINS)}")
         source, target = class_split(target_classes, planted, data_seed)
         names = source if domain == "source" else target
+        made = repr((names, videos, data_seed, DOMAINS[domain]))
+        folder = Path(root) / f"{domain}-{hashlib.sha256(made.encode()).hexdigest()[:8]}"
         try:
-            generate(Path(root), names, videos, domain, data_seed)
+            generate(folder, names, videos, domain, data_seed)
         except OSError as error:
             raise UserError(
                 f"cannot write generated videos to {root} ({option}): {error}"
             ) from None
-        super().__init__(root, clips, loader, seed, option)
+        super().__init__(str(folder), clips, loader, seed, option)

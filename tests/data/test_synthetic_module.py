@@ -1,0 +1,29 @@
+"""The generated data set as a data module."""
+
+import pytest
+
+from src.data.clips import ClipSpec
+from src.data.datamodule import LoaderSpec
+from src.data.datasets import SyntheticDataModule
+from src.errors import UserError
+
+
+def module(root, **changes):
+    options = {"domain": "target", "videos": 1, "target_classes": 20, "planted": 0, "data_seed": 0}
+    shared = (ClipSpec(16, 3, 40, 32, 0.5, "loop"), LoaderSpec(2, 2, 0, 0), 0, "target.x.root")
+    names = ("clips", "loader", "seed", "option")
+    return SyntheticDataModule(
+        str(root), **options | changes, **dict(zip(names, shared, strict=True))
+    )
+
+
+def test_settings_do_not_get_into_each_others_way(tmp_path):
+    one, two = module(tmp_path), module(tmp_path, videos=2)
+    assert (len(one.videos), len(two.videos)) == (20, 40)
+    files = {v.path for v in one.videos}
+    assert {v.path for v in module(tmp_path).videos} == files
+
+
+def test_unknown_domain(tmp_path):
+    with pytest.raises(UserError, match="source, target"):
+        module(tmp_path, domain="moon")

@@ -64,7 +64,8 @@ def build_data(config: DictConfig) -> ZeroShotDataModule:
 
 def build_targets(config: DictConfig) -> TargetsDataModule:
     """Build the targets alone; raises UserError as `build_data`."""
-    return TargetsDataModule(build_target_sets(config), instantiate(config.semantics))
+    protocol = Protocol(**config.protocol)
+    return TargetsDataModule(build_target_sets(config), instantiate(config.semantics), protocol)
 
 
 def build_target_sets(config: DictConfig) -> dict[str, VideoDataModule]:

@@ -13,26 +13,10 @@ from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
 from src.data.decoding import UnreadableVideo, read_frames
+from src.data.layouts import Video
 from src.data.sampling import SHORT_VIDEOS, clip_frames, test_starts, train_start
 from src.data.transforms import Crop, random_crop, to_input
 from src.errors import UserError
-
-
-@dataclass(frozen=True)
-class Video:
-    """One labelled video, or one labelled window of it.
-
-    Attributes:
-        id: name inside its data set, unique and stable, such as `Archery/v_Archery_g01_c01.avi`.
-        path: the file.
-        label: class name as the data set spells it.
-        window: start and end in seconds, for untrimmed videos.
-    """
-
-    id: str
-    path: str
-    label: str
-    window: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)

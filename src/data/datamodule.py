@@ -9,10 +9,16 @@ import pytorch_lightning as pl
 import torch
 from torch.utils.data import DataLoader
 
-from src.data.clips import Clips, ClipSpec, EpochSampler, Video, collate
-from src.data.layouts import class_folders, empty_classes, existing_root, spell
+from src.data.clips import Clips, ClipSpec, EpochSampler, collate
+from src.data.layouts import Video, class_folders, empty_classes, existing_root, spell
 from src.errors import UserError
-from src.semantics.protocol import TARGETS, Protocol, record, record_targets, separate
+from src.semantics.protocol import (
+    Protocol,
+    kept_out_classes,
+    record,
+    record_targets,
+    separate,
+)
 from src.semantics.vectors import WordVectors
 from src.semantics.words import class_names
 
@@ -45,24 +51,28 @@ class VideoDataModule(pl.LightningDataModule):
     """Videos in one folder a class: the base of all data sets, and `folder` itself.
 
     Class attributes:
-        name: of the data set.
-        table: its class table, None for own classes.
         published: videos in the published set, None if unknown.
         how: how to get it.
     """
 
-    name = "folder"
-    table: ClassVar[str | None] = None
     published: int | None = None
     how: ClassVar[str] = "put the videos into one folder a class"
 
     def __init__(
-        self, root: str, clips: ClipSpec, loader: LoaderSpec, seed: int, option: str
+        self,
+        root: str,
+        table: str | None,
+        clips: ClipSpec,
+        loader: LoaderSpec,
+        seed: int,
+        option: str,
     ) -> None:
         """Find the videos of the data set.
 
         Args:
             root: folder of the data set.
+            table: the class table of a published data set, which is its name too; None for own
+                classes.
             clips: what a clip is.
             loader: how clips are loaded.
             seed: of the clips and of the order of training.
@@ -73,6 +83,8 @@ class VideoDataModule(pl.LightningDataModule):
         """
         super().__init__()
         self.clips, self.loader, self.seed, self.option = clips, loader, seed, option
+        self.table = table
+        self.name: str = table or "folder"
         self.root = existing_root(root, self.name, option, self.how)
         self.videos = self.find()
         if not self.videos:
@@ -134,8 +146,10 @@ class VideoDataModule(pl.LightningDataModule):
 class TargetsDataModule(pl.LightningDataModule):
     """Any number of targets to test on (Sec. 3.3: one model, several test sets)."""
 
-    def __init__(self, targets: dict[str, VideoDataModule], vectors: WordVectors) -> None:
-        """Give each target the vectors of its classes.
+    def __init__(
+        self, targets: dict[str, VideoDataModule], vectors: WordVectors, protocol: Protocol
+    ) -> None:
+        """Give each target the vectors of its classes, of all or of the protocol's fixed list.
 
         Raises:
             UserError: a class has words without a vector.
@@ -143,10 +157,11 @@ class TargetsDataModule(pl.LightningDataModule):
         super().__init__()
         self.targets, self.vectors = targets, vectors
         self.tested = {
-            name: vectors.of(target.classes, name, target.table) for name, target in targets.items()
+            name: vectors.of(protocol.tested(target.table, target.classes), name, target.table)
+            for name, target in targets.items()
         }
         for name, target in targets.items():
-            target.use(vectors.pick(self.tested[name], target.classes))
+            target.use(vectors.pick(self.tested[name], self.tested[name].names))
 
     @property
     def dimension(self) -> int:
@@ -198,33 +213,24 @@ class ZeroShotDataModule(TargetsDataModule):
             UserError: a class to train on or to tell apart has words without a vector, or the
                 protocol leaves nothing to train on.
         """
-        super().__init__(targets, vectors)
+        super().__init__(targets, vectors, protocol)
         self.source = source
         listed = class_names(source.table) if source.table else source.classes
         candidates = vectors.of(listed, source.name, source.table)
-        kept_out = [
-            classes
-            for entry in protocol.keep_out
-            for classes in (
-                self.tested.values()
-                if entry == TARGETS
-                else [vectors.of(class_names(entry), entry, entry)]
-            )
-        ]
-        verdicts = separate(protocol, candidates, kept_out)
+        kept_out = kept_out_classes(protocol, self.tested, vectors)
+        decisions = separate(protocol, candidates, kept_out)
         present = set(source.classes)
-        trained = [v.name for v in verdicts if v.kept and v.name in present]
+        trained = [d.name for d in decisions if d.kept and d.name in present]
         if not trained:
             raise UserError(
                 f"protocol={protocol.name} leaves none of the {len(present)} classes under "
                 f"{source.root} to train on; choose other videos or another protocol"
             )
         source.use(vectors.pick(candidates, trained))
-        self.protocol = record(protocol, candidates, kept_out, verdicts) | {
+        self.protocol = record(protocol, candidates, kept_out, decisions) | {
             "vectors": vectors.describe(),
             "trained_classes": list(source.class_vectors),
         }
-        self.protocol["source"]["table"] = source.table
         self.protocol = self.record(self.protocol)
 
     def train_dataloader(self) -> DataLoader[dict[str, Any]]:

@@ -4,10 +4,10 @@ import hashlib
 import json
 from pathlib import Path
 
-from src.data.clips import ClipSpec, Video
+from src.data.clips import ClipSpec
 from src.data.datamodule import LoaderSpec, VideoDataModule
-from src.data.layouts import VIDEO_FILES, spell
-from src.data.synthetic import DOMAINS, class_split, generate
+from src.data.layouts import VIDEO_FILES, Video, spell
+from src.data.synthetic import DOMAINS, domain_classes, generate
 from src.errors import UserError
 from src.semantics.words import class_names
 
@@ -15,8 +15,6 @@ from src.semantics.words import class_names
 class UCF101DataModule(VideoDataModule):
     """UCF101: `<ClassName>/v_<ClassName>_gNN_cNN.avi`, also inside the archive's `UCF-101`."""
 
-    name = "ucf101"
-    table = "ucf101"
     published = 13_320
     how = "unpack UCF101.rar of crcv.ucf.edu/data/UCF101.php there"
 
@@ -30,22 +28,18 @@ class UCF101DataModule(VideoDataModule):
 class HMDB51DataModule(VideoDataModule):
     """HMDB51: `<class_name>/<file>.avi`."""
 
-    name = "hmdb51"
-    table = "hmdb51"
     published = 6_766
     how = "unpack hmdb51_org.rar and the 51 class archives inside it there"
 
 
-class Kinetics700DataModule(VideoDataModule):
-    """Kinetics-700: `<class name>/<youtube id>_<start>_<end>.mp4`, also inside `train`."""
+class KineticsDataModule(VideoDataModule):
+    """Kinetics-400, -600 or -700: `<class>/<youtube id>_<start>_<end>.mp4`, also inside `train`."""
 
-    name = "kinetics700"
-    table = "kinetics700"
-    published = 541_624
     how = "put its training videos there as <class name>/<id>_<start>_<end>.mp4"
 
     def find(self) -> list[Video]:
         """List the training videos."""
+        self.published = 541_624 if self.table == "kinetics700" else None  # Sec. 4.1
         if (self.root / "train").is_dir():
             self.root = self.root / "train"
         return super().find()
@@ -58,8 +52,6 @@ class ActivityNetDataModule(VideoDataModule):
     labelled frames).
     """
 
-    name = "activitynet"
-    table = "activitynet"
     how = "put activity_net.v1-3.min.json there and the videos as videos/v_<id>.mp4"
 
     def find(self) -> list[Video]:
@@ -90,7 +82,6 @@ class SyntheticDataModule(VideoDataModule):
     frame size, frame rate, background and noise.
     """
 
-    name = "synthetic"
     how = "it is generated; choose a folder that can be written"
 
     def __init__(
@@ -120,10 +111,7 @@ class SyntheticDataModule(VideoDataModule):
             seed: of the clips and of the order of training.
             option: the config key of `root`, for messages.
         """
-        if domain not in DOMAINS:
-            raise UserError(f"domain={domain} is unknown; allowed: {', '.join(DOMAINS)}")
-        source, target = class_split(target_classes, planted, data_seed)
-        names = source if domain == "source" else target
+        names = domain_classes(domain, target_classes, planted, data_seed)
         made = repr((names, videos, data_seed, DOMAINS[domain]))
         folder = Path(root) / f"{domain}-{hashlib.sha256(made.encode()).hexdigest()[:8]}"
         try:
@@ -132,4 +120,5 @@ class SyntheticDataModule(VideoDataModule):
             raise UserError(
                 f"cannot write generated videos to {root} ({option}): {error}"
             ) from None
-        super().__init__(str(folder), clips, loader, seed, option)
+        super().__init__(str(folder), None, clips, loader, seed, option)
+        self.name = "synthetic"

@@ -4,14 +4,31 @@ import logging
 import re
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from src.data.clips import Video
 from src.errors import UserError
 
 log = logging.getLogger(__name__)
 
 VIDEO_FILES = (".avi", ".mp4", ".mkv", ".webm", ".mov", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv")
+
+
+@dataclass(frozen=True)
+class Video:
+    """One labelled video, or one labelled window of it.
+
+    Attributes:
+        id: name inside its data set, unique and stable, such as `Archery/v_Archery_g01_c01.avi`.
+        path: the file.
+        label: class name as the data set spells it.
+        window: start and end in seconds, for untrimmed videos.
+    """
+
+    id: str
+    path: str
+    label: str
+    window: tuple[float, float] | None = None
 
 
 def class_folders(root: Path) -> list[Video]:

@@ -94,6 +94,17 @@ def class_split(targets: int, planted: int, seed: int) -> tuple[list[str], list[
     return sorted(kept + held[:planted]), sorted(held)
 
 
+def domain_classes(domain: str, targets: int, planted: int, seed: int) -> list[str]:
+    """List the classes of one domain, `source` or `target`, as `class_split` draws them.
+
+    Raises:
+        UserError: there is no such domain, or the numbers do not fit.
+    """
+    if domain not in DOMAINS:
+        raise UserError(f"domain={domain} is unknown; allowed: {', '.join(DOMAINS)}")
+    return class_split(targets, planted, seed)[list(DOMAINS).index(domain)]
+
+
 def generate(root: Path, classes: Sequence[str], videos: int, domain: str, seed: int) -> None:
     """Write `videos` files for each class as root/<class>/<nnn>.<mp4 or avi>, once.
 

@@ -5,16 +5,21 @@ Shapes: S source classes, K classes kept out.
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from src.errors import UserError
-from src.semantics.vectors import ClassVectors
+from src.semantics.pairs import LEAKS, VERDICTS, Pair, find_pairs
+from src.semantics.vectors import ClassVectors, WordVectors, cosine_distances
+from src.semantics.words import class_names, read
+from src.semantics.words import plain as plain_name
 
-RULES = ("tau", "identical", "none")
+RULES = ("tau", "identical", "audited", "manual", "none")
 TARGETS = "targets"
+BORDERLINE = 5  # kept classes next to tau that are listed
 
 
 @dataclass(frozen=True)
@@ -24,13 +29,18 @@ class Protocol:
     Attributes:
         name: as in the paper, or the file's.
         rule: `tau` removes a class nearer than tau to any class kept out, `identical` one with the
-            same bag of words, `none` nothing.
+            same bag of words, `audited` one that `tau` removes or that leaks by its pairs
+            (`src.semantics.pairs`), `manual` the classes of a list, `none` nothing.
         tau: cosine distance (Eq. 3).
         inclusive: remove also at a distance of exactly tau (Eq. 3); Sec. 4.2 says smaller.
         keep_out: class tables whose classes are kept out of training, whatever is tested;
             `targets` stands for the classes of the chosen targets.
         expected: for a source, the number of classes the paper states, to be compared with what
             is computed.
+        grades: of pairs, that `audited` removes.
+        remove: class names, or a file with one a line, for `manual`.
+        test_only: a table with the target classes that alone are tested and kept out, for fixed
+            lists such as TruZe's.
     """
 
     name: str
@@ -39,16 +49,48 @@ class Protocol:
     inclusive: bool
     keep_out: Sequence[str]
     expected: Mapping[str, int] | None = None
+    grades: Sequence[str] = LEAKS
+    remove: Sequence[str] | str = ()
+    test_only: str | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.tau, (int, float)) or self.tau < 0:
             raise UserError(f"protocol.tau={self.tau} must be a number, at least 0")
         if self.rule not in RULES:
             raise UserError(f"protocol.rule={self.rule} is unknown; allowed: {', '.join(RULES)}")
+        if unknown := set(self.grades) - set(VERDICTS):
+            raise UserError(
+                f"protocol.grades: {', '.join(sorted(unknown))} is unknown; allowed: "
+                f"{', '.join(VERDICTS)}"
+            )
+
+    def listed(self) -> set[str]:
+        """Give the names to remove by `manual`, spaces and underscores made equal.
+
+        Raises:
+            UserError: the file cannot be read.
+        """
+        if not isinstance(self.remove, str):
+            return {plain_name(str(name)) for name in self.remove}
+        try:
+            lines = Path(self.remove).expanduser().read_text(encoding="utf-8").splitlines()
+        except OSError as error:
+            raise UserError(
+                f"protocol.remove={self.remove} cannot be read ({error.strerror}); give a file "
+                "with one class name a line, or a list: protocol.remove=[NAME,NAME]"
+            ) from None
+        return {plain_name(line) for line in lines if line.strip()}
+
+    def tested(self, dataset: str | None, names: Sequence[str]) -> list[str]:
+        """Choose the target classes that are tested; all unless there is a fixed list."""
+        if self.test_only is None:
+            return list(names)
+        fixed = {row["name"] for row in read(self.test_only) if row["dataset"] == dataset}
+        return [name for name in names if name in fixed]
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Decision:
     """What a protocol says of one source class.
 
     Attributes:
@@ -57,6 +99,7 @@ class Verdict:
         nearest: the nearest class kept out, as `data set/class`; None if nothing is kept out.
         distance: cosine distance to it (Eq. 4); None where a word without a vector leaves
             only the words to compare.
+        identical: a class kept out has the same bag of words.
         reason: why it was removed, empty for a class kept.
     """
 
@@ -64,33 +107,58 @@ class Verdict:
     kept: bool
     nearest: str | None
     distance: float | None
+    identical: bool
     reason: str
-
-
-def cosine_distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Compute cosine distances (Eq. 4) of unit rows (S, D) and (K, D).
-
-    Returns:
-        (S, K) float64 >= 0, rounded to 12 decimals, so that a distance that is a threshold by
-        construction compares equal to it; NaN where a row is NaN.
-    """
-    with np.errstate(invalid="ignore"):
-        return np.round(np.clip(1.0 - a @ b.T, 0.0, None), 12)
 
 
 def separate(
     protocol: Protocol, source: ClassVectors, kept_out: Sequence[ClassVectors]
-) -> list[Verdict]:
+) -> list[Decision]:
     """Decide for each source class whether it may be trained on (Eq. 3).
 
     Classes with the same bag of words have distance 0, also where their words have no vector.
+
+    Raises:
+        UserError: a name to be removed by hand is no class of the source.
     """
+    decisions = [
+        replace(d, kept=not reason, reason=reason)
+        for d in compare(source, kept_out)
+        for reason in [near(protocol, d)]
+    ]
+    if protocol.rule == "audited":
+        leaks: dict[str, Pair] = {}
+        for pair in find_pairs(source, kept_out):
+            if pair.grade in protocol.grades:
+                leaks.setdefault(pair.source, pair)
+        decisions = [
+            replace(d, kept=False, reason=explain(leaks[d.name]))
+            if d.kept and d.name in leaks
+            else d
+            for d in decisions
+        ]
+    if protocol.rule == "manual":
+        listed = protocol.listed()
+        if strangers := listed - {plain_name(name) for name in source.names}:
+            raise UserError(
+                f"protocol.remove names no class of {source.dataset}: "
+                f"{', '.join(sorted(strangers))}; spell them as the data set does"
+            )
+        decisions = [
+            replace(d, kept=False, reason="listed by hand") if plain_name(d.name) in listed else d
+            for d in decisions
+        ]
+    return decisions
+
+
+def compare(source: ClassVectors, kept_out: Sequence[ClassVectors]) -> list[Decision]:
+    """Find for each source class the nearest class kept out; all are kept so far."""
     others = [(c.dataset, n, b) for c in kept_out for n, b in zip(c.names, c.bags, strict=True)]
     if not others:
-        return [Verdict(name, True, None, None, "") for name in source.names]
+        return [Decision(name, True, None, None, False, "") for name in source.names]
     distances = cosine_distances(source.matrix, np.concatenate([c.matrix for c in kept_out]))
     bags = [tuple(sorted(bag)) for _, _, bag in others]
-    verdicts = []
+    decisions = []
     for name, bag, row in zip(source.names, source.bags, distances, strict=True):
         same = np.array([tuple(sorted(bag)) == other for other in bags])
         row = np.where(same, 0.0, row)
@@ -98,47 +166,74 @@ def separate(
         at = int(np.nanargmin(row)) if known else -1
         distance = float(row[at]) if known else None
         nearest = f"{others[at][0]}/{others[at][1]}" if known else None
-        reason = removal(protocol, bool(same.any()), distance)
-        verdicts.append(Verdict(name, not reason, nearest, distance, reason))
-    return verdicts
+        decisions.append(Decision(name, True, nearest, distance, bool(same.any()), ""))
+    return decisions
 
 
-def removal(protocol: Protocol, same_words: bool, distance: float | None) -> str:
-    """Give the reason why a class is removed, or an empty text."""
-    if protocol.rule == "identical" and same_words:
+def near(protocol: Protocol, decision: Decision) -> str:
+    """Give the reason why words or distance remove a class, or an empty text."""
+    if protocol.rule in ("identical", "audited") and decision.identical:
         return "identical words"
-    if protocol.rule == "tau" and distance is not None:
-        near = distance <= protocol.tau if protocol.inclusive else distance < protocol.tau
-        sign = "<=" if protocol.inclusive else "<"
-        if near:
-            return f"distance {distance:.4f} {sign} {protocol.tau}"
+    if protocol.rule in ("tau", "audited") and decision.distance is not None:
+        distance, tau = decision.distance, protocol.tau
+        if distance < tau or (protocol.inclusive and distance == tau):
+            return f"distance {distance:.4f} {'<=' if protocol.inclusive else '<'} {tau}"
     return ""
+
+
+def explain(pair: Pair) -> str:
+    """Say why `audited` removes a class."""
+    by = "verdict" if pair.verdict else f"unjudged; signals: {', '.join(pair.signals)}"
+    return f"{pair.grade} of {pair.target} ({by})"
+
+
+def kept_out_classes(
+    protocol: Protocol, tested: Mapping[str, ClassVectors], vectors: WordVectors
+) -> list[ClassVectors]:
+    """List the classes that a protocol keeps out of training, by data set.
+
+    Args:
+        protocol: with tables, or `targets`, in `keep_out`.
+        tested: the chosen targets by name.
+        vectors: of the words.
+    """
+    listed: list[ClassVectors] = []
+    for entry in protocol.keep_out:
+        if entry == TARGETS:
+            listed += tested.values()
+        else:
+            names = protocol.tested(entry, class_names(entry))
+            listed.append(vectors.of(names, entry, entry))
+    return listed
 
 
 def record(
     protocol: Protocol,
     source: ClassVectors,
     kept_out: Sequence[ClassVectors],
-    verdicts: Sequence[Verdict],
+    decisions: Sequence[Decision],
 ) -> dict[str, Any]:
     """Write down which classes a protocol keeps and removes, and why, as plain data."""
-    kept = [v for v in verdicts if v.kept]
+    kept = [d for d in decisions if d.kept]
     return {
         "name": protocol.name,
         "rule": protocol.rule,
         "tau": protocol.tau,
         "inclusive": protocol.inclusive,
         "counts": {
-            "classes": len(verdicts),
+            "classes": len(decisions),
             "kept": len(kept),
-            "removed": len(verdicts) - len(kept),
+            "removed": len(decisions) - len(kept),
+            "identical": sum(d.identical for d in decisions),
             "paper": (protocol.expected or {}).get(source.dataset),
         },
+        "borderline": borderline(decisions),
         "source": {
             **describe(source),
-            "kept": [plain(v) for v in kept],
-            "removed": [plain(v) for v in verdicts if not v.kept],
-            "kept_sha256": list_hash([v.name for v in kept]),
+            "table": source.table,
+            "kept": [plain(d) for d in kept],
+            "removed": [plain(d) for d in decisions if not d.kept],
+            "kept_sha256": list_hash([d.name for d in kept]),
         },
         "kept_out": [describe(classes) for classes in kept_out],
     }
@@ -149,33 +244,58 @@ def record_targets(
 ) -> dict[str, Any]:
     """Write down the target classes, and those trained on that the paper's rule finds in them.
 
-    The rule is tau = 0.05 (Sec. 3.3), whatever the protocol was: a check, not a filter. What was
-    trained on may be unknown; so are then the leaks.
+    The rule is tau = 0.05 (Sec. 3.3), whatever the protocol was: a check, not a filter.
+    `survivors` are the pairs that the rule does not find and that still leak, by verdict or by
+    signals (`src.semantics.pairs`). What was trained on may be unknown; so are then the leaks.
     """
     paper = Protocol("paper", "tau", 0.05, False, [TARGETS])
     found = trained and separate(paper, trained, list(targets.values()))
+    ruled = {d.name for d in found or [] if not d.kept}
+    pairs = trained and find_pairs(trained, list(targets.values()))
     return {
         "targets": {
             name: {**describe(classes), "classes": list(classes.names)}
             for name, classes in targets.items()
         },
-        "leaks": found and [plain(verdict) for verdict in found if not verdict.kept],
+        "leaks": found and [plain(d) for d in found if not d.kept],
+        "survivors": pairs and [plain_pair(p) for p in pairs if p.leaks and p.source not in ruled],
+    }
+
+
+def borderline(decisions: Sequence[Decision]) -> dict[str, list[dict[str, Any]]]:
+    """List the classes that a small change of the rule would keep or remove, nearest first.
+
+    Returns:
+        `removed` although no class kept out has the same words, and the first `kept`.
+    """
+    ordered = sorted(
+        (d for d in decisions if d.distance is not None and not (d.identical and not d.kept)),
+        key=lambda d: (d.distance, d.name),
+    )
+    return {
+        "removed": [plain(d) for d in ordered if not d.kept],
+        "kept": [plain(d) for d in ordered if d.kept][:BORDERLINE],
     }
 
 
 def describe(classes: ClassVectors) -> dict[str, Any]:
-    """Name a class list, its hash, and which of its names the vectors do not cover."""
+    """Name a class list, its hash, and how far the vectors cover it."""
     return {
         "dataset": classes.dataset,
         "count": len(classes.names),
         "list_sha256": list_hash(classes.names),
-        "without_vector": {name: list(lost) for name, lost in classes.unknown.items()},
+        **classes.coverage(),
     }
 
 
-def plain(verdict: Verdict) -> dict[str, Any]:
-    """Turn a verdict into a dict without an empty reason."""
-    return {key: value for key, value in asdict(verdict).items() if key != "kept" and value != ""}
+def plain(decision: Decision) -> dict[str, Any]:
+    """Turn a decision into a dict without an empty reason."""
+    return {key: value for key, value in asdict(decision).items() if key != "kept" and value != ""}
+
+
+def plain_pair(pair: Pair) -> dict[str, Any]:
+    """Turn a pair into a dict with its grade."""
+    return {**asdict(pair), "signals": list(pair.signals), "flag": pair.flag, "grade": pair.grade}
 
 
 def list_hash(names: Sequence[str]) -> str:

@@ -1,6 +1,6 @@
-"""Words to vectors: word2vec files read by gensim, and unit class vectors kept in a small cache.
+"""Words to vectors: files of word vectors, and unit class vectors kept in a small cache.
 
-Shapes: K classes, D embedding.
+Shapes: K classes, S and T other numbers of classes, D embedding.
 """
 
 import hashlib
@@ -9,8 +9,9 @@ import io
 import json
 import logging
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -20,11 +21,13 @@ import numpy as np
 from gensim.models import KeyedVectors
 
 from src.errors import UserError
-from src.semantics.files import read_vectors
+from src.semantics.files import fetch, read_vectors
 from src.semantics.words import DATASETS, class_names, words
 
 log = logging.getLogger(__name__)
 logging.getLogger("gensim").setLevel(logging.WARNING)
+
+OOV = ("error", "drop", "fallback")
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,8 @@ class ClassVectors:
         bags: K tuples of words.
         matrix: (K, D) float64 of unit rows; a row is NaN where a word has no vector.
         unknown: class name to its words without a vector, for the classes that have such words.
+        table: the class table that knows the names, None for own names.
+        replaced: words without a vector to the words that stand in for them (`oov=fallback`).
     """
 
     dataset: str
@@ -44,6 +49,30 @@ class ClassVectors:
     bags: tuple[tuple[str, ...], ...]
     matrix: np.ndarray
     unknown: dict[str, tuple[str, ...]]
+    table: str | None = None
+    replaced: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def coverage(self) -> dict[str, Any]:
+        """Report how many classes have a vector, and the words that are missing or replaced."""
+        covered = len(self.names) - len(self.unknown)
+        return {
+            "classes": len(self.names),
+            "covered": covered,
+            "percent": 100.0 * covered / max(len(self.names), 1),
+            "without_vector": {name: list(lost) for name, lost in self.unknown.items()},
+            "replaced": {word: list(by) for word, by in self.replaced.items()},
+        }
+
+
+def cosine_distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Compute cosine distances (Eq. 4) of unit rows (S, D) and (T, D).
+
+    Returns:
+        (S, T) float64 >= 0, rounded to 12 decimals, so that a distance that is a threshold by
+        construction compares equal to it; NaN where a row is NaN.
+    """
+    with np.errstate(invalid="ignore"):
+        return np.round(np.clip(1.0 - a @ b.T, 0.0, None), 12)
 
 
 class WordVectors:
@@ -65,7 +94,8 @@ class WordVectors:
             unit_words: scale word vectors to unit length before the mean, as the authors do.
             word_rules: how names become words, see `src.semantics.words`.
             oov: what becomes of a class to train on or to tell apart that has a word without a
-                vector: `error`, or `drop`, which leaves the class out and counts it.
+                vector: `error`; `drop`, which leaves the class out and counts it; `fallback`,
+                which first tries other spellings of the word (`spellings`).
 
         Raises:
             UserError: there is no such file, or an unknown `oov`.
@@ -74,28 +104,37 @@ class WordVectors:
         self.cache = Path(cache).expanduser()
         self.unit_words, self.word_rules, self.oov = unit_words, word_rules, oov
         self.asked: set[str] = set()
-        if oov not in ("error", "drop"):
-            raise UserError(f"semantics.oov={oov} is unknown; allowed: error, drop")
+        if oov not in OOV:
+            raise UserError(f"semantics.oov={oov} is unknown; allowed: {', '.join(OOV)}")
         if not self.path.is_file():
             raise UserError(
                 f"no word vectors at {path} (semantics.path); give a word2vec file such as "
-                "GoogleNews-vectors-negative300.bin, or use the embedded ones: "
-                "semantics=word2vec_small"
+                "GoogleNews-vectors-negative300.bin, fetch it (semantics=googlenews), or use the "
+                "embedded ones (semantics=word2vec_small)"
             )
+
+    def with_rules(self, word_rules: str) -> "WordVectors":
+        """Give the same vectors for the words of other rules."""
+        path, cache = str(self.path), str(self.cache)
+        return WordVectors(path, cache, self.unit_words, word_rules, self.oov)
 
     @cached_property
     def sha256(self) -> str:
         """Hash of the file, remembered in the cache until the file's size or time changes."""
-        state = self.path.stat()
-        seen = f"{self.path.resolve()} {state.st_size} {state.st_mtime_ns}"
-        note = self.cache / f"sha256-{text_hash(seen)}.txt"
         try:
-            return note.read_text()
+            return self.hash_note.read_text()
         except OSError:
             with self.path.open("rb") as file:
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
-            write_atomically(note, digest.encode())
+            write_atomically(self.hash_note, digest.encode())
             return digest
+
+    @property
+    def hash_note(self) -> Path:
+        """The file in the cache that remembers the hash."""
+        state = self.path.stat()
+        seen = f"{self.path.resolve()} {state.st_size} {state.st_mtime_ns}"
+        return self.cache / f"sha256-{text_hash(seen)}.txt"
 
     def of(self, names: Sequence[str], dataset: str, table: str | None) -> ClassVectors:
         """Give the classes' vectors: unit mean of unit word vectors (Sec. 4.4), cached on disk.
@@ -106,24 +145,32 @@ class WordVectors:
             table: the class table that knows the names' words, None for own names.
         """
         bags = tuple(words(name, table, self.word_rules) for name in names)
-        key = text_hash(json.dumps([bags, self.unit_words, self.sha256]))
-        file = self.cache / f"class-vectors-{key}.npz"
+        needed = {word for bag in bags for word in bag}
+        if not self.hash_note.is_file():
+            with ThreadPoolExecutor(1) as pool:  # a large file is hashed while it is read
+                pool.submit(getattr, self, "sha256")
+                self.find(needed)
+        how = [bags, self.unit_words, self.oov == "fallback", self.sha256]
+        file = self.cache / f"class-vectors-{text_hash(json.dumps(how))}.npz"
         try:
             with np.load(file) as cached:
-                matrix, unknown = cached["matrix"], set(cached["unknown"].tolist())
+                matrix, notes = cached["matrix"], json.loads(str(cached["notes"]))
         except (OSError, ValueError, KeyError, EOFError, BadZipFile):
-            found = self.find({word for bag in bags for word in bag})
-            unknown = {word for bag in bags for word in bag if word not in found}
-            matrix = np.stack([self.mean(found, bag) for bag in bags])
+            found = self.find(needed)
+            stands_for = {word: self.known(found, word) for word in sorted(needed)}
+            matrix = np.stack([self.mean(found, [stands_for[w] for w in bag]) for bag in bags])
+            notes = {w: by for w, by in stands_for.items() if by != (w,)}
             content = io.BytesIO()
-            np.savez(content, matrix=matrix, unknown=np.array(sorted(unknown), dtype=str))
+            np.savez(content, matrix=matrix, notes=np.array(json.dumps(notes)))
             write_atomically(file, content.getvalue())
+        unknown = {word for word, by in notes.items() if not by}
         lost = {
             name: tuple(word for word in bag if word in unknown)
             for name, bag in zip(names, bags, strict=True)
             if unknown.intersection(bag)
         }
-        return ClassVectors(dataset, tuple(names), bags, matrix, lost)
+        replaced = {word: tuple(by) for word, by in notes.items() if by}
+        return ClassVectors(dataset, tuple(names), bags, matrix, lost, table, replaced)
 
     def find(self, wanted: set[str]) -> KeyedVectors:
         """Read the wanted words, and those of all class tables with them: the file is read once."""
@@ -133,33 +180,44 @@ class WordVectors:
                 word
                 for dataset in DATASETS
                 for name in class_names(dataset)
-                for word in words(name, dataset, self.word_rules)
+                for rules in {self.word_rules, "fixed"}
+                for word in words(name, dataset, rules)
             }
-            self.keyed = read_vectors(self.path, self.asked)
+            others = {s for w in self.asked for by in spellings(w) for s in by}
+            self.keyed = read_vectors(self.path, self.asked | others)
         return self.keyed
 
+    def known(self, vectors: KeyedVectors, word: str) -> tuple[str, ...]:
+        """Give the words whose vectors stand for a word: itself, by `oov` others, or none."""
+        tried = [(word,), *(spellings(word) if self.oov == "fallback" else ())]
+        return next((by for by in tried if all(part in vectors for part in by)), ())
+
     def pick(self, classes: ClassVectors, names: Sequence[str]) -> dict[str, np.ndarray]:
-        """Give class name to (D,) vector for some of the classes, in the order of `names`.
+        """Choose the vectors (D,) of some of the classes, by name; those to drop are left out.
 
         Raises:
-            UserError: one line with every word that has no vector, unless they are dropped.
+            UserError: a word of a chosen class has no vector and `oov` is `error`; lists all.
         """
-        lost = [f"{n} ({', '.join(classes.unknown[n])})" for n in names if n in classes.unknown]
+        chosen = set(names)
+        lost = [f"{n} ({' '.join(w)})" for n, w in classes.unknown.items() if n in chosen]
         if lost and self.oov == "error":
             raise UserError(
                 f"{len(lost)} of {len(names)} class names of {classes.dataset} have words without "
                 f"a vector in {self.path.name}: {'; '.join(lost)}; take the full file "
-                "(semantics=word2vec semantics.path=GoogleNews-vectors-negative300.bin) or leave "
-                "these classes out (semantics.oov=drop)"
+                "(semantics=word2vec semantics.path=GoogleNews-vectors-negative300.bin), try other "
+                "spellings (semantics.oov=fallback) or leave these classes out (semantics.oov=drop)"
             )
         rows = dict(zip(classes.names, classes.matrix, strict=True))
         return {name: rows[name] for name in names if name not in classes.unknown}
 
-    def mean(self, vectors: KeyedVectors, bag: Sequence[str]) -> np.ndarray:
-        """Average the vectors of words to one unit vector (D,) float64; NaN if one is unknown."""
-        if any(word not in vectors for word in bag):
+    def mean(self, vectors: KeyedVectors, bag: Sequence[Sequence[str]]) -> np.ndarray:
+        """Average the vectors of words to one unit vector (D,) float64; NaN if one is unknown.
+
+        A word is given as the words that stand for it, whose mean counts as one word.
+        """
+        if not all(bag):
             return np.full(vectors.vector_size, np.nan)
-        rows = np.stack([vectors[word].astype(np.float64) for word in bag])
+        rows = np.stack([vectors[list(by)].astype(np.float64).mean(axis=0) for by in bag])
         if self.unit_words:
             rows /= np.linalg.norm(rows, axis=1, keepdims=True)
         mean = rows.mean(axis=0)
@@ -174,6 +232,16 @@ class WordVectors:
             "word_rules": self.word_rules,
             "oov": self.oov,
         }
+
+
+def spellings(word: str) -> Iterable[tuple[str, ...]]:
+    """Try a word in other ways: without 's, in other case, as a compound of two, longest halves."""
+    stem = word.removesuffix("'s")
+    cases = (stem, stem.lower(), stem.capitalize(), stem.upper())
+    yield from ((form,) for form in dict.fromkeys(cases) if form != word)
+    cuts = range(3, len(stem) - 2)
+    for cut in sorted(cuts, key=lambda cut: abs(2 * cut - len(stem))):
+        yield stem[:cut], stem[cut:]
 
 
 def embedded(**options: Any) -> WordVectors:
@@ -194,6 +262,19 @@ def embedded(**options: Any) -> WordVectors:
     folder = Path(package.submodule_search_locations[0]) / "we" / "data"
     path = folder / "GoogleNews-vectors-negative300-bolukbasi.bin"
     return WordVectors(str(path), **options)
+
+
+def downloaded(download: str, **options: Any) -> WordVectors:
+    """Give vectors that gensim's downloader has or fetches, such as GoogleNews.
+
+    Args:
+        download: their name in gensim-data.
+        options: of `WordVectors`, the path aside.
+
+    Raises:
+        UserError: they cannot be fetched.
+    """
+    return WordVectors(str(fetch(download)), **options)
 
 
 def text_hash(text: str) -> str:

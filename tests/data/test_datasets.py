@@ -10,7 +10,7 @@ from src.data.datamodule import LoaderSpec, VideoDataModule
 from src.data.datasets import (
     ActivityNetDataModule,
     HMDB51DataModule,
-    Kinetics700DataModule,
+    KineticsDataModule,
     UCF101DataModule,
 )
 from src.errors import UserError
@@ -33,19 +33,19 @@ def test_ucf101_inside_its_archive_folder_and_respelled(tmp_path):
     touch(tmp_path, "UCF-101/HandStandPushups/v_HandStandPushups_g01_c01.avi",
           "UCF-101/Archery/v_Archery_g01_c01.avi", "UCF-101/Archery/.hidden.avi",
           "UCF-101/NotAClass/a.avi")  # fmt: skip
-    module = UCF101DataModule(str(tmp_path), **SHARED_ARGS)
+    module = UCF101DataModule(str(tmp_path), "ucf101", **SHARED_ARGS)
     assert module.classes == ["Archery", "HandstandPushups"]
     assert len(module.videos) == 2 and module.published == 13_320
 
 
 def test_hmdb51_and_kinetics_spellings(tmp_path):
     touch(tmp_path / "h", "brush_hair/a.avi", "ride_horse/b.avi")
-    assert HMDB51DataModule(str(tmp_path / "h"), **SHARED_ARGS).classes == [
+    assert HMDB51DataModule(str(tmp_path / "h"), "hmdb51", **SHARED_ARGS).classes == [
         "brush_hair",
         "ride_horse",
     ]
     touch(tmp_path / "k", "train/riding_a_bike/x_000001_000011.mp4", "train/abseiling/y.mkv")
-    assert Kinetics700DataModule(str(tmp_path / "k"), **SHARED_ARGS).classes == [
+    assert KineticsDataModule(str(tmp_path / "k"), "kinetics700", **SHARED_ARGS).classes == [
         "abseiling",
         "riding a bike",
     ]
@@ -65,7 +65,7 @@ def test_activitynet_takes_labelled_segments_only(tmp_path):
     (tmp_path / "activity_net.v1-3.min.json").write_text(json.dumps({"database": database}))
     for name in ("one", "two", "hidden"):
         grey_video(tmp_path / "videos" / f"v_{name}.mp4", 60, codec="libx264")
-    module = ActivityNetDataModule(str(tmp_path), **SHARED_ARGS)
+    module = ActivityNetDataModule(str(tmp_path), "activitynet", **SHARED_ARGS)
     assert [(v.id, v.label, v.window) for v in module.videos] == [
         ("one/0", "Archery", (0.0, 1.0)),
         ("one/1", "Surfing", (0.5, 2.0)),
@@ -75,17 +75,17 @@ def test_activitynet_takes_labelled_segments_only(tmp_path):
 
 
 def test_real_clips_are_found(shared):
-    for module, folder, count in (
-        (UCF101DataModule, "ucf101", 3),
-        (HMDB51DataModule, "hmdb51", 3),
-        (VideoDataModule, "kinetics", 4),
+    for module, folder, table, count in (
+        (UCF101DataModule, "ucf101", "ucf101", 3),
+        (HMDB51DataModule, "hmdb51", "hmdb51", 3),
+        (VideoDataModule, "kinetics", None, 4),
     ):
-        assert len(module(str(shared / "clips" / folder), **SHARED_ARGS).videos) == count
+        assert len(module(str(shared / "clips" / folder), table, **SHARED_ARGS).videos) == count
 
 
 def test_nothing_there(tmp_path):
     with pytest.raises(UserError, match=r"target\.x\.root"):
-        UCF101DataModule(str(tmp_path), **SHARED_ARGS)
+        UCF101DataModule(str(tmp_path), "ucf101", **SHARED_ARGS)
     touch(tmp_path, "Archery/notes.txt")
     with pytest.raises(UserError, match="fill or remove"):
-        UCF101DataModule(str(tmp_path), **SHARED_ARGS)
+        UCF101DataModule(str(tmp_path), "ucf101", **SHARED_ARGS)

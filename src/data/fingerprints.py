@@ -1,0 +1,5 @@
+"""x."""
+
+
+def compare_videos(source, targets, cache):  # noqa
+    return {}

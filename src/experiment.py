@@ -296,6 +296,16 @@ def summary(protocol: dict[str, Any]) -> dict[str, Any]:
         "kept_sha256": protocol.get("source", {}).get("kept_sha256"),
         "vectors": protocol["vectors"],
         "leaks": protocol["leaks"] and [leak["name"] for leak in protocol["leaks"]],
+        "survivors": protocol["survivors"]
+        and [f"{p['source']} ~ {p['target']} ({p['grade']})" for p in protocol["survivors"]],
+        "coverage": {
+            entry["dataset"]: {key: entry[key] for key in ("count", "covered", "percent")}
+            for entry in [
+                *([protocol["source"]] if "source" in protocol else []),
+                *protocol.get("kept_out", []),
+                *protocol["targets"].values(),
+            ]
+        },
     }
 
 

@@ -19,7 +19,7 @@ TARGETS = ("#0072b2", "#009e73", "#e69f00", "#56b4e9", "#cc79a7")  # Okabe and I
 GRADES = {"duplicate": "#d55e00", "contained": "#e69f00", "near": "#56b4e9"}
 OTHER = "#555555"
 NAMED = 30  # survivors next to tau that Fig. 3 names
-STYLE = {"svg.fonttype": "none", "svg.hashsalt": "audit", "font.size": 9}
+STYLE: dict[Any, Any] = {"svg.fonttype": "none", "svg.hashsalt": "audit", "font.size": 9}
 
 
 def draw_figures(found: Mapping[str, Any], folder: Path) -> list[tuple[str, Path]]:
@@ -120,6 +120,10 @@ def vector_map(found: Mapping[str, Any]) -> Figure:
     points = found["map"]
     sets = list(dict.fromkeys(p["dataset"] for p in points if p["group"] == "target"))
     roles = {entry["dataset"]: role for role, entry in found["training"].items()}
+    totals = {name: cover["count"] for name, cover in found["coverage"].items()} | {
+        group: sum(entry["counts"][group] for entry in found["training"].values())
+        for group in ("kept", "removed")
+    }
     groups: list[tuple[str, str | None, dict[str, Any]]] = [
         ("kept", None, {"c": KEPT, "s": 9}),
         ("removed", None, {"c": REMOVED, "s": 16}),
@@ -128,11 +132,12 @@ def vector_map(found: Mapping[str, Any]) -> Figure:
     ]  # fmt: skip
     for group, dataset, look in groups:
         own = [p for p in points if p["group"] == group and dataset in (None, p["dataset"])]
+        of = totals[dataset or group]
         drawn = axes.scatter([p["x"] for p in own], [p["y"] for p in own],
-                             label=f"{dataset or 'training, ' + group} ({len(own)})",
+                             label=f"{dataset or 'training, ' + group}: {len(own)} of {of}",
                              **look)  # fmt: skip
         drawn.set_urls([f"#{roles.get(p['dataset'], p['dataset'])}/{p['name']}" for p in own])
     axes.set_xticks([])
     axes.set_yticks([])
-    axes.legend(loc="lower left", fontsize=8)
+    axes.legend(loc="lower left", fontsize=8, title="classes with a vector", title_fontsize=8)
     return figure

@@ -65,7 +65,10 @@ def remarks(found: Mapping[str, Any]) -> list[str]:
         counts, about = entry["counts"], f"{entry['dataset']} ({role})"
         same = [row["name"] for row in entry["classes"] if row["reason"] and row["distance"] == 0]
         if role != "source" and same:
-            said.append(f"{about} shares {len(same)} classes with those kept out: {some(same)}")
+            said.append(
+                f"LEAK if weights are trained on all of {about}: {len(same)} of its classes have "
+                f"the words of a class kept out: {some(same)}"
+            )
         if counts["paper"] and counts["paper"] != counts["kept"]:
             said.append(f"{about}: the paper states {counts['paper']} classes, computed here "
                         f"{counts['kept']}")  # fmt: skip
@@ -81,8 +84,8 @@ def remarks(found: Mapping[str, Any]) -> list[str]:
         if entry["agreement"]["pairs"]["leak"]:
             said.append(f"{about}: signals against verdicts, classes left: {agreed(entry)}")
     for name, cover in found["coverage"].items():
-        if cover["covered"] < cover["classes"]:
-            said.append(f"{name}: vectors cover {cover['covered']} of {cover['classes']} classes "
+        if cover["covered"] < cover["count"]:
+            said.append(f"{name}: vectors cover {cover['covered']} of {cover['count']} classes "
                         f"({cover['percent']:.1f} %); the others are compared by their words "
                         "alone")  # fmt: skip
     return said + video_remarks(found.get("videos"))

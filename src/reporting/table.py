@@ -74,13 +74,18 @@ def remarks(run: Run) -> list[str]:
             f"LEAK: {len(protocol['leaks'])} classes trained on are nearer than 0.05 to a class "
             f"tested: {names}"
         )
+    if survivors := protocol.get("survivors"):
+        classes = {pair.split(" ~ ")[0] for pair in survivors}
+        shown = "; ".join(survivors[:5]) + (" ..." if len(survivors) > 5 else "")
+        said.append(
+            f"{len(classes)} classes trained on pass that rule and still teach a class tested, by "
+            f"verdict or by their words: {shown} (protocol.json lists them; see src.audit)"
+        )
+    if partly := {d: c for d, c in protocol.get("coverage", {}).items() if c["percent"] < 100}:
+        counts = ", ".join(f"{d} {c['covered']} of {c['count']}" for d, c in partly.items())
+        said.append(f"classes with a word vector: {counts}; others are compared by words alone")
     if protocol["leaks"] is None:
         said.append("what the model was trained on is unknown: no claim of zero-shot")
-    if uncovered := sum(len(c["without_vector"]) for c in run.protocol.get("kept_out", [])):
-        said.append(
-            f"{uncovered} classes to be kept out have words without a vector; they were compared "
-            "by their words alone (protocol.json lists them)"
-        )
     for name, target in run.protocol["targets"].items():
         if target["without_vector"]:
             said.append(

@@ -282,7 +282,6 @@ def describe(classes: ClassVectors) -> dict[str, Any]:
     """Name a class list, its hash, and how far the vectors cover it."""
     return {
         "dataset": classes.dataset,
-        "count": len(classes.names),
         "list_sha256": list_hash(classes.names),
         **classes.coverage(),
     }

@@ -56,7 +56,7 @@ class ClassVectors:
         """Report how many classes have a vector, and the words that are missing or replaced."""
         covered = len(self.names) - len(self.unknown)
         return {
-            "classes": len(self.names),
+            "count": len(self.names),
             "covered": covered,
             "percent": 100.0 * covered / max(len(self.names), 1),
             "without_vector": {name: list(lost) for name, lost in self.unknown.items()},

@@ -1,12 +1,14 @@
 """Which classes a protocol keeps and removes."""
 
+import re
+
 import numpy as np
 import pytest
 from scipy.spatial.distance import cdist
 
 from src.errors import UserError
-from src.semantics.protocol import Protocol, cosine_distances, record, separate
-from src.semantics.vectors import ClassVectors, WordVectors
+from src.semantics.protocol import Protocol, borderline, kept_out_classes, record, separate
+from src.semantics.vectors import ClassVectors, WordVectors, cosine_distances, embedded
 from src.semantics.words import class_names, words
 
 
@@ -103,3 +105,94 @@ def test_real_vectors_leave_662_and_586(shared, tmp_path):
         "identical": 36,
         "paper": 664,
     }
+
+
+def published(*tables):
+    return [
+        ClassVectors(
+            table,
+            class_names(table),
+            tuple(words(name, table) for name in class_names(table)),
+            np.full((len(class_names(table)), 2), np.nan),
+            {},
+            table,
+        )
+        for table in tables
+    ]
+
+
+REMOVED_36 = (
+    """
+archery, bench pressing, bowling, brushing hair, brushing teeth, cartwheeling, clapping, clean
+and jerk, climbing a rope, crawling baby, diving cliff, dunking basketball, hammer throw, high
+jump, hugging (not baby), hula hooping, javelin throw, juggling balls, jumping jacks, kissing,
+knitting, laughing, long jump, lunge, mopping floor, playing cello, playing flute, playing
+guitar, playing piano, playing violin, pole vault, shaking hands, situp, smoking,
+somersaulting, walking the dog
+""".replace("\n", " ")
+    .strip()
+    .split(", ")
+)
+
+
+def test_identical_removes_the_36_names():
+    source, *targets = published("kinetics700", "ucf101", "hmdb51")
+    decisions = separate(Protocol("p", "identical", 0.05, False, []), source, targets)
+    assert sorted(d.name for d in decisions if not d.kept) == REMOVED_36
+
+
+def test_audited_removes_by_verdict_or_by_signals():
+    source, *targets = published("kinetics700", "ucf101", "hmdb51", "activitynet")
+    audited = Protocol("audited", "audited", 0.05, False, [])
+    reasons = {d.name: d.reason for d in separate(audited, source, targets)}
+    assert reasons["riding a bike"].startswith("duplicate of ") and "verdict" in reasons["push up"]
+    assert reasons["archery"] == "identical words"
+    assert not reasons["playing clarinet"] and not reasons["abseiling"]
+    left = [name for name, reason in reasons.items() if not reason]
+    assert not {d.name for d in separate(Protocol("p", "identical", 0, False, []), source, targets)
+                if not d.kept} & set(left)  # fmt: skip
+    only_duplicates = Protocol("a", "audited", 0.05, False, [], grades=["duplicate"])
+    assert len(left) < len(kept(only_duplicates, source, targets)) < 587
+
+    own = ClassVectors("own", ("riding the bike",), (("rid", "bike"),), np.full((1, 2), np.nan), {})
+    (decision,) = separate(audited, own, targets)
+    assert decision.reason.startswith("duplicate of ucf101/Biking (unjudged; signals: identical")
+
+
+def test_manual_list_and_its_faults(tmp_path):
+    names = tmp_path / "out.txt"
+    names.write_text("near\n\nfar\n")
+    for remove in (str(names), ["near", "far"]):
+        assert kept(Protocol("p", "manual", 0.05, False, [], remove=remove)) == ["on"]
+    with pytest.raises(UserError, match=r"no class of s: afar; spell"):
+        separate(Protocol("p", "manual", 0.05, False, [], remove=["afar"]), SOURCE, [TARGET])
+    with pytest.raises(UserError, match="one class name a line"):
+        separate(Protocol("p", "manual", 0, False, [], remove=str(tmp_path / "no")), SOURCE, [])
+    with pytest.raises(UserError, match="duplicate, contained, sibling, unrelated"):
+        Protocol("p", "audited", 0.05, False, [], grades=["twin"])
+
+
+def test_borderline_names_the_classes_next_to_tau():
+    decisions = separate(Protocol("p", "tau", 0.05, False, []), SOURCE, [TARGET])
+    listed = borderline(decisions)
+    assert [row["name"] for row in listed["removed"]] == ["near"]
+    assert [row["name"] for row in listed["kept"]] == ["on", "far"]
+
+
+def test_truze_tests_its_53_classes_only(shared):
+    protocol = Protocol("truze", "identical", 0.05, False, ["ucf101"], test_only="truze.tsv")
+    chosen = {t: protocol.tested(t, class_names(t)) for t in ("ucf101", "hmdb51")}
+    assert [len(names) for names in chosen.values()] == [31, 22]
+    assert protocol.tested(None, ["a"]) == []
+    text = (shared / "annotations" / "truze_zero_shot_split.txt").read_text()
+    for part, (table, names) in zip(re.split(r"##\w+", text)[1:], chosen.items(), strict=True):
+        listed = re.search(r"Testing[^:]*:(.*?)\.\s*$", part, re.S | re.M)[1].split(",")
+        keys = sorted(re.sub(r"\W", "", name).lower() for name in listed)
+        assert keys == sorted(re.sub(r"[\W_]", "", name).lower() for name in names), table
+
+
+def test_kept_out_classes_follow_the_fixed_list(tmp_path):
+    vectors = embedded(cache=str(tmp_path))
+    truze = Protocol("t", "identical", 0.05, False, ["ucf101", "targets"], test_only="truze.tsv")
+    own = vectors.of(["red square"], "own", None)
+    assert [len(c.names) for c in kept_out_classes(truze, {"own": own}, vectors)] == [31, 1]

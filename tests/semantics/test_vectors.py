@@ -67,7 +67,7 @@ def test_unknown_words_one_error_or_dropped(tmp_path):
 
 def test_no_vectors_file(tmp_path):
     (tmp_path / "bad.bin").write_text("these are no vectors")
-    with pytest.raises(UserError, match="word2vec"):
+    with pytest.raises(UserError, match="no file of word vectors"):
         WordVectors(str(tmp_path / "bad.bin"), str(tmp_path)).of(["red"], "own", None)
 
 
@@ -97,3 +97,64 @@ def test_embedded_vectors_are_real(tmp_path):
     matrix = vectors.of(["red square falling", "red square rising"], "own", None).matrix
     assert matrix.shape == (2, 300)
     assert np.allclose(np.linalg.norm(matrix, axis=1), 1)
+
+
+@pytest.fixture
+def gapped(tmp_path):
+    """Vectors without some words as they are written in class names."""
+    words = ["Zumba", "thrift", "shop", "person", "massage", "head", "red", "AWOL"]
+    keyed = toy_vectors(words)
+    written(keyed, tmp_path, ".bin")
+    return keyed, WordVectors(str(tmp_path / "toy.bin"), str(tmp_path / "c"), oov="fallback")
+
+
+@pytest.mark.parametrize(
+    ("name", "stands_in"),
+    [
+        ("zumba", {"zumba": ("Zumba",)}),
+        ("thriftshop", {"thriftshop": ("thrift", "shop")}),
+        ("massaging person's elbow", {}),
+        ("awol", {"awol": ("AWOL",)}),
+    ],
+)
+def test_fallback_tries_other_spellings(gapped, name, stands_in):
+    keyed, vectors = gapped
+    found = vectors.of([name, "red"], "own", None)
+    if not stands_in:
+        assert found.unknown == {name: ("elbow",)}
+        return
+    assert found.replaced == stands_in and not found.unknown
+    (parts,) = stands_in.values()
+    expected = np.mean([keyed[part] for part in parts], axis=0)
+    assert np.allclose(found.matrix[0], expected / np.linalg.norm(expected), atol=1e-6)
+    again = WordVectors(str(vectors.path), str(vectors.cache), oov="fallback")
+    assert again.of([name, "red"], "own", None).replaced == stands_in and not again.asked
+
+
+def test_fallback_drops_what_no_spelling_finds_and_reports_it(gapped):
+    _, vectors = gapped
+    found = vectors.of(["red zumba", "quidditch", "zorbing red", "red"], "own", None)
+    assert list(vectors.pick(found, found.names)) == ["red zumba", "red"]
+    assert found.coverage() == {
+        "count": 4,
+        "covered": 2,
+        "percent": 50.0,
+        "without_vector": {"quidditch": ["quidditch"], "zorbing red": ["zorbing"]},
+        "replaced": {"zumba": ["Zumba"]},
+    }
+
+
+def test_fallback_covers_the_two_sun_classes_the_authors_left_out(shared, tmp_path):
+    file = str(shared / "reference" / "googlenews_subset.bin")
+    names = ["/b/barndoor", "/t/thriftshop"]
+    strict = WordVectors(file, str(tmp_path)).of(names, "sun397", "sun397")
+    assert set(strict.unknown) == set(names)
+    with pytest.raises(UserError, match="oov=fallback"):
+        WordVectors(file, str(tmp_path)).pick(strict, names)
+
+
+def test_other_rules_share_the_file(tmp_path):
+    vectors = embedded(cache=str(tmp_path), oov="drop")
+    fixed = vectors.with_rules("fixed")
+    assert fixed.describe() == vectors.describe() | {"word_rules": "fixed"}
+    assert fixed.of(["riding a bike"], "own", None).bags == (("ride", "bike"),)

@@ -1,0 +1,140 @@
+"""The same video on both sides, by id, bytes and content."""
+
+import shutil
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from conftest import write_video
+
+from src.data import fingerprints
+from src.data.fingerprints import common, compare_videos, video_id
+from src.data.synthetic import domain_classes, generate
+from src.errors import UserError
+
+
+def copied(source, file, size, fps, start=0.0, end=1.0, **how):
+    """Encode a part of a video again, at another size and frame rate."""
+    with av.open(str(source), metadata_errors="ignore") as container:
+        rate = float(container.streams.video[0].average_rate)
+        frames = [f.reformat(*size, "rgb24").to_ndarray() for f in container.decode(video=0)]
+    first, last = int(start * len(frames)), int(end * len(frames))
+    times = np.arange(first / rate, last / rate, 1 / fps)
+    chosen = np.clip(np.round(times * rate).astype(int), first, last - 1)
+    write_video(file, np.stack([frames[i] for i in chosen]), fps=fps, **how)
+
+
+@pytest.fixture
+def generated(tmp_path):
+    for domain, count, videos in (("source", 12, 3), ("target", 6, 3)):
+        classes = domain_classes(domain, 24, 0, 0)[:count]
+        generate(tmp_path / domain, classes, videos, domain, 3)
+    return tmp_path
+
+
+def pairs(found):
+    return {(Path(p["source"]).name, Path(p["target"]).name) for p in found["pairs"]}
+
+
+def compare(root, **more):
+    return compare_videos(
+        {"source.root": str(root / "source")}, {"target.x.root": str(root / "target")},
+        root / "cache", **more,
+    )  # fmt: skip
+
+
+def test_planted_copies_are_found_and_nothing_else(generated, shared):
+    files = sorted((generated / "source").glob("*/*.mp4"))
+    for number, clip in enumerate(sorted((shared / "clips").glob("*/*/*"))):
+        shutil.copy(clip, generated / "source" / f"real{number}{clip.suffix}")
+    real = sorted((generated / "source").glob("real*"))
+    expected = set()
+
+    def plant(source, name):
+        unique = source.with_name(f"src_{name}{source.suffix}")
+        source.rename(unique)
+        expected.add((unique.name, name))
+        return unique, generated / "target" / "planted" / name
+
+    (generated / "target" / "planted").mkdir()
+    shutil.copy(*plant(files[0], "bytes.mp4"))
+    copied(*plant(files[5], "size.mp4"), (96, 72), 25, codec="libx264")
+    copied(*plant(files[12], "rate.avi"), (64, 48), 15)
+    copied(*plant(files[20], "trim.mp4"), (64, 48), 25, 0.25, 0.85, codec="libx264")
+    for number, clip in enumerate(real):
+        part = (0.3, 0.9) if number % 2 else (0.0, 1.0)
+        copied(*plant(clip, f"real{number}.mp4"), (200, 152), 20, *part, codec="libx264")
+    found = compare(generated)
+    assert pairs(found) == expected and len(expected) == 14
+    assert found["compared"]["source"] == 36 + 10 and not found["unreadable"]
+    evidence = {Path(p["target"]).name: p["evidence"] for p in found["pairs"]}
+    assert "same bytes" in evidence["bytes.mp4"]
+    assert evidence["trim.mp4"][0].startswith("same content")
+
+
+def test_generated_videos_alone_make_no_pair_and_the_cache_is_used(generated, monkeypatch):
+    assert compare(generated)["pairs"] == []
+    monkeypatch.setattr(fingerprints, "fingerprint", None)  # would fail if called again
+    assert compare(generated)["compared"] == {"source": 36, "targets": 18}
+
+
+@pytest.mark.parametrize(
+    ("name", "id"),
+    [
+        ("R6llTwEh07w_000010_000020", "R6llTwEh07w"),
+        ("v_R6llTwEh07w", "R6llTwEh07w"),
+        ("R6llTwEh07w", "R6llTwEh07w"),
+        ("-5qy9Y_Y3jA_000010_000020", "-5qy9Y_Y3jA"),
+        ("v_Archery_g01_c01", "v_Archery_g01_c01"),
+        ("RATRACE_wave_f_nm_np1_fr_goo_37", "RATRACE_wave_f_nm_np1_fr_goo_37"),
+        ("000", ""),
+        ("running_001", ""),
+        ("my holiday", ""),
+    ],
+)
+def test_ids_of_published_sets(name, id):
+    assert video_id(f"/somewhere/{name}.mp4", "") == id
+    assert video_id("/somewhere/0001.mp4", f"class/{name}") == id
+
+
+def test_the_same_id_in_other_bytes_and_in_manifests(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 255, (2, 12, 48, 64, 3), dtype=np.uint8)
+    write_video(tmp_path / "source" / "R6llTwEh07w_000010_000020.mp4", noise[0], codec="libx264")
+    write_video(tmp_path / "target" / "v_R6llTwEh07w.mp4", noise[1], codec="libx264")
+    assert [p["evidence"] for p in compare(tmp_path)["pairs"]] == [["same id R6llTwEh07w"]]
+    shutil.move(tmp_path / "target" / "v_R6llTwEh07w.mp4", tmp_path / "target" / "1.mp4")
+    (tmp_path / "target" / "manifest.csv").write_text(
+        "id,path\nx/v_R6llTwEh07w,1.mp4\ny,gone.mp4\n"
+    )
+    found = compare_videos(
+        {"source.root": str(tmp_path / "source")},
+        {"target.x.root": str(tmp_path / "target" / "manifest.csv")},
+        tmp_path / "cache",
+    )
+    assert [p["evidence"] for p in found["pairs"]] == [["same id R6llTwEh07w"]]
+    assert list(found["unreadable"]) == [str(tmp_path / "target" / "gone.mp4")]
+
+
+def test_flat_videos_and_damaged_files_make_no_pair(tmp_path):
+    for side in ("source", "target"):
+        write_video(tmp_path / side / "black.mp4", np.zeros((20, 48, 64, 3), np.uint8))
+        (tmp_path / side / "text.mp4").write_text(f"no video, {side}")
+    found = compare(tmp_path)
+    assert [p["evidence"] for p in found["pairs"]] == [["same bytes"]]
+    assert {Path(p).name for p in found["unreadable"]} == {"text.mp4"}
+
+
+def test_order_of_moments_counts():
+    rng = np.random.default_rng(0)
+    long = rng.uniform(0, 255, (9, 768)).astype(np.float32)
+    assert common(long[2:6], long) == 4
+    assert common(long[5:1:-1], long) == 1
+    assert common(long[:0], long) == 0
+
+
+def test_a_file_that_is_no_manifest(tmp_path):
+    (tmp_path / "list.csv").write_text("name\nx\n")
+    for place in (str(tmp_path / "list.csv"), str(tmp_path / "nowhere")):
+        with pytest.raises(UserError, match=r"source\.root"):
+            compare_videos({"source.root": place}, {}, tmp_path)

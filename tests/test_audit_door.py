@@ -1,0 +1,146 @@
+"""`python -m src.audit` as a user runs it, and its page in a real browser."""
+
+import csv
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from conftest import toy_vectors, write_video
+from PIL import Image
+from test_door import fails
+
+from src.door import ROOT
+
+NO_TORCH = """
+import runpy, sys
+class NoTorch:
+    def find_spec(self, name, *_):
+        if name.split(".")[0] == "torch":
+            raise ImportError("torch was imported")
+sys.meta_path.insert(0, NoTorch())
+runpy.run_module("src.audit", run_name="__main__")
+"""
+
+
+def finished(process):
+    assert process.returncode == 0, process.stderr[-3000:]
+    return process.stdout + process.stderr
+
+
+@pytest.fixture(scope="module")
+def audited(tmp_path_factory):
+    """The audit of the headline protocol, in a process that has no torch."""
+    run = tmp_path_factory.mktemp("audit")
+    process = subprocess.run(
+        [sys.executable, "-c", NO_TORCH, "protocol=605", "pretrain=sun", f"hydra.run.dir={run}"],
+        cwd=ROOT, env=os.environ | {"DATA_ROOT": str(run / "data"), "COLUMNS": "160"},
+        capture_output=True, text=True, timeout=200,
+    )  # fmt: skip
+    return run, finished(process)
+
+
+def test_files_and_words_of_the_headline_audit(audited):
+    run, said = audited
+    assert "605" in said and "586" in said and "sun397 (pretrain)" in said
+    assert "canoeing or kayaking (0.0469)" in said and "duplicates flagged" in said
+    found = json.loads((run / "audit.json").read_text())
+    assert found["protocol"]["keep_out"] == ["ucf101", "hmdb51", "activitynet"]
+    assert found["training"]["source"]["counts"]["kept"] == 586
+    with (run / "audit.csv").open(newline="") as lines:
+        rows = list(csv.DictReader(lines))
+    assert len(rows) == 700 + 397
+    removed = [r for r in rows if r["role"] == "source" and r["kept"] == "False"]
+    assert len(removed) == 114 and all(r["reason"] for r in removed)
+    for figure in ("map", "distances-source", "strictness-source", "distances-pretrain"):
+        for ending in ("svg", "png"):
+            assert (run / "figures" / f"{figure}.{ending}").stat().st_size > 5000
+
+
+def test_the_page_needs_nothing_from_elsewhere(audited):
+    text = (audited[0] / "audit.html").read_text()
+    assert "$" + "data" not in text
+    for word in ("http-equiv", "<link", "src=", "@import", "fetch("):
+        assert word not in text
+    outside = [part for part in text.split('href="')[1:] if not part.startswith("#")]
+    assert not outside
+
+
+@pytest.mark.skipif(not shutil.which("chromium"), reason="no chromium on this machine")
+def test_the_page_opens_in_a_browser(audited, tmp_path):
+    run, _ = audited
+
+    def chromium(*options):
+        return subprocess.run(
+            ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic",
+             "--no-first-run", "--disable-background-networking", "--disable-component-update",
+             "--disable-sync", f"--user-data-dir={tmp_path}/profile", "--window-size=1280,1400",
+             "--virtual-time-budget=3000", *options, f"file://{run}/audit.html"],
+            capture_output=True, text=True, timeout=120,
+        )  # fmt: skip
+
+    page = chromium("--dump-dom").stdout
+    shown = page.split('id="rows"')[1].split("</tbody>")[0]
+    assert "208 of 700 classes" in page
+    assert "<b>riding a bike</b>" in shown and "ucf101/Biking" in shown
+    assert "<b>abseiling</b>" not in shown  # no leak: filtered out at first
+    assert page.count("<title>") > 700  # points of the figures say their names
+    picture = tmp_path / "page.png"
+    chromium(f"--screenshot={picture}")
+    with Image.open(picture) as image:
+        assert image.size == (1280, 1400)
+        assert len(image.convert("RGB").getcolors(1 << 24)) > 50
+
+
+def test_own_folders_lists_and_videos(door, tmp_path):
+    words = ["jump", "run", "swim", "trampoline", "bounce"]
+    toy_vectors(words).save_word2vec_format(str(tmp_path / "toy.bin"), binary=True)
+    noise = np.random.default_rng(0).integers(0, 255, (2, 12, 48, 64, 3), dtype=np.uint8)
+    for place, name, frames in (("a", "jumping", 0), ("a", "swim", 1), ("b", "run", 0)):
+        write_video(tmp_path / place / name / "0.avi", noise[frames])
+    (tmp_path / "seen.txt").write_text("Running\nzorbing\n")
+    run = tmp_path / "run"
+    said = finished(
+        door(
+            "audit", "source=folder", f"source.root={tmp_path}/a", "target=[folder]",
+            f"target.folder.root={tmp_path}/b", "protocol=targets", "semantics=word2vec",
+            f"semantics.path={tmp_path}/toy.bin", "pretrain=listed",
+            f"pretrain.root={tmp_path}/seen.txt", "videos=true", f"hydra.run.dir={run}",
+        )
+    )  # fmt: skip
+    assert "LEAK if weights are trained on all of folder (pretrain): 1 of its classes" in said
+    assert "1 pairs are the same video" in said
+    found = json.loads((run / "audit.json").read_text())
+    assert found["videos"]["pairs"][0]["source"] == f"{tmp_path}/a/jumping/0.avi"
+    assert found["coverage"]["pretrain"]["without_vector"] == {"zorbing": ["zorbing"]}
+    assert "same video" in (run / "audit.html").read_text()
+
+
+def test_generated_videos_and_other_protocols(door, tmp_path):
+    said = finished(
+        door("audit", "source=synthetic", "target=[synthetic]", "protocol=targets",
+             f"hydra.run.dir={tmp_path}/run")
+    )  # fmt: skip
+    assert "synthetic (source)" in said and "│ 52 " in said and "│ 48 " in said
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["source=folder", "source.root=nowhere"], ["nowhere", "source.root"]),
+        (["source=folder"], ["source.root"]),
+        (["target=[]"], ["target is empty"]),
+        (["pretrain=imagenet"], ["pretrain=imagenet", "kinetics400", "sun"]),
+        (["source.table=imagenet"], ["imagenet", "kinetics700"]),
+        (["protocol=manual"], ["protocol.remove"]),
+        (["protocol=manual", "protocol.remove=[flying]"], ["flying", "spell"]),
+        (["protocol=audited", "protocol.grades=[twin]"], ["twin", "duplicate"]),
+        (["videos=true"], ["kinetics700", "source.root"]),
+        (["semantics.oov=guess"], ["semantics.oov", "fallback"]),
+    ],
+)
+def test_bad_options(door, tmp_path, options, words):
+    fails(door("audit", *options, f"hydra.run.dir={tmp_path}/run"), *words)

@@ -18,7 +18,7 @@ def test_commands_compose(config, name, options):
 
 
 def test_there_are_commands_and_make_targets():
-    assert {name for name, _ in COMMANDS} == {"train", "evaluate", "report"}
+    assert {name for name, _ in COMMANDS} == {"train", "evaluate", "report", "audit"}
     makefile = (ROOT / "Makefile").read_text()
     for target in ("help", "setup", "demo", "test", "lint", "bench", "clean"):
         assert re.search(rf"^{target}:", makefile, re.M)

@@ -9,6 +9,7 @@ them with the rules, `write` makes them anew. Other names are tokenised by the s
 """
 
 import csv
+import hashlib
 import re
 import sys
 from collections.abc import Iterable
@@ -208,7 +209,9 @@ def main(arguments: list[str]) -> int:
             file.write_text(made(dataset), encoding="utf-8")
         same = file.read_text(encoding="utf-8") == made(dataset)
         status |= not same
-        print(f"{dataset}: {len(class_names(dataset))} classes, {'equal' if same else 'DIFFERENT'}")
+        digest = hashlib.sha256(file.read_bytes()).hexdigest()
+        told = "equal" if same else "DIFFERENT"
+        print(f"{dataset}: {len(class_names(dataset))} classes, {told}, sha256 {digest}")
     return status
 
 

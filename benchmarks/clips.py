@@ -1,49 +1,137 @@
-"""Training clips a second and core from generated videos, decode and transforms included.
+"""Clips a second on one core, beside the sequential method: `make bench`.
 
-The two domains of the generated set are read in turns; medians over the rounds are printed.
+The sequential method reads every frame from the first on with OpenCV until the clip is complete,
+resizes whole frames as float, normalises and crops them. Both read the same clips by turns, in one
+process on one core; medians and the ratio of medians are printed.
 """
 
+import os
 import statistics
+import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
+import cv2
 import numpy as np
+import torch
+from torch import Tensor
 
+from benchmarks.videos import FORMS, make
 from src.data.clips import Clips, ClipSpec
-from src.data.layouts import class_folders
-from src.data.synthetic import class_split, generate
+from src.data.decoding import read_frames
+from src.data.layouts import Video
+from src.data.packs import SUFFIX, write_pack
+from src.data.sampling import test_starts, train_start
+from src.data.transforms import MEAN, STD, resize_short_side
 
 SPEC = ClipSpec(16, 25, 128, 112, 0.5, "loop")
-ROUNDS = 7
+VECTORS = {"a": np.zeros(300)}
 
 
-def rate(clips: Clips, epoch: int) -> float:
-    """Read one sample a video and give clips a second."""
+def sequential(path: str, starts: np.ndarray) -> Tensor:
+    """Read clips (N, C, T, H, W) float32 from the first frame of the file on."""
+    capture = cv2.VideoCapture(path)
+    frames = []
+    for _ in range(starts[-1] + SPEC.frames):
+        _, frame = capture.read()
+        frames.append(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB))
+    capture.release()
+    clips = []
+    for start in starts:
+        whole = np.stack(frames[start : start + SPEC.frames])
+        pixels = torch.from_numpy(whole).permute(0, 3, 1, 2).float() / 255
+        pixels = resize_short_side(pixels, SPEC.short_side)
+        pixels = (pixels - torch.tensor(MEAN).view(3, 1, 1)) / torch.tensor(STD).view(3, 1, 1)
+        top, left = ((side - SPEC.crop) // 2 for side in pixels.shape[-2:])
+        pixels = pixels[:, :, top : top + SPEC.crop, left : left + SPEC.crop]
+        clips.append(pixels.transpose(0, 1))
+    return torch.stack(clips)
+
+
+def timed(job: Callable[[], object]) -> float:
+    """Give the milliseconds a job takes."""
     started = time.perf_counter()
-    count = sum(clips[(epoch, index)]["clips"].shape[0] for index in range(len(clips)))
-    return count / (time.perf_counter() - started)
+    job()
+    return 1e3 * (time.perf_counter() - started)
 
 
-def main() -> None:
-    """Print one line a domain and mode."""
-    _, classes = class_split(8, 0, 0)
-    vectors = {name: np.zeros(300) for name in classes}
-    with tempfile.TemporaryDirectory() as folder:
-        readers = {}
-        for domain in ("source", "target"):
-            root = Path(folder) / domain
-            generate(root, classes, 4, domain, 0)
-            for train in (True, False):
-                kind = "training" if train else "25-clip test"
-                readers[f"{domain}, {kind}"] = Clips(class_folders(root), vectors, SPEC, 0, train)
-        rates: dict[str, list[float]] = {name: [] for name in readers}
-        for epoch in range(ROUNDS):
-            for name, clips in readers.items():
-                rates[name].append(rate(clips, epoch))
-    for name, seen in rates.items():
-        print(f"{name}: {statistics.median(seen):.0f} clips/s (median of {ROUNDS}, one process)")
+def prepared(file: Path) -> Path:
+    """Pack a video's frames at the short side, as `src.prepare` does; give the pack."""
+    pack = file.with_suffix(SUFFIX)
+    if not pack.exists():
+        frames = read_frames(
+            file,
+            np.arange,
+            lambda frame: (
+                resize_short_side(torch.from_numpy(frame).permute(2, 0, 1)[None], SPEC.short_side)[
+                    0
+                ]
+                .permute(1, 2, 0)
+                .numpy()
+            ),
+        )
+        write_pack(pack, iter(frames), 30.0, 90)
+    return pack
+
+
+def compare(name: str, file: Path, rounds: int) -> None:
+    """Print one line for training clips and one for the 25-clip test."""
+    length = FORMS[name][2]
+    rng = np.random.default_rng(0)
+    pack = prepared(file)
+    times: dict[str, list[float]] = {k: [] for k in ("sequential", "originals", "prepared")}
+    readers = {
+        kind: {
+            train: Clips([Video("v", str(path), "a")], VECTORS, SPEC, 0, train)
+            for train in (True, False)
+        }
+        for kind, path in (("originals", file), ("prepared", pack))
+    }
+    for number in range(rounds):
+        start = train_start(length, SPEC.frames, rng)
+        times["sequential"].append(timed(lambda s=start: sequential(str(file), np.array([s]))))
+        for kind, clips in readers.items():
+            job = lambda c=clips[True], n=number: c[(n, 0)]["clips"].contiguous()  # noqa: E731
+            times[kind].append(timed(job))
+    show(f"{name}: one training clip", times)
+    times = {kind: [] for kind in times}
+    spread = test_starts(length, SPEC.frames, SPEC.test_clips)
+    for number in range(max(rounds // 8, 3)):
+        if length <= 300:
+            times["sequential"].append(timed(lambda: sequential(str(file), spread)))
+        for kind, clips in readers.items():
+            job = lambda c=clips[False], n=number: c[(n, 0)]["clips"].contiguous()  # noqa: E731
+            times[kind].append(timed(job))
+    show(f"{name}: 25 test clips", times)
+    print(
+        f"{name}: {file.stat().st_size / 1e3:.0f} kB, prepared {pack.stat().st_size / 1e3:.0f} kB"
+    )
+
+
+def show(what: str, times: dict[str, list[float]]) -> None:
+    """Print medians, and ratios to the sequential method where it was run."""
+    medians = {kind: statistics.median(seen) for kind, seen in times.items() if seen}
+    base = medians.get("sequential")
+    told = [
+        f"{kind} {ms:.1f} ms" + (f" ({base / ms:.1f}x)" if base and kind != "sequential" else "")
+        for kind, ms in medians.items()
+    ]
+    print(f"{what}: {', '.join(told)}", flush=True)
+
+
+def main(wanted: list[str]) -> None:
+    """Compare on all forms, or on those whose name holds a given word."""
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+    folder = Path(tempfile.gettempdir()) / "zero-shot-bench"
+    folder.mkdir(exist_ok=True)
+    for name in FORMS:
+        if not wanted or any(word in name for word in wanted):
+            compare(name, make(folder, name), 7 if "720p" in name else 40)
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
-from src.data.decoding import UnreadableVideo, read_frames
+from src.data.decoding import DECODERS, read_frames
+from src.data.faults import UnreadableVideo
 from src.data.layouts import Video
 from src.data.sampling import SHORT_VIDEOS, clip_frames, test_starts, train_start
 from src.data.transforms import Crop, random_crop, to_input
@@ -29,6 +30,7 @@ class ClipSpec:
     crop: int
     flip: float
     short_videos: str
+    decoder: str = "pyav"
 
     def __post_init__(self) -> None:
         """Check the values; raises UserError."""
@@ -38,6 +40,10 @@ class ClipSpec:
                 raise UserError(f"clips.{name}={value} must be a whole number above 0")
         if not isinstance(self.flip, (int, float)) or not 0 <= self.flip <= 1:
             raise UserError(f"clips.flip={self.flip} must be a share from 0 to 1")
+        if self.decoder not in DECODERS:
+            raise UserError(
+                f"clips.decoder={self.decoder} is unknown; allowed: {', '.join(DECODERS)}"
+            )
         if self.crop > self.short_side:
             raise UserError(
                 f"clips.crop={self.crop} is larger than clips.short_side={self.short_side}"
@@ -141,11 +147,18 @@ class Clips(Dataset[dict[str, Any]]):
             indices = inverse.reshape(-1, self.spec.frames)
             return frames
 
-        chunks = read_frames(video.path, choose, video.window)
-        frames = torch.cat(
-            [to_input(chunk, self.spec.short_side, self.spec.crop, crop) for chunk in chunks]
+        spec = self.spec
+        frames = read_frames(
+            video.path,
+            choose,
+            lambda frame: to_input(frame, spec.short_side, spec.crop, crop),
+            video.window,
+            video.frames,
+            spec.decoder,
         )
-        return frames[torch.as_tensor(indices)].transpose(1, 2).contiguous()
+        unique = torch.stack(frames, dim=1)  # (C, frames, H, W)
+        clips = unique[:, torch.as_tensor(indices)].transpose(0, 1)
+        return clips.flip(-1) if crop.flip else clips
 
 
 def collate(samples: Sequence[dict[str, Any]]) -> dict[str, Any]:

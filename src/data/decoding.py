@@ -1,97 +1,130 @@
-"""Read frames by number from a video file: the one place that knows the decoder.
+"""Read frames by number from a video file: the one place that chooses how.
 
-Shapes: T frames, H W, C = 3 (RGB).
+Shapes: H W of a frame, C = 3 (RGB).
 """
 
+import signal
+import stat
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
-import decord
+import av
 import numpy as np
 
-decord.logging.set_level(decord.logging.QUIET)
+from src.data.faults import DAMAGED, ShorterVideo, UnreadableVideo
+from src.data.packs import SUFFIX, pack_frames
+from src.data.pyav_reader import pyav_frames
 
-CHUNK = 64
+DECODERS = ("pyav", "decord")
+SMALLEST = 8  # pixels of a side
+LIMIT = 120.0  # seconds a file may take
 
-
-class UnreadableVideo(Exception):
-    """A video file that cannot be decoded; the text says why."""
+Made = TypeVar("Made")
 
 
 def read_frames(
     path: str | Path,
     choose: Callable[[int], np.ndarray],
+    make: Callable[[np.ndarray], Made],
     window: tuple[float, float] | None = None,
-) -> Iterator[np.ndarray]:
-    """Decode the chosen frames of a video, in chunks so that long test videos need little memory.
+    length: int | None = None,
+    decoder: str = "pyav",
+) -> list[Made]:
+    """Decode the chosen frames of a video one after the other, each made into what is needed.
 
-    The file is opened here, in the process that reads it (a decord reader does not survive a fork).
+    The file is opened here, in the process that reads it.
 
     Args:
-        path: a video file.
-        choose: from the number of frames to the sorted, distinct frame numbers wanted.
+        path: a video file, or a pack of frames.
+        choose: from the number of frames to the sorted, distinct frame numbers wanted; called
+            again where a file turns out shorter than it says.
+        make: from a frame (H, W, C) uint8, upright, to what is kept of it.
         window: start and end in seconds; the frames of the video are then those inside it.
+        length: the number of frames that decode, where it is known.
+        decoder: `pyav` or `decord`.
 
-    Yields:
-        (t, H, W, C) uint8, at most 64 frames at a time, in the order of `choose`.
+    Returns:
+        One result a chosen frame, in their order.
 
     Raises:
-        UnreadableVideo: the file is missing, no video, empty, or a wanted frame does not decode.
+        UnreadableVideo: the file is missing, no video, empty, damaged, or takes too long.
     """
+    check_file(path)
+    if Path(path).suffix == SUFFIX:
+        frames, count = pack_frames, None
+    elif decoder == "decord":
+        from src.data.decord_reader import decord_frames as frames
+
+        count = length
+    else:
+        frames, count = pyav_frames, length
+    with time_limit(LIMIT):
+        try:
+            return [make(frame) for frame in sized(frames(path, choose, window, count))]
+        except ShorterVideo as shorter:
+            found = int(shorter.args[0])
+            return [make(frame) for frame in sized(frames(path, choose, window, found))]
+        except (av.FFmpegError, OSError, RuntimeError, ValueError, MemoryError) as error:
+            raise UnreadableVideo(reason(error)) from None
+
+
+def check_file(path: str | Path) -> None:
+    """Check what can be told without opening a video; raises UnreadableVideo."""
     try:
-        if is_cut_short(path):
-            raise UnreadableVideo("truncated")
-        reader = decord.VideoReader(str(path), num_threads=1)
-        first, length = window_frames(window, reader.get_avg_fps(), len(reader))
-        if length == 0:
-            raise UnreadableVideo("no frames")
-        wanted = first + choose(length)
-        # AVI with packed B-frames (HMDB51) has no time stamps to seek by: decord is exact there
-        # only when it decodes every frame from the first on.
-        decoded = np.arange(wanted[-1] + 1) if is_avi(path) else wanted
-        for start in range(0, len(decoded), CHUNK):
-            chunk = decoded[start : start + CHUNK]
-            frames = reader.get_batch(chunk).asnumpy()
-            chosen = np.isin(chunk, wanted)
-            if chosen.any():
-                yield frames[chosen]
-    except (decord.DECORDError, RuntimeError, OSError) as error:
-        raise UnreadableVideo(reason(path, error)) from None
-
-
-def is_avi(path: str | Path) -> bool:
-    """Tell by its first bytes whether a file is an AVI."""
-    with Path(path).open("rb") as file:
-        head = file.read(12)
-    return head[:4] == b"RIFF" and head[8:] == b"AVI "
-
-
-def is_cut_short(path: str | Path) -> bool:
-    """Tell whether an AVI is shorter than its header says; decord would read what is left of it."""
-    with Path(path).open("rb") as file:
-        head = file.read(8)
+        state = Path(path).stat()
+    except PermissionError:
+        raise UnreadableVideo("no permission to read it") from None
+    except OSError:
+        raise UnreadableVideo("missing file") from None
+    if not stat.S_ISREG(state.st_mode):
+        raise UnreadableVideo("not a regular file")
+    if state.st_size == 0:
+        raise UnreadableVideo("empty file")
+    try:
+        with Path(path).open("rb") as file:
+            head = file.read(12)
+    except OSError:
+        raise UnreadableVideo("no permission to read it") from None
     said = int.from_bytes(head[4:8], "little") + 8
-    return head[:4] == b"RIFF" and Path(path).stat().st_size < said
+    if head[:4] == b"RIFF" and state.st_size < said:  # an AVI; decoders read what is left of it
+        raise UnreadableVideo("truncated")
 
 
-def window_frames(window: tuple[float, float] | None, fps: float, length: int) -> tuple[int, int]:
-    """Turn a window in seconds into its first frame and its number of frames."""
-    if window is None:
-        return 0, length
-    first = min(max(round(window[0] * fps), 0), length)
-    return first, min(max(round(window[1] * fps), first), length) - first
+def sized(frames: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+    """Refuse frames too small to show anything."""
+    for frame in frames:
+        if min(frame.shape[:2]) < SMALLEST:
+            raise UnreadableVideo(f"smaller than {SMALLEST} pixels")
+        yield frame
 
 
-def reason(path: str | Path, error: Exception) -> str:
+@contextmanager
+def time_limit(seconds: float) -> Iterator[None]:
+    """Stop a decoder that hangs; works in the main thread of a process, as loaders' workers are."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(*_: object) -> None:
+        raise UnreadableVideo(f"not decoded within {seconds:.0f} s")
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def reason(error: Exception) -> str:
     """Name the fault of a file in a few words."""
-    file = Path(path)
-    if not file.exists():
-        return "missing file"
-    if file.stat().st_size == 0:
-        return "empty file"
-    text = str(error).splitlines()[0] if str(error) else type(error).__name__
-    if "cannot find video stream" in text:
-        return "no video stream"
-    if "Error reading" in text:
-        return "not a video file"
-    return "damaged: frames do not decode"
+    if isinstance(error, av.InvalidDataError):
+        opening = getattr(error, "log", None) is not None or "avcodec" not in str(error)
+        return "not a video file" if opening else DAMAGED
+    if isinstance(error, MemoryError):
+        return "frames too large for memory"
+    return DAMAGED

@@ -4,7 +4,7 @@ import logging
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from src.errors import UserError
@@ -23,12 +23,14 @@ class Video:
         path: the file.
         label: class name as the data set spells it.
         window: start and end in seconds, for untrimmed videos.
+        frames: number of frames that decode, where it is known.
     """
 
     id: str
     path: str
     label: str
     window: tuple[float, float] | None = None
+    frames: int | None = None
 
 
 def class_folders(root: Path) -> list[Video]:
@@ -54,7 +56,7 @@ def spell(videos: Sequence[Video], class_names: Sequence[str], root: Path) -> li
         log.warning("%s: %d folders are no class of it and are left out: %s%s", root,
                     len(strangers), names, " ..." if len(strangers) > 5 else "")  # fmt: skip
     return [
-        Video(v.id, v.path, official[spelling_key(v.label)], v.window)
+        replace(v, label=official[spelling_key(v.label)])
         for v in videos
         if v.label not in strangers
     ]

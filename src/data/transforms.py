@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor
-from torchvision.transforms.v2 import functional as F
+from torch.nn import functional as F
 
 # Kinetics statistics of torchvision's video models, for RGB in 0..1 (Sec. 4.4).
 MEAN = (0.43216, 0.394666, 0.37645)
@@ -36,32 +36,32 @@ def random_crop(rng: np.random.Generator, flip: float) -> Crop:
 
 
 def resize_short_side(frames: Tensor, size: int) -> Tensor:
-    """Scale (T, C, H, W) so that the short side is exactly `size`, keeping the aspect to 1 pixel.
+    """Scale (T, C, H, W) uint8 to a short side of exactly `size`, keeping the aspect to 1 pixel.
 
     Bilinear without antialiasing, as in the paper's time.
     """
     height, width = frames.shape[-2:]
     scale = size / min(height, width)
-    new = [max(size, round(height * scale)), max(size, round(width * scale))]
-    return F.resize(frames, new, F.InterpolationMode.BILINEAR, antialias=False)
+    new = (max(size, round(height * scale)), max(size, round(width * scale)))
+    return frames if new == (height, width) else F.interpolate(frames, new, mode="bilinear")
 
 
-def to_input(frames: np.ndarray, short_side: int, size: int, crop: Crop) -> Tensor:
-    """Resize, crop and mirror decoded frames.
+def to_input(frame: np.ndarray, short_side: int, size: int, crop: Crop) -> Tensor:
+    """Resize and crop a decoded frame; it is not yet mirrored.
 
     Args:
-        frames: (T, H, W, C) uint8.
+        frame: (H, W, C) uint8.
         short_side: pixels of the short side after scaling.
         size: pixels of the square crop.
         crop: where.
 
     Returns:
-        (T, C, size, size) uint8.
+        (C, size, size) uint8.
     """
-    pixels = resize_short_side(torch.from_numpy(frames).permute(0, 3, 1, 2), short_side)
+    pixels = torch.from_numpy(frame).permute(2, 0, 1)
+    pixels = resize_short_side(pixels[None], short_side)[0]
     height, width = pixels.shape[-2:]
     # Shares below 1 spread evenly over the height - size + 1 whole-pixel places; 0.5 is the centre.
     top = min(int(crop.top * (height - size + 1)), height - size)
     left = min(int(crop.left * (width - size + 1)), width - size)
-    pixels = pixels[:, :, top : top + size, left : left + size]
-    return pixels.flip(-1) if crop.flip else pixels
+    return pixels[:, top : top + size, left : left + size]

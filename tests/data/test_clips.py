@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import grey_video
+from conftest import grey_video, write_video
 from torch.utils.data import DataLoader
 
 from src.data.clips import Clips, ClipSpec, EpochSampler, Video, collate
@@ -81,3 +81,17 @@ def test_bad_specs():
         ClipSpec(16, 25, 128, 112, 0.5, "noise")
     with pytest.raises(UserError, match="crop"):
         ClipSpec(16, 25, 100, 112, 0.5, "loop")
+
+
+def test_a_flipped_clip_is_the_mirror_of_itself(tmp_path):
+    ramp = np.tile(np.arange(0, 240, 5, np.uint8)[None, None, :, None], (20, 40, 1, 3))
+    write_video(tmp_path / "a" / "0.avi", ramp)
+    video = [Video("a/0.avi", str(tmp_path / "a" / "0.avi"), "a")]
+    pictures = {}
+    for flip in (0.0, 1.0):
+        spec = ClipSpec(16, 25, 40, 40, flip, "loop")
+        pictures[flip] = Clips(video, VECTORS, spec, 0, train=True)[(0, 0)]["clips"]
+    assert (pictures[0.0][..., 0].float() < pictures[0.0][..., -1].float()).all()
+    spec = ClipSpec(16, 25, 40, 32, 1.0, "loop")
+    mirrored = Clips(video, VECTORS, spec, 0, train=True)[(0, 0)]["clips"].float()
+    assert (mirrored[..., 0] > mirrored[..., -1]).all()

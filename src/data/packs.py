@@ -1,0 +1,85 @@
+"""Packs: the frames of one prepared video as JPEG pictures in one file, any of them at once.
+
+The file is the pictures one after the other, then their ends as uint64, then a footer of 24 bytes:
+the number of frames (uint64), frames a second (float64) and `MAGIC`, all little-endian.
+"""
+
+import io
+import struct
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import simplejpeg
+
+from src.data.faults import DAMAGED, UnreadableVideo, window_frames
+
+SUFFIX = ".frames"
+MAGIC = b"JPEGPACK"
+FOOTER = struct.Struct("<Qd8s")
+
+
+def write_pack(file: Path, frames: Iterator[np.ndarray], fps: float, quality: int) -> int:
+    """Write frames (H, W, 3) uint8 as a pack, whole or not at all; give their number.
+
+    Args:
+        file: where to.
+        frames: of one size.
+        fps: frames a second, for windows in seconds.
+        quality: of the JPEGs.
+    """
+    part = file.with_suffix(".part")
+    part.parent.mkdir(parents=True, exist_ok=True)
+    ends: list[int] = []
+    with part.open("wb") as opened:
+        for frame in frames:
+            opened.write(simplejpeg.encode_jpeg(frame, quality, colorsubsampling="420"))
+            ends.append(opened.tell())
+        opened.write(np.array(ends, "<u8").tobytes())
+        opened.write(FOOTER.pack(len(ends), fps, MAGIC))
+    part.replace(file)
+    return len(ends)
+
+
+def pack_frames(
+    path: str | Path,
+    choose: Callable[[int], np.ndarray],
+    window: tuple[float, float] | None,
+    length: int | None,
+) -> Iterator[np.ndarray]:
+    """Decode the chosen frames of a pack; see `src.data.decoding.read_frames`.
+
+    Yields:
+        (H, W, 3) uint8 RGB.
+
+    Raises:
+        UnreadableVideo: the file is no whole pack.
+    """
+    with Path(path).open("rb") as file:
+        size = file.seek(0, io.SEEK_END)
+        file.seek(max(size - FOOTER.size, 0))
+        tail = file.read()
+        if len(tail) < FOOTER.size or tail[-8:] != MAGIC:
+            raise UnreadableVideo("truncated")
+        total, fps, _ = FOOTER.unpack(tail)
+        file.seek(size - FOOTER.size - 8 * total)
+        ends = np.frombuffer(file.read(8 * total), "<u8").astype(np.int64)
+        first, count = window_frames(window, np.arange(total) / fps)
+        if count <= 0:
+            raise UnreadableVideo("no frames")
+        wanted = first + choose(count)
+        starts = np.concatenate(([0], ends))
+        for run in runs(wanted):
+            file.seek(starts[run[0]])
+            data = file.read(ends[run[-1]] - starts[run[0]])
+            for number in run:
+                begin, end = starts[number] - starts[run[0]], ends[number] - starts[run[0]]
+                try:
+                    yield simplejpeg.decode_jpeg(data[begin:end], "RGB")
+                except ValueError:
+                    raise UnreadableVideo(DAMAGED) from None
+
+
+def runs(numbers: np.ndarray) -> Sequence[np.ndarray]:
+    """Cut sorted numbers where one is left out."""
+    return np.split(numbers, np.flatnonzero(np.diff(numbers) != 1) + 1)

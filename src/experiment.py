@@ -25,7 +25,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.loggers import WandbLogger
 
-from src.data.clips import ClipSpec
+from src.data.clips import ClipSpec, assemble
 from src.data.datamodule import (
     LoaderSpec,
     TargetsDataModule,
@@ -258,9 +258,9 @@ def save_samples(target: VideoDataModule, file: Path, count: int = 12) -> None:
     """Keep the middle clip of some test videos, spread over the set, as the network saw it."""
     clips = target.predict_dataloader().dataset
     chosen = np.unique(np.linspace(0, len(target.chosen) - 1, count).astype(int))
-    samples = [s for s in (clips[(0, int(i))] for i in chosen) if "clips" in s]
+    samples = [s for s in (clips[(0, int(i))] for i in chosen) if "frames" in s]
     if samples:
-        middle = torch.stack([s["clips"][s["clips"].shape[0] // 2] for s in samples])
+        middle = torch.stack([assemble(s)[len(s["places"]) // 2] for s in samples])
         file.parent.mkdir(parents=True, exist_ok=True)
         np.savez_compressed(
             file,

@@ -58,9 +58,10 @@ class ClipSpec:
 class Clips(Dataset[dict[str, Any]]):
     """Clips of labelled videos, as uint8.
 
-    A sample is a dict: `clips` (N, C, T, H, W) uint8, `label` int, `target` (D,) float32 vector of
-    the class, `index` of the video, `unreadable` list of (id, reason). The random numbers of a
-    training sample come from (seed, epoch, index) alone.
+    A sample is a dict: `frames` (F, H, W, C) uint8, each needed frame once, `places` (N, T) of the
+    clips' frames among them, `label` int, `target` (D,) float32 vector of the class, `index` of the
+    video, `unreadable` list of (id, reason). `assemble` makes clips of a batch of them. The random
+    numbers of a training sample come from (seed, epoch, index) alone.
     """
 
     def __init__(
@@ -112,30 +113,31 @@ class Clips(Dataset[dict[str, Any]]):
         return {"unreadable": unreadable}
 
     def sample(
-        self, index: int, clips: Tensor, unreadable: list[tuple[str, str]]
+        self, index: int, clips: tuple[Tensor, Tensor], unreadable: list[tuple[str, str]]
     ) -> dict[str, Any]:
         """Join the clips of a video with its label and target vector."""
         label = self.videos[index].label
         return {
-            "clips": clips,
+            "frames": clips[0],
+            "places": clips[1],
             "label": self.labels[label],
             "target": self.targets[label],
             "index": index,
             "unreadable": unreadable,
         }
 
-    def train_clip(self, video: Video, rng: np.random.Generator) -> Tensor:
+    def train_clip(self, video: Video, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
         """Read T consecutive frames from a random start, randomly cropped and mirrored."""
         crop = random_crop(rng, self.spec.flip)
         return self.read(video, crop, lambda n: np.array([train_start(n, self.spec.frames, rng)]))
 
-    def test_clips(self, video: Video) -> Tensor:
+    def test_clips(self, video: Video) -> tuple[Tensor, Tensor]:
         """Read N linearly spaced, centre-cropped clips, decoding each frame once."""
         spec = self.spec
         return self.read(video, Crop(), lambda n: test_starts(n, spec.frames, spec.test_clips))
 
-    def read(self, video: Video, crop: Crop, starts: Any) -> Tensor:
-        """Read clips (N, C, T, H, W) uint8 that start at `starts(length)`."""
+    def read(self, video: Video, crop: Crop, starts: Any) -> tuple[Tensor, Tensor]:
+        """Read the frames (F, H, W, C) of clips that start at `starts(length)`, and places."""
         indices = np.empty((0, 0), np.int64)
 
         def choose(length: int) -> np.ndarray:
@@ -156,26 +158,36 @@ class Clips(Dataset[dict[str, Any]]):
             video.frames,
             spec.decoder,
         )
-        unique = torch.stack(frames, dim=1)  # (C, frames, H, W)
-        clips = unique[:, torch.as_tensor(indices)].transpose(0, 1)
-        return clips.flip(-1) if crop.flip else clips
+        stacked = np.stack([frame[:, ::-1] for frame in frames] if crop.flip else frames)
+        return torch.from_numpy(stacked), torch.from_numpy(indices)
 
 
 def collate(samples: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Stack samples into a batch, leaving out unreadable videos but not their names.
 
     Returns:
-        `clips` (B, N, C, T, H, W) uint8, `label` (B,), `target` (B, D), `index` (B,) and the list
-        `unreadable`; only the list when no sample is readable.
+        `frames` (F, H, W, C) uint8 of all samples, `places` (B, N, T) of the clips' frames among
+        them, `label` (B,), `target` (B, D), `index` (B,) and the list `unreadable`; only the list
+        when no sample is readable.
     """
     batch: dict[str, Any] = {"unreadable": [pair for s in samples for pair in s["unreadable"]]}
-    readable = [s for s in samples if "clips" in s]
+    readable = [s for s in samples if "frames" in s]
     if readable:
-        for key in ("clips", "target"):
-            batch[key] = torch.stack([s[key] for s in readable])
+        firsts = np.cumsum([0, *(len(s["frames"]) for s in readable)])
+        batch["frames"] = torch.cat([s["frames"] for s in readable])
+        batch["places"] = torch.stack(
+            [s["places"] + int(first) for s, first in zip(readable, firsts[:-1], strict=True)]
+        )
+        batch["target"] = torch.stack([s["target"] for s in readable])
         for key in ("label", "index"):
             batch[key] = torch.tensor([s[key] for s in readable])
     return batch
+
+
+def assemble(batch: dict[str, Any]) -> Tensor:
+    """Make the clips (B, N, C, T, H, W) uint8 of a batch, or (N, C, T, H, W) of a sample."""
+    clips: Tensor = batch["frames"][batch["places"]]
+    return clips.movedim(-1, -4)
 
 
 class EpochSampler(Sampler[tuple[int, int]]):

@@ -13,10 +13,16 @@ import numpy as np
 import simplejpeg
 
 from src.data.faults import DAMAGED, UnreadableVideo, window_frames
+from src.data.transforms import resize_short_side
 
 SUFFIX = ".frames"
 MAGIC = b"JPEGPACK"
 FOOTER = struct.Struct("<Qd8s")
+
+
+def shrink(frame: np.ndarray, short_side: int) -> np.ndarray:
+    """Scale a frame (H, W, 3) uint8 to a short side, as clips are; a smaller one stays."""
+    return frame if min(frame.shape[:2]) <= short_side else resize_short_side(frame, short_side)
 
 
 def write_pack(file: Path, frames: Iterator[np.ndarray], fps: float, quality: int) -> int:

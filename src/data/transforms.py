@@ -1,14 +1,14 @@
 """Frames to network input (Sec. 4.4): short side, crop, flip, all on uint8.
 
-Shapes: T frames, C channels, H W. Mean and standard deviation are applied on the network side.
+Shapes: H W, C channels of a frame. Mean and standard deviation are applied on the network side.
 """
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
-import torch
-from torch import Tensor
-from torch.nn import functional as F
+
+cv2.setNumThreads(0)  # loaders' workers are the threads
 
 # Kinetics statistics of torchvision's video models, for RGB in 0..1 (Sec. 4.4).
 MEAN = (0.43216, 0.394666, 0.37645)
@@ -35,18 +35,18 @@ def random_crop(rng: np.random.Generator, flip: float) -> Crop:
     return Crop(top, left, bool(coin < flip))
 
 
-def resize_short_side(frames: Tensor, size: int) -> Tensor:
-    """Scale (T, C, H, W) uint8 to a short side of exactly `size`, keeping the aspect to 1 pixel.
+def resize_short_side(frame: np.ndarray, size: int) -> np.ndarray:
+    """Scale (H, W, C) uint8 to a short side of exactly `size`, keeping the aspect to 1 pixel.
 
-    Bilinear without antialiasing, as in the paper's time.
+    Bilinear without antialiasing, as in the paper's time; OpenCV equals PyTorch to 1 grey level.
     """
-    height, width = frames.shape[-2:]
+    height, width = frame.shape[:2]
     scale = size / min(height, width)
-    new = (max(size, round(height * scale)), max(size, round(width * scale)))
-    return frames if new == (height, width) else F.interpolate(frames, new, mode="bilinear")
+    new = max(size, round(width * scale)), max(size, round(height * scale))
+    return frame if new == (width, height) else cv2.resize(frame, new)
 
 
-def to_input(frame: np.ndarray, short_side: int, size: int, crop: Crop) -> Tensor:
+def to_input(frame: np.ndarray, short_side: int, size: int, crop: Crop) -> np.ndarray:
     """Resize and crop a decoded frame; it is not yet mirrored.
 
     Args:
@@ -56,12 +56,11 @@ def to_input(frame: np.ndarray, short_side: int, size: int, crop: Crop) -> Tenso
         crop: where.
 
     Returns:
-        (C, size, size) uint8.
+        (size, size, C) uint8, a view.
     """
-    pixels = torch.from_numpy(frame).permute(2, 0, 1)
-    pixels = resize_short_side(pixels[None], short_side)[0]
-    height, width = pixels.shape[-2:]
+    pixels = resize_short_side(frame, short_side)
+    height, width = pixels.shape[:2]
     # Shares below 1 spread evenly over the height - size + 1 whole-pixel places; 0.5 is the centre.
     top = min(int(crop.top * (height - size + 1)), height - size)
     left = min(int(crop.left * (width - size + 1)), width - size)
-    return pixels[:, top : top + size, left : left + size]
+    return pixels[top : top + size, left : left + size]

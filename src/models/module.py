@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from src.data.clips import assemble
 from src.data.transforms import MEAN, STD
 from src.errors import UserError
 from src.models import backbones
@@ -75,6 +76,13 @@ class ZeroShotModule(pl.LightningModule):
         """Map the clips of each video to its embedding: (B, N, C, T, H, W) uint8 to (B, D)."""
         embeddings = self.f_s(self.dropout(self.features(clips)))
         return F.normalize(embeddings, dim=1) if self.hparams["normalize_output"] else embeddings
+
+    def on_after_batch_transfer(self, batch: dict[str, Any], dataloader_idx: int) -> dict[str, Any]:
+        """Make the clips of a batch, here where each frame has been moved once."""
+        if "frames" in batch:
+            batch["clips"] = assemble(batch)
+            del batch["frames"], batch["places"]
+        return batch
 
     def loss(self, embeddings: Tensor, targets: Tensor) -> Tensor:
         """Squared error of (B, D) to the class vectors (Eq. 2)."""

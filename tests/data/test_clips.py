@@ -8,7 +8,7 @@ import torch
 from conftest import grey_video, write_video
 from torch.utils.data import DataLoader
 
-from src.data.clips import Clips, ClipSpec, EpochSampler, Video, collate
+from src.data.clips import Clips, ClipSpec, EpochSampler, Video, assemble, collate
 from src.errors import UserError
 
 SPEC = ClipSpec(16, 25, 40, 32, 0.5, "loop")
@@ -34,20 +34,31 @@ def batches(clips, workers, epoch=0):
 def test_workers_do_not_change_a_pixel_and_epochs_do(videos):
     clips = Clips(videos, VECTORS, SPEC, 7, train=True)
     for one, two in zip(batches(clips, 0), batches(clips, 2), strict=True):
-        assert torch.equal(one["clips"], two["clips"]) and torch.equal(one["label"], two["label"])
+        assert torch.equal(assemble(one), assemble(two)) and torch.equal(one["label"], two["label"])
     later = batches(clips, 0, epoch=1)
     assert not all(
-        torch.equal(a["clips"], b["clips"]) for a, b in zip(batches(clips, 0), later, strict=True)
+        torch.equal(assemble(a), assemble(b)) for a, b in zip(batches(clips, 0), later, strict=True)
     )
 
 
 def test_shapes_labels_and_targets(videos):
     train = Clips(videos, VECTORS, SPEC, 0, train=True)[(0, 4)]
-    assert train["clips"].shape == (1, 3, 16, 32, 32) and train["clips"].dtype == torch.uint8
+    clips = assemble(train)
+    assert clips.shape == (1, 3, 16, 32, 32) and clips.dtype == torch.uint8
     assert train["label"] == 1 and train["target"].tolist() == [0, 1]
-    grey = train["clips"][0, 0].float().mean(dim=(1, 2))
+    grey = clips[0, 0].float().mean(dim=(1, 2))
     assert abs(float(grey[-1] - grey[0]) - 75) < 10 and (grey.diff() > 0).all()
-    assert Clips(videos, VECTORS, SPEC, 0, train=False)[(0, 0)]["clips"].shape[0] == 25
+    test = Clips(videos, VECTORS, SPEC, 0, train=False)[(0, 0)]
+    assert assemble(test).shape[0] == 25 and len(test["frames"]) == 30
+
+
+def test_a_batch_is_the_clips_of_its_samples(videos):
+    clips = Clips(videos, VECTORS, SPEC, 0, train=False)
+    samples = [clips[(0, i)] for i in (0, 3, 5)]
+    together = assemble(collate(samples))
+    assert together.shape == (3, 25, 3, 16, 32, 32)
+    for sample, made in zip(samples, together, strict=True):
+        assert torch.equal(assemble(sample), made)
 
 
 def test_a_label_keeps_its_vector_when_classes_go(videos):
@@ -62,7 +73,7 @@ def test_unreadable_videos_are_replaced_in_training_and_left_out_in_testing(vide
     sample = train[(0, 1)]
     assert sample["unreadable"][0] == ("a/1.avi", "not a video file")
     assert sample["index"] not in (1, 4)
-    clean = train[(0, sample["index"])]["clips"].float().std() < 80
+    clean = assemble(train[(0, sample["index"])]).float().std() < 80
     assert clean and sample["target"].tolist() == VECTORS[videos[sample["index"]].label].tolist()
     test = batches(Clips(videos, VECTORS, SPEC, 0, train=False), 0)
     assert torch.cat([b["index"] for b in test if "index" in b]).tolist() == [0, 2, 3, 5]
@@ -90,8 +101,8 @@ def test_a_flipped_clip_is_the_mirror_of_itself(tmp_path):
     pictures = {}
     for flip in (0.0, 1.0):
         spec = ClipSpec(16, 25, 40, 40, flip, "loop")
-        pictures[flip] = Clips(video, VECTORS, spec, 0, train=True)[(0, 0)]["clips"]
+        pictures[flip] = assemble(Clips(video, VECTORS, spec, 0, train=True)[(0, 0)])
     assert (pictures[0.0][..., 0].float() < pictures[0.0][..., -1].float()).all()
     spec = ClipSpec(16, 25, 40, 32, 1.0, "loop")
-    mirrored = Clips(video, VECTORS, spec, 0, train=True)[(0, 0)]["clips"].float()
+    mirrored = assemble(Clips(video, VECTORS, spec, 0, train=True)[(0, 0)]).float()
     assert (mirrored[..., 0] > mirrored[..., -1]).all()

@@ -15,7 +15,7 @@ from src.door import open_door
 def audit(config: DictConfig) -> None:
     """Write audit.json, .csv, .html and figures to the run folder, and print the findings."""
     from src.data.fingerprints import compare_videos
-    from src.data.listing import listed_classes
+    from src.data.listing import listed_classes, videos_root
     from src.errors import UserError
     from src.reporting.audit_report import show_audit
     from src.semantics.audit import audit as audit_names
@@ -37,8 +37,8 @@ def audit(config: DictConfig) -> None:
     found = audit_names(protocol, training, tested, vectors)
     if config.videos:
         found["videos"] = compare_videos(
-            {"source.root": config.source.root},
-            {f"target.{name}.root": sets.root for name, sets in config.target.items()},
+            {"source.root": videos_root(config.source)},
+            {f"target.{name}.root": videos_root(sets) for name, sets in config.target.items()},
             Path(config.paths.cache),
         )
     show_audit(found, Path(HydraConfig.get().runtime.output_dir))

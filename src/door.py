@@ -44,9 +44,12 @@ def open_door(task: Callable[[DictConfig], object], config_name: str) -> None:
         config_name: the primary config, a file of `conf/`.
     """
     mistakes: list[Exception] = []
+    begun = False
 
     @hydra.main(version_base="1.3", config_path=str(CONF), config_name=config_name)
     def job(config: DictConfig) -> None:
+        nonlocal begun
+        begun = True
         try:
             if unset := sorted(OmegaConf.missing_keys(config)):
                 given = " ".join(f"{key}=..." for key in unset)
@@ -63,6 +66,11 @@ def open_door(task: Callable[[DictConfig], object], config_name: str) -> None:
     except (HydraException, OmegaConfBaseException) as error:
         mistakes.append(error)
         tell(error)
+    except OSError as error:
+        if begun:
+            raise
+        mistakes.append(error)
+        tell(UserError(f"cannot write the run folder ({error}); set hydra.run.dir=FOLDER"))
     except ValueError as error:
         if not str(error).startswith("Config group override"):
             raise

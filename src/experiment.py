@@ -296,6 +296,12 @@ def summary(protocol: dict[str, Any]) -> dict[str, Any]:
         "kept_sha256": protocol.get("source", {}).get("kept_sha256"),
         "vectors": protocol["vectors"],
         "leaks": protocol["leaks"] and [leak["name"] for leak in protocol["leaks"]],
+        "test_only": protocol["test_only"],
+        "same_vector": {
+            name: entry["same_vector"]
+            for name, entry in protocol["targets"].items()
+            if entry["same_vector"]
+        },
         "survivors": protocol["survivors"]
         and [f"{p['source']} ~ {p['target']} ({p['grade']})" for p in protocol["survivors"]],
         "coverage": {

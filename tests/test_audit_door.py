@@ -31,6 +31,16 @@ def finished(process):
     return process.stdout + process.stderr
 
 
+def chromium(run, folder, *options):
+    return subprocess.run(
+        ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic",
+         "--no-first-run", "--disable-background-networking", "--disable-component-update",
+         "--disable-sync", f"--user-data-dir={folder}/profile", "--window-size=1280,1400",
+         "--virtual-time-budget=3000", *options, f"file://{run}/audit.html"],
+        capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+
+
 @pytest.fixture(scope="module")
 def audited(tmp_path_factory):
     """The audit of the headline protocol, in a process that has no torch."""
@@ -72,24 +82,14 @@ def test_the_page_needs_nothing_from_elsewhere(audited):
 @pytest.mark.skipif(not shutil.which("chromium"), reason="no chromium on this machine")
 def test_the_page_opens_in_a_browser(audited, tmp_path):
     run, _ = audited
-
-    def chromium(*options):
-        return subprocess.run(
-            ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic",
-             "--no-first-run", "--disable-background-networking", "--disable-component-update",
-             "--disable-sync", f"--user-data-dir={tmp_path}/profile", "--window-size=1280,1400",
-             "--virtual-time-budget=3000", *options, f"file://{run}/audit.html"],
-            capture_output=True, text=True, timeout=120,
-        )  # fmt: skip
-
-    page = chromium("--dump-dom").stdout
+    page = chromium(run, tmp_path, "--dump-dom").stdout
     shown = page.split('id="rows"')[1].split("</tbody>")[0]
     assert "208 of 700 classes" in page
     assert "<b>riding a bike</b>" in shown and "ucf101/Biking" in shown
     assert "<b>abseiling</b>" not in shown  # no leak: filtered out at first
     assert page.count("<title>") > 700  # points of the figures say their names
     picture = tmp_path / "page.png"
-    chromium(f"--screenshot={picture}")
+    chromium(run, tmp_path, f"--screenshot={picture}")
     with Image.open(picture) as image:
         assert image.size == (1280, 1400)
         assert len(image.convert("RGB").getcolors(1 << 24)) > 50
@@ -119,6 +119,34 @@ def test_own_folders_lists_and_videos(door, tmp_path):
     assert "same video" in (run / "audit.html").read_text()
 
 
+@pytest.mark.skipif(not shutil.which("chromium"), reason="no chromium on this machine")
+def test_strange_names_neither_break_the_page_nor_the_terminal(door, tmp_path):
+    words = ["jump", "run", "swim", "read"]
+    toy_vectors(words).save_word2vec_format(str(tmp_path / "toy.bin"), binary=True)
+    names = [
+        "50% jump",
+        "run [/] swim",
+        "<!--<script> read",
+        "$read$ run",
+        'swim "<b>&',
+        "read [red] run",
+    ]
+    (tmp_path / "source.txt").write_text("\n".join(names))
+    (tmp_path / "target.txt").write_text("jump\nread run\n")
+    run = tmp_path / "run"
+    said = finished(
+        door(
+            "audit", "source=folder", f"source.root={tmp_path}/source.txt", "target=[folder]",
+            f"target.folder.root={tmp_path}/target.txt", "protocol=targets", "semantics=word2vec",
+            f"semantics.path={tmp_path}/toy.bin", f"hydra.run.dir={run}",
+        )
+    )  # fmt: skip
+    assert "read [red] run" in said
+    page = chromium(run, tmp_path, "--dump-dom").stdout
+    assert "Audit of protocol targets" in page.split("<h1")[1].split("</h1>")[0]
+    assert "of 6 classes" in page
+
+
 def test_generated_videos_and_other_protocols(door, tmp_path):
     said = finished(
         door("audit", "source=synthetic", "target=[synthetic]", "protocol=targets",
@@ -140,7 +168,10 @@ def test_generated_videos_and_other_protocols(door, tmp_path):
         (["protocol=audited", "protocol.grades=[twin]"], ["twin", "duplicate"]),
         (["videos=true"], ["kinetics700", "source.root"]),
         (["semantics.oov=guess"], ["semantics.oov", "fallback"]),
+        (["protocol=truze", "target=[activitynet]"], ["truze", "activitynet"]),
+        (["hydra.run.dir=/proc/nowhere"], ["hydra.run.dir"]),
+        (["protocol.tau=nan"], ["protocol.tau"]),
     ],
 )
 def test_bad_options(door, tmp_path, options, words):
-    fails(door("audit", *options, f"hydra.run.dir={tmp_path}/run"), *words)
+    fails(door("audit", f"hydra.run.dir={tmp_path}/run", *options), *words)

@@ -1,6 +1,7 @@
 """One LightningDataModule a data set, and one that joins a source with its targets."""
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -107,6 +108,11 @@ class VideoDataModule(pl.LightningDataModule):
         """Names of the classes found, sorted as the data set spells them."""
         return sorted({video.label for video in self.videos})
 
+    def restrict(self, names: Sequence[str]) -> None:
+        """Leave only some classes in the set; how many videos were published of them is unknown."""
+        self.videos = [video for video in self.videos if video.label in set(names)]
+        self.published = None
+
     def use(self, class_vectors: dict[str, np.ndarray]) -> None:
         """Choose the classes to load, with their (D,) vectors; their order is the labels'."""
         self.class_vectors = class_vectors
@@ -155,12 +161,14 @@ class TargetsDataModule(pl.LightningDataModule):
             UserError: a class has words without a vector.
         """
         super().__init__()
-        self.targets, self.vectors = targets, vectors
+        self.targets, self.vectors, self.test_only = targets, vectors, protocol.test_only
         self.tested = {
             name: vectors.of(protocol.tested(target.table, target.classes), name, target.table)
             for name, target in targets.items()
         }
         for name, target in targets.items():
+            if protocol.test_only:
+                target.restrict(self.tested[name].names)
             target.use(vectors.pick(self.tested[name], self.tested[name].names))
 
     @property
@@ -184,7 +192,11 @@ class TargetsDataModule(pl.LightningDataModule):
         """
         here = self.vectors.describe()
         if training is None:
-            return {"name": None, "vectors": here, **record_targets(None, self.tested)}
+            return {
+                "name": None,
+                "vectors": here,
+                **record_targets(None, self.tested, self.test_only),
+            }
         there = training["vectors"]
         other = [k for k in ("sha256", "unit_words", "word_rules") if there[k] != here[k]]
         if other:
@@ -194,7 +206,7 @@ class TargetsDataModule(pl.LightningDataModule):
             )
         source = training["source"]
         trained = self.vectors.of(training["trained_classes"], source["dataset"], source["table"])
-        return training | record_targets(trained, self.tested)
+        return training | record_targets(trained, self.tested, self.test_only)
 
 
 class ZeroShotDataModule(TargetsDataModule):
@@ -217,6 +229,7 @@ class ZeroShotDataModule(TargetsDataModule):
         self.source = source
         listed = class_names(source.table) if source.table else source.classes
         candidates = vectors.of(listed, source.name, source.table)
+        protocol.check_listed(candidates)
         kept_out = kept_out_classes(protocol, self.tested, vectors)
         decisions = separate(protocol, candidates, kept_out)
         present = set(source.classes)

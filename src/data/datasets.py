@@ -1,13 +1,12 @@
 """The data sets of the paper (Sec. 4.1), each in the layout its authors publish."""
 
-import hashlib
 import json
 from pathlib import Path
 
 from src.data.clips import ClipSpec
 from src.data.datamodule import LoaderSpec, VideoDataModule
-from src.data.layouts import VIDEO_FILES, Video, spell
-from src.data.synthetic import DOMAINS, domain_classes, generate
+from src.data.layouts import VIDEO_FILES, Video, published_root, spell
+from src.data.synthetic import domain_classes, domain_folder, generate
 from src.errors import UserError
 from src.semantics.words import class_names
 
@@ -20,8 +19,7 @@ class UCF101DataModule(VideoDataModule):
 
     def find(self) -> list[Video]:
         """List the videos."""
-        if (self.root / "UCF-101").is_dir():
-            self.root = self.root / "UCF-101"
+        self.root = published_root(self.root, self.table)
         return super().find()
 
 
@@ -40,8 +38,7 @@ class KineticsDataModule(VideoDataModule):
     def find(self) -> list[Video]:
         """List the training videos."""
         self.published = 541_624 if self.table == "kinetics700" else None  # Sec. 4.1
-        if (self.root / "train").is_dir():
-            self.root = self.root / "train"
+        self.root = published_root(self.root, self.table)
         return super().find()
 
 
@@ -112,8 +109,7 @@ class SyntheticDataModule(VideoDataModule):
             option: the config key of `root`, for messages.
         """
         names = domain_classes(domain, target_classes, planted, data_seed)
-        made = repr((names, videos, data_seed, DOMAINS[domain]))
-        folder = Path(root) / f"{domain}-{hashlib.sha256(made.encode()).hexdigest()[:8]}"
+        folder = domain_folder(Path(root), domain, names, videos, data_seed)
         try:
             generate(folder, names, videos, domain, data_seed)
         except OSError as error:

@@ -2,7 +2,8 @@
 
 Content is compared by a perceptual hash ten times a second (pHash, 64 bits), so that re-encoding,
 resizing, another frame rate and a trim make no difference; pairs found so are decoded again and
-compared as small pictures. Two shots of one scene by a fixed camera count as the same.
+compared as small pictures. Two shots of one scene by a fixed camera count as the same. A mirrored,
+cropped, recoloured or much brighter copy is not found.
 
 Shapes: T sampled frames.
 """
@@ -15,6 +16,7 @@ import sqlite3
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,7 @@ import numpy as np
 from PIL import Image
 from rich.progress import track
 
+from src.data.faults import UnreadableVideo
 from src.data.layouts import VIDEO_FILES, existing_root
 from src.errors import UserError
 
@@ -40,7 +43,7 @@ YOUTUBE = r"[A-Za-z0-9_-]{11}"
 IDS = (  # names that say which video a file is, in the data sets' own spelling
     rf"(?:v_)?({YOUTUBE})_\d{{6}}_\d{{6}}",  # Kinetics
     rf"v_({YOUTUBE})",  # ActivityNet
-    rf"((?=.*[A-Z])(?=.*[a-z0-9]){YOUTUBE})",
+    rf"(?![A-Za-z]+\d*[_-]?\d+$)((?=.*[A-Z])(?=.*[a-z0-9]){YOUTUBE})",  # not IMG_1234567
     r"(v_[A-Za-z]+_g\d\d_c\d\d)",  # UCF101
     r"(.+_np\d_(?:le|ri|fr|ba)_(?:bad|med|goo)_\d+)",  # HMDB51
 )
@@ -97,21 +100,25 @@ def list_videos(root: str, option: str) -> Iterator[tuple[str, str]]:
         yield from ((str(file), "") for file in found if not file.name.startswith("."))
         return
     try:
-        with place.open(newline="", encoding="utf-8") as lines:
+        with place.open(newline="", encoding="utf-8-sig") as lines:
             rows = list(csv.DictReader(lines))
-    except (UnicodeDecodeError, csv.Error):
+    except (OSError, UnicodeDecodeError, csv.Error):
         rows = []
     if not rows or "path" not in rows[0]:
         raise UserError(
             f"{option}={root} is no manifest: a CSV file with a column `path`; give one, or a "
             "folder of videos"
         )
-    yield from ((str(place.parent / row["path"]), row.get("id") or "") for row in rows)
+    for number, row in enumerate(rows, 2):
+        if not row["path"] or "\0" in row["path"]:
+            raise UserError(f"{option}={root}: line {number} names no path; mend or remove it")
+        yield str(place.parent / row["path"]), row.get("id") or ""
 
 
 def video_id(path: str, told: str) -> str:
     """Tell from a file name, or from a manifest's id, which published video a file is."""
-    for name in (Path(path).stem, told.rsplit("/", 1)[-1]):
+    stem, suffix = os.path.splitext(told.rsplit("/", 1)[-1])
+    for name in (Path(path).stem, stem if suffix.lower() in VIDEO_FILES else stem + suffix):
         for pattern in IDS:
             if match := re.fullmatch(pattern, name):
                 return match[1]
@@ -198,7 +205,9 @@ def fingerprint(path: str) -> np.ndarray | str:
         for picture in sampled(path):
             if np.asarray(picture.convert("L")).std() >= FLAT:
                 hashes.append(int(str(imagehash.phash(picture)), 16))
-    except (av.FFmpegError, OSError, ValueError, IndexError) as error:
+    except UnreadableVideo as error:
+        return str(error)
+    except (av.FFmpegError, OSError, ValueError) as error:
         if not hashes:
             return str(error) or type(error).__name__
     return np.array(hashes, np.uint64)
@@ -208,7 +217,10 @@ def sampled(path: str) -> Iterator[Image.Image]:
     """Decode a frame each `STEP` seconds, upright, as pictures of 64 x 64."""
     with av.open(path, metadata_errors="ignore") as container:
         due = -np.inf
-        for number, frame in enumerate(container.decode(container.streams.video[0])):
+        stream = container.streams.best("video")
+        if not isinstance(stream, av.VideoStream):
+            raise UnreadableVideo("no video stream")
+        for number, frame in enumerate(container.decode(stream)):
             time = number * STEP if frame.time is None else frame.time
             if time >= due:
                 due = time + STEP - 1e-3
@@ -238,8 +250,10 @@ def candidates(
     """Find pairs of videos (numbers) in which at least `HINTS` frames have a near one."""
     if not ours or not theirs:
         return
-    left, right = np.concatenate(ours), np.concatenate(theirs)
-    owner = [np.repeat(np.arange(len(side)), [len(h) for h in side]) for side in (ours, theirs)]
+    sides = [[np.unique(h, return_counts=True) for h in side] for side in (ours, theirs)]
+    left, right = (np.concatenate([h for h, _ in side]) for side in sides)
+    owner = [np.repeat(np.arange(len(side)), [len(h) for h, _ in side]) for side in sides]
+    times = np.concatenate([counts for _, counts in sides[0]])
     hits: dict[tuple[int, int], set[int]] = defaultdict(set)
     for band in range(BANDS):
         shift, mask = np.uint64(16 * band), np.uint64(0xFFFF)
@@ -257,7 +271,7 @@ def candidates(
             near = np.bitwise_count(part[mine] ^ right[other]) <= NEAR
             for i, j in zip((mine[near] + start).tolist(), other[near].tolist(), strict=True):
                 hits[(int(owner[0][i]), int(owner[1][j]))].add(i)
-    yield from sorted(pair for pair, frames in hits.items() if len(frames) >= HINTS)
+    yield from sorted(pair for pair, frames in hits.items() if times[list(frames)].sum() >= HINTS)
 
 
 def common(short: np.ndarray, long: np.ndarray) -> int:
@@ -271,13 +285,15 @@ def common(short: np.ndarray, long: np.ndarray) -> int:
     for pictures in (short, long):
         centred = pictures - pictures.mean(axis=1, keepdims=True)
         units.append(centred / np.linalg.norm(centred, axis=1, keepdims=True))
-    best = np.zeros(len(long), int)  # moments found, if the last of them is at or before each one
+    best = np.zeros(len(long) + 1, int)  # moments found among the first n of the other video
     for picture, unit in zip(short, units[0], strict=True):
         same = (units[1] @ unit >= ALIKE) & (np.abs(long - picture).mean(axis=1) <= LEVELS)
-        best = np.maximum.accumulate(best + same)
-    return int(best.max(initial=0))
+        best[1:] = np.maximum(best[1:], best[:-1] + same)
+        best = np.maximum.accumulate(best)
+    return int(best[-1])
 
 
+@lru_cache(maxsize=64)
 def small_pictures(path: str) -> np.ndarray:
     """Decode the sampled frames that are not flat, 16 x 16 x 3, as rows (T, 768) float32."""
     pictures = []
@@ -286,6 +302,6 @@ def small_pictures(path: str) -> np.ndarray:
             if np.asarray(picture.convert("L")).std() >= FLAT:
                 small = picture.resize((16, 16), Image.Resampling.BOX)
                 pictures.append(np.asarray(small, np.float32).ravel())
-    except (av.FFmpegError, OSError, ValueError, IndexError):
+    except (av.FFmpegError, OSError, ValueError):
         pass  # a damaged end; `fingerprint` stopped there too
     return np.reshape(np.array(pictures, np.float32), (-1, 768))

@@ -33,6 +33,12 @@ class Video:
     frames: int | None = None
 
 
+def published_root(root: Path, table: str | None) -> Path:
+    """Go into the folder that a data set's archives make: `UCF-101`, or `train` of Kinetics."""
+    inner = {"ucf101": "UCF-101"}.get(table or "", "train" if "kinetics" in (table or "") else "")
+    return root / inner if inner and (root / inner).is_dir() else root
+
+
 def class_folders(root: Path) -> list[Video]:
     """List the videos of `root/<class>/<file>`, sorted; hidden files are passed over."""
     return [

@@ -8,6 +8,7 @@ left to right keeps its class.
 Shapes: T frames, H W, C = 3 (RGB). Lengths are in units of the short side, times in seconds.
 """
 
+import hashlib
 import json
 import shutil
 import zlib
@@ -103,6 +104,12 @@ def domain_classes(domain: str, targets: int, planted: int, seed: int) -> list[s
     if domain not in DOMAINS:
         raise UserError(f"domain={domain} is unknown; allowed: {', '.join(DOMAINS)}")
     return class_split(targets, planted, seed)[list(DOMAINS).index(domain)]
+
+
+def domain_folder(root: Path, domain: str, classes: Sequence[str], videos: int, seed: int) -> Path:
+    """Name the folder of one setting, so that settings do not get into each other's way."""
+    made = repr((list(classes), videos, seed, DOMAINS[domain]))
+    return root / f"{domain}-{hashlib.sha256(made.encode()).hexdigest()[:8]}"
 
 
 def generate(root: Path, classes: Sequence[str], videos: int, domain: str, seed: int) -> None:

@@ -6,6 +6,7 @@ Each is an SVG with text as text; a point is a link `#role/class` to its row in 
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import matplotlib
 
@@ -19,7 +20,12 @@ TARGETS = ("#0072b2", "#009e73", "#e69f00", "#56b4e9", "#cc79a7")  # Okabe and I
 GRADES = {"duplicate": "#d55e00", "contained": "#e69f00", "near": "#56b4e9"}
 OTHER = "#555555"
 NAMED = 30  # survivors next to tau that Fig. 3 names
-STYLE: dict[Any, Any] = {"svg.fonttype": "none", "svg.hashsalt": "audit", "font.size": 9}
+STYLE: dict[Any, Any] = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "audit",
+    "font.size": 9,
+    "text.parse_math": False,
+}
 
 
 def draw_figures(found: Mapping[str, Any], folder: Path) -> list[tuple[str, Path]]:
@@ -92,7 +98,7 @@ def links(
     colours = [GRADES.get(row["grade"], OTHER) for row in rows]
     x, y = (values, places) if flat else (places, values)
     points = axes.scatter(x, y, s=14 if flat else 5, c=colours, zorder=3)
-    points.set_urls([f"#{role}/{row['name']}" for row in rows])
+    points.set_urls([f"#{role}/{quote(row['name'])}" for row in rows])
 
 
 def strictness(entry: Mapping[str, Any]) -> Figure:
@@ -119,7 +125,6 @@ def vector_map(found: Mapping[str, Any]) -> Figure:
     figure, axes = plt.subplots(figsize=(9, 7), layout="constrained")
     points = found["map"]
     sets = list(dict.fromkeys(p["dataset"] for p in points if p["group"] == "target"))
-    roles = {entry["dataset"]: role for role, entry in found["training"].items()}
     totals = {name: cover["count"] for name, cover in found["coverage"].items()} | {
         group: sum(entry["counts"][group] for entry in found["training"].values())
         for group in ("kept", "removed")
@@ -136,7 +141,9 @@ def vector_map(found: Mapping[str, Any]) -> Figure:
         drawn = axes.scatter([p["x"] for p in own], [p["y"] for p in own],
                              label=f"{dataset or 'training, ' + group}: {len(own)} of {of}",
                              **look)  # fmt: skip
-        drawn.set_urls([f"#{roles.get(p['dataset'], p['dataset'])}/{p['name']}" for p in own])
+        drawn.set_urls(
+            [f"#{p['role'] or quote(p['dataset'] + ' ')}/{quote(p['name'])}" for p in own]
+        )
     axes.set_xticks([])
     axes.set_yticks([])
     axes.legend(loc="lower left", fontsize=8, title="classes with a vector", title_fontsize=8)

@@ -9,6 +9,7 @@ from string import Template
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from src.reporting.audit_figures import draw_figures
@@ -34,7 +35,7 @@ def show_audit(found: Mapping[str, Any], folder: Path) -> None:
     console = Console(width=None if Console().is_terminal else 120)
     console.print(summary(found))
     for line in remarks(found):
-        console.print(f"[yellow]*[/] {line}", highlight=False, soft_wrap=True)
+        console.print(f"[yellow]*[/] {escape(line)}", highlight=False, soft_wrap=True)
     console.print(f"page, tables, figures: {folder}/audit.html, .csv, .json, {folder}/figures/",
                   soft_wrap=True)  # fmt: skip
 
@@ -50,7 +51,7 @@ def summary(found: Mapping[str, Any]) -> Table:
     for role, entry in found["training"].items():
         counts, survivors = entry["counts"], entry["survivors"]
         table.add_row(
-            f"{entry['dataset']} ({role})",
+            f"{escape(entry['dataset'])} ({role})",
             *(str(counts[key]) for key in ("classes", "removed", "identical", "kept")),
             str(counts["paper"] or "-"),
             *(str(survivors[key]) for key in ("duplicate", "contained", "near", "sibling")),
@@ -147,8 +148,8 @@ def write_page(found: Mapping[str, Any], figures: list[tuple[str, Path]], file: 
         for caption, svg in figures
     )
     content = {key: value for key, value in found.items() if key != "map"}
-    data = json.dumps(content, ensure_ascii=False).replace("</", "<\\/")
-    notes = json.dumps(remarks(found), ensure_ascii=False).replace("</", "<\\/")
+    data = json.dumps(content, ensure_ascii=False).replace("<", "\\u003c")
+    notes = json.dumps(remarks(found), ensure_ascii=False).replace("<", "\\u003c")
     page = Template(PAGE.read_text(encoding="utf-8"))
     file.write_text(page.substitute(data=data, remarks=notes, figures=drawn), encoding="utf-8")
 

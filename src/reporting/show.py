@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 
 from src.reporting import figures, table
 from src.reporting.run import Run
@@ -22,6 +23,6 @@ def show(folder: Path) -> Run:
     console = Console(width=None if Console().is_terminal else 120)
     console.print(table.terminal_table(run))
     for remark in remarks:
-        console.print(f"[yellow]*[/] {remark}", highlight=False, soft_wrap=True)
+        console.print(f"[yellow]*[/] {escape(remark)}", highlight=False, soft_wrap=True)
     console.print(f"table, figures, clips: {folder}/results.md, {folder}/figures/", soft_wrap=True)
     return run

@@ -81,6 +81,11 @@ def remarks(run: Run) -> list[str]:
             f"{len(classes)} classes trained on pass that rule and still teach a class tested, by "
             f"verdict or by their words: {shown} (protocol.json lists them; see src.audit)"
         )
+    if protocol.get("test_only"):
+        said.append(f"only the classes of {protocol['test_only']} were tested")
+    for name, groups in protocol.get("same_vector", {}).items():
+        same = "; ".join(" = ".join(group) for group in groups)
+        said.append(f"{name}: classes with the same words cannot be told apart: {same}")
     if partly := {d: c for d, c in protocol.get("coverage", {}).items() if c["percent"] < 100}:
         counts = ", ".join(f"{d} {c['covered']} of {c['count']}" for d, c in partly.items())
         said.append(f"classes with a word vector: {counts}; others are compared by words alone")

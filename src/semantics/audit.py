@@ -36,7 +36,7 @@ def audit(
 
     Args:
         protocol: the rule, which applies to pre-training as to the source (Eq. 3: D_p).
-        training: by role, such as `source` and `pretraining`.
+        training: by role, `source` and perhaps `pretrain`.
         tested: the targets by name.
         vectors: of the words.
 
@@ -44,6 +44,7 @@ def audit(
         Plain data: `protocol`, `vectors`, `coverage` by role or target, `training` (an entry a
         role, see `audit_classes`), and `map`, the points of Fig. 2.
     """
+    protocol.check_listed(training["source"])
     kept_out = kept_out_classes(protocol, tested, vectors)
     listed = {classes.dataset for classes in kept_out}
     against = [*kept_out, *(c for c in tested.values() if c.dataset not in listed)]
@@ -173,17 +174,18 @@ def class_map(
     """Place all classes that have a vector on a plane by t-SNE (Fig. 2).
 
     Returns:
-        For each its `name`, `dataset`, `group` (`kept`, `removed`, `target`) and `x`, `y`; those of
-        pre-training are kept or removed too.
+        For each its `name`, `dataset`, `role` (of training, else None), `group` (`kept`, `removed`
+        or `target`) and `x`, `y`.
     """
-    points, rows = [], []
+    points: list[tuple[str, str, str | None, str]] = []
+    rows: list[np.ndarray] = []
     for role, classes in training.items():
         kept = {row["name"]: row["kept"] for row in audited[role]["classes"]}
         for name, vector in zip(classes.names, classes.matrix, strict=True):
-            points.append((name, classes.dataset, "kept" if kept[name] else "removed"))
+            points.append((name, classes.dataset, role, "kept" if kept[name] else "removed"))
             rows.append(vector)
     for classes in against:
-        points += [(name, classes.dataset, "target") for name in classes.names]
+        points += [(name, classes.dataset, None, "target") for name in classes.names]
         rows += list(classes.matrix)
     matrix = np.array(rows)
     known = ~np.isnan(matrix).any(axis=1)
@@ -191,10 +193,11 @@ def class_map(
         return []
     perplexity = min(30.0, (known.sum() - 1) / 3)
     places = TSNE(perplexity=perplexity, init="pca", random_state=SEED).fit_transform(matrix[known])
+    keys = ("name", "dataset", "role", "group", "x", "y")
     chosen = [point for point, has in zip(points, known, strict=True) if has]
     return [
-        {"name": name, "dataset": dataset, "group": group, "x": float(x), "y": float(y)}
-        for (name, dataset, group), (x, y) in zip(chosen, places, strict=True)
+        dict(zip(keys, (*point, float(x), float(y)), strict=True))
+        for point, (x, y) in zip(chosen, places, strict=True)
     ]
 
 

@@ -8,7 +8,10 @@ Shapes: D embedding.
 
 import gzip
 import logging
+import pickle
 import re
+import struct
+import zlib
 from collections.abc import Set
 from contextlib import suppress
 from pathlib import Path
@@ -21,6 +24,9 @@ from gensim.models.fasttext import load_facebook_vectors
 from src.errors import UserError
 
 CHUNK = 1 << 24  # bytes read at a time
+BOM = b"\xef\xbb\xbf"
+FAULTS = (ValueError, EOFError, OSError, LookupError, AttributeError, AssertionError, TypeError,
+          pickle.UnpicklingError, struct.error, zlib.error)  # fmt: skip
 GZIP, FASTTEXT = b"\x1f\x8b", (793712314).to_bytes(4, "little")
 FORMATS = "word2vec (binary or text), GloVe text, fastText (.vec or .bin), these as .gz, gensim .kv"
 
@@ -39,24 +45,25 @@ def read_vectors(path: Path, wanted: Set[str]) -> KeyedVectors:
     """
     try:
         if path.suffix == ".kv":
-            return KeyedVectors.load(str(path), mmap="r")
+            return chosen(KeyedVectors.load(str(path), mmap="r"), wanted)
         with path.open("rb") as plain:
             start = plain.read(4)
         if start == FASTTEXT:
             return chosen(load_facebook_vectors(str(path)), wanted)
         zipped = start.startswith(GZIP)
         with cast(BinaryIO, gzip.open(path)) if zipped else path.open("rb") as file:
-            head = file.read(CHUNK)
-            header = re.match(rb"(\d+) (\d+) *\r?\n", head)
+            head = file.read(CHUNK).removeprefix(BOM)
+            header = re.match(rb"(\d+)[ \t]+(\d+)[ \t]*\r?\n", head)
             body = head[header.end() :] if header else head
             size = int(header[2]) if header else len(body.split(b"\n", 1)[0].split()) - 1
-            file.seek(header.end() if header else 0)
+            file.seek(0)
+            file.seek((3 if file.read(3) == BOM else 0) + (header.end() if header else 0))
             if is_text_row(body, size):
                 return scan_text(file, wanted, size, int(header[1]) if header else None)
             if header:
                 return scan_binary(file, wanted, int(header[1]), size)
             raise ValueError("neither numbers nor a header in its first line")
-    except (ValueError, EOFError, OSError, KeyError, AttributeError, AssertionError) as error:
+    except FAULTS as error:
         raise UserError(
             f"{path} (semantics.path) is no file of word vectors ({error}); known: {FORMATS}"
         ) from None
@@ -105,8 +112,8 @@ def scan_text(file: BinaryIO, wanted: Set[str], size: int, count: int | None) ->
     lines = 0
     for line in file:
         lines += 1
-        word, _, numbers = line.partition(b" ")
-        if word in keys and keys[word] not in found and len(row := numbers.split()) == size:
+        word = line.partition(b" ")[0].partition(b"\t")[0]
+        if word in keys and keys[word] not in found and len(row := line.split()[1:]) == size:
             found[keys[word]] = np.array(row, np.float32)
     if count is not None and lines < count:
         raise ValueError(f"it ends before its {count} words")

@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 
 from src.errors import UserError
-from src.semantics.pairs import LEAKS, VERDICTS, Pair, find_pairs
+from src.semantics.pairs import LEAKS, Pair, find_pairs
 from src.semantics.vectors import ClassVectors, WordVectors, cosine_distances
 from src.semantics.words import class_names, read
 from src.semantics.words import plain as plain_name
 
 RULES = ("tau", "identical", "audited", "manual", "none")
+GRADES = (*LEAKS, "near", "sibling")
 TARGETS = "targets"
 BORDERLINE = 5  # kept classes next to tau that are listed
 
@@ -54,14 +55,27 @@ class Protocol:
     test_only: str | None = None
 
     def __post_init__(self) -> None:
-        if not isinstance(self.tau, (int, float)) or self.tau < 0:
-            raise UserError(f"protocol.tau={self.tau} must be a number, at least 0")
+        tau = self.tau
+        if isinstance(tau, bool) or not isinstance(tau, (int, float)) or not 0 <= tau <= 2:
+            raise UserError(f"protocol.tau={tau} must be a number from 0 to 2")
+        if not isinstance(self.inclusive, bool):
+            raise UserError(f"protocol.inclusive={self.inclusive} must be true or false")
+        for key in ("keep_out", "grades"):
+            value = getattr(self, key)
+            if isinstance(value, str) or not isinstance(value, Sequence):
+                raise UserError(f"protocol.{key}={value} must be a list: protocol.{key}=[A,B]")
+        if not isinstance(self.remove, (str, Sequence)):
+            raise UserError(
+                f"protocol.remove={self.remove} must be a list of class names or a file"
+            )
+        if self.expected is not None and not isinstance(self.expected, Mapping):
+            raise UserError(f"protocol.expected={self.expected} must name a count by data set")
         if self.rule not in RULES:
             raise UserError(f"protocol.rule={self.rule} is unknown; allowed: {', '.join(RULES)}")
-        if unknown := set(self.grades) - set(VERDICTS):
+        if unknown := set(self.grades) - set(GRADES):
             raise UserError(
-                f"protocol.grades: {', '.join(sorted(unknown))} is unknown; allowed: "
-                f"{', '.join(VERDICTS)}"
+                f"protocol.grades: {', '.join(sorted(map(str, unknown)))} is unknown; allowed: "
+                f"{', '.join(GRADES)}"
             )
 
     def listed(self) -> set[str]:
@@ -70,23 +84,49 @@ class Protocol:
         Raises:
             UserError: the file cannot be read.
         """
-        if not isinstance(self.remove, str):
-            return {plain_name(str(name)) for name in self.remove}
-        try:
-            lines = Path(self.remove).expanduser().read_text(encoding="utf-8").splitlines()
-        except OSError as error:
+        names: Sequence[str] = [str(name) for name in self.remove]
+        if isinstance(self.remove, str):
+            try:
+                text = Path(self.remove).expanduser().read_text(encoding="utf-8-sig")
+            except (OSError, UnicodeDecodeError) as error:
+                raise UserError(
+                    f"protocol.remove={self.remove} cannot be read ({error}); give a file with "
+                    "one class name a line, or a list: protocol.remove=[NAME,NAME]"
+                ) from None
+            names = text.splitlines()
+        if not (listed := {plain_name(name) for name in names if name.strip()}):
+            raise UserError("protocol.remove is empty; name classes to keep out of training")
+        return listed
+
+    def check_listed(self, source: ClassVectors) -> None:
+        """Check that the names to remove by `manual` are classes of the source.
+
+        Raises:
+            UserError: some are not.
+        """
+        if self.rule != "manual":
+            return
+        if strangers := self.listed() - {plain_name(name) for name in source.names}:
             raise UserError(
-                f"protocol.remove={self.remove} cannot be read ({error.strerror}); give a file "
-                "with one class name a line, or a list: protocol.remove=[NAME,NAME]"
-            ) from None
-        return {plain_name(line) for line in lines if line.strip()}
+                f"protocol.remove names no class of {source.dataset}: "
+                f"{', '.join(sorted(strangers))}; spell them as the data set does"
+            )
 
     def tested(self, dataset: str | None, names: Sequence[str]) -> list[str]:
-        """Choose the target classes that are tested; all unless there is a fixed list."""
+        """Choose the target classes that are tested; all unless there is a fixed list.
+
+        Raises:
+            UserError: the list has none of them.
+        """
         if self.test_only is None:
             return list(names)
         fixed = {row["name"] for row in read(self.test_only) if row["dataset"] == dataset}
-        return [name for name in names if name in fixed]
+        if not (chosen := [name for name in names if name in fixed]):
+            raise UserError(
+                f"protocol={self.name} lists no test class of {dataset or 'own videos'} "
+                f"(protocol.test_only={self.test_only}); choose other targets"
+            )
+        return chosen
 
 
 @dataclass(frozen=True)
@@ -117,9 +157,6 @@ def separate(
     """Decide for each source class whether it may be trained on (Eq. 3).
 
     Classes with the same bag of words have distance 0, also where their words have no vector.
-
-    Raises:
-        UserError: a name to be removed by hand is no class of the source.
     """
     decisions = [
         replace(d, kept=not reason, reason=reason)
@@ -139,11 +176,6 @@ def separate(
         ]
     if protocol.rule == "manual":
         listed = protocol.listed()
-        if strangers := listed - {plain_name(name) for name in source.names}:
-            raise UserError(
-                f"protocol.remove names no class of {source.dataset}: "
-                f"{', '.join(sorted(strangers))}; spell them as the data set does"
-            )
         decisions = [
             replace(d, kept=False, reason="listed by hand") if plain_name(d.name) in listed else d
             for d in decisions
@@ -198,7 +230,7 @@ def kept_out_classes(
         vectors: of the words.
     """
     listed: list[ClassVectors] = []
-    for entry in protocol.keep_out:
+    for entry in dict.fromkeys(protocol.keep_out):
         if entry == TARGETS:
             listed += tested.values()
         else:
@@ -240,7 +272,7 @@ def record(
 
 
 def record_targets(
-    trained: ClassVectors | None, targets: dict[str, ClassVectors]
+    trained: ClassVectors | None, targets: dict[str, ClassVectors], test_only: str | None
 ) -> dict[str, Any]:
     """Write down the target classes, and those trained on that the paper's rule finds in them.
 
@@ -253,6 +285,7 @@ def record_targets(
     ruled = {d.name for d in found or [] if not d.kept}
     pairs = trained and find_pairs(trained, list(targets.values()))
     return {
+        "test_only": test_only,
         "targets": {
             name: {**describe(classes), "classes": list(classes.names)}
             for name, classes in targets.items()

@@ -60,8 +60,16 @@ class ClassVectors:
             "covered": covered,
             "percent": 100.0 * covered / max(len(self.names), 1),
             "without_vector": {name: list(lost) for name, lost in self.unknown.items()},
+            "same_vector": self.equal(),
             "replaced": {word: list(by) for word, by in self.replaced.items()},
         }
+
+    def equal(self) -> list[list[str]]:
+        """List the classes that share a vector, which no network can tell apart."""
+        groups: dict[tuple[str, ...], list[str]] = {}
+        for name, bag in zip(self.names, self.bags, strict=True):
+            groups.setdefault(tuple(sorted(bag)), []).append(name)
+        return [group for group in groups.values() if len(group) > 1]
 
 
 def cosine_distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -104,6 +112,8 @@ class WordVectors:
         self.cache = Path(cache).expanduser()
         self.unit_words, self.word_rules, self.oov = unit_words, word_rules, oov
         self.asked: set[str] = set()
+        if not isinstance(unit_words, bool):
+            raise UserError(f"semantics.unit_words={unit_words} must be true or false")
         if oov not in OOV:
             raise UserError(f"semantics.oov={oov} is unknown; allowed: {', '.join(OOV)}")
         if not self.path.is_file():
@@ -164,10 +174,10 @@ class WordVectors:
             np.savez(content, matrix=matrix, notes=np.array(json.dumps(notes)))
             write_atomically(file, content.getvalue())
         unknown = {word for word, by in notes.items() if not by}
-        lost = {
-            name: tuple(word for word in bag if word in unknown)
-            for name, bag in zip(names, bags, strict=True)
-            if unknown.intersection(bag)
+        lost = {  # vectors that cancel out leave no direction either
+            name: tuple(word for word in bag if word in unknown) or bag
+            for name, bag, row in zip(names, bags, matrix, strict=True)
+            if np.isnan(row).any()
         }
         replaced = {word: tuple(by) for word, by in notes.items() if by}
         return ClassVectors(dataset, tuple(names), bags, matrix, lost, table, replaced)
@@ -190,7 +200,7 @@ class WordVectors:
     def known(self, vectors: KeyedVectors, word: str) -> tuple[str, ...]:
         """Give the words whose vectors stand for a word: itself, by `oov` others, or none."""
         tried = [(word,), *(spellings(word) if self.oov == "fallback" else ())]
-        return next((by for by in tried if all(part in vectors for part in by)), ())
+        return next((by for by in tried if all(has_direction(vectors, w) for w in by)), ())
 
     def pick(self, classes: ClassVectors, names: Sequence[str]) -> dict[str, np.ndarray]:
         """Choose the vectors (D,) of some of the classes, by name; those to drop are left out.
@@ -221,7 +231,8 @@ class WordVectors:
         if self.unit_words:
             rows /= np.linalg.norm(rows, axis=1, keepdims=True)
         mean = rows.mean(axis=0)
-        return mean / np.linalg.norm(mean)
+        length = np.linalg.norm(mean)
+        return mean / length if length > 0 else np.full(len(mean), np.nan)
 
     def describe(self) -> dict[str, object]:
         """Say which vectors these are, for a run's records."""
@@ -234,12 +245,18 @@ class WordVectors:
         }
 
 
+def has_direction(vectors: KeyedVectors, word: str) -> bool:
+    """Tell whether a word has a vector that is finite and not zero."""
+    length = np.linalg.norm(vectors[word]) if word in vectors.key_to_index else 0.0
+    return bool(0 < length < np.inf)
+
+
 def spellings(word: str) -> Iterable[tuple[str, ...]]:
     """Try a word in other ways: without 's, in other case, as a compound of two, longest halves."""
     stem = word.removesuffix("'s")
     cases = (stem, stem.lower(), stem.capitalize(), stem.upper())
     yield from ((form,) for form in dict.fromkeys(cases) if form != word)
-    cuts = range(3, len(stem) - 2)
+    cuts = range(4, len(stem) - 3)  # shorter halves make parkour of park and our
     for cut in sorted(cuts, key=lambda cut: abs(2 * cut - len(stem))):
         yield stem[:cut], stem[cut:]
 

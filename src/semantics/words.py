@@ -62,13 +62,15 @@ def words(name: str, dataset: str | None = None, rules: str = "legacy") -> tuple
         rules: `legacy` or `fixed`.
 
     Raises:
-        UserError: unknown rules or data set.
+        UserError: unknown rules or data set, or a name without words.
     """
     if rules not in RULES:
         raise UserError(f"semantics.word_rules={rules} is unknown; allowed: {', '.join(RULES)}")
     if dataset is not None and (found := by_name(dataset, rules).get(plain(name))):
         return found
-    return tokenise(name, dataset, rules)
+    if not (tokens := tokenise(name, dataset, rules)):
+        raise UserError(f"the class name {name!r} has no words; rename it")
+    return tokens
 
 
 def tokenise(name: str, dataset: str | None, rules: str) -> tuple[str, ...]:
@@ -98,7 +100,7 @@ def split(name: str, family: str, rules: str) -> list[str]:
     if family == "ucf101":
         spaced = re.sub(r"(?=[A-Z])", " ", spaced)
     elif family == "any":
-        humps = r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])"
+        humps = r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])"
         spaced = re.sub(rf"{humps}|'s\b|[-/]", " ", spaced)
     stop = FIXED_STOP_WORDS if rules == "fixed" else STOP_WORDS.get(family, frozenset())
     tokens = spaced.lower().split()

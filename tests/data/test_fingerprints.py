@@ -90,12 +90,16 @@ def test_generated_videos_alone_make_no_pair_and_the_cache_is_used(generated, mo
         ("RATRACE_wave_f_nm_np1_fr_goo_37", "RATRACE_wave_f_nm_np1_fr_goo_37"),
         ("000", ""),
         ("running_001", ""),
+        ("Running_001", ""),
+        ("IMG_1234567", ""),
+        ("Class01_002", ""),
         ("my holiday", ""),
     ],
 )
 def test_ids_of_published_sets(name, id):
     assert video_id(f"/somewhere/{name}.mp4", "") == id
     assert video_id("/somewhere/0001.mp4", f"class/{name}") == id
+    assert video_id("/somewhere/0001.mp4", f"class/{name}.avi") == id
 
 
 def test_the_same_id_in_other_bytes_and_in_manifests(tmp_path):
@@ -125,11 +129,20 @@ def test_flat_videos_and_damaged_files_make_no_pair(tmp_path):
     assert {Path(p).name for p in found["unreadable"]} == {"text.mp4"}
 
 
+def test_many_videos_of_one_camera_are_compared_fast(tmp_path):
+    rng = np.random.default_rng(0)
+    hashes = rng.integers(0, 2**63, 5, dtype=np.uint64)
+    side = [rng.choice(hashes, 100) for _ in range(150)]
+    found = list(fingerprints.candidates(side, side))
+    assert len(found) == 150 * 150
+
+
 def test_order_of_moments_counts():
     rng = np.random.default_rng(0)
     long = rng.uniform(0, 255, (9, 768)).astype(np.float32)
     assert common(long[2:6], long) == 4
     assert common(long[5:1:-1], long) == 1
+    assert common(np.repeat(long[3:4], 5, axis=0), long) == 1  # a still is one moment
     assert common(long[:0], long) == 0
 
 
@@ -138,3 +151,6 @@ def test_a_file_that_is_no_manifest(tmp_path):
     for place in (str(tmp_path / "list.csv"), str(tmp_path / "nowhere")):
         with pytest.raises(UserError, match=r"source\.root"):
             compare_videos({"source.root": place}, {}, tmp_path)
+    (tmp_path / "short.csv").write_text("id,path\na,b.mp4\nx\n")
+    with pytest.raises(UserError, match="line 3 names no path"):
+        compare_videos({"source.root": str(tmp_path / "short.csv")}, {}, tmp_path)

@@ -3,7 +3,7 @@
 import pytest
 from conftest import grey_video
 
-from src.data.listing import listed_classes
+from src.data.listing import listed_classes, videos_root
 from src.errors import UserError
 
 
@@ -18,6 +18,27 @@ def test_table_generated_folder_and_file(tmp_path):
     for root in ("videos", "names.txt"):
         found = listed_classes({"root": str(tmp_path / root), "table": None}, "source.root")
         assert found == ("folder", ["jump", "run"])
+
+
+def test_manifest_gives_its_classes(tmp_path):
+    (tmp_path / "m.csv").write_text("path,class\na.mp4,run\nb.mp4,jump\nc.mp4,run\n", "utf-8-sig")
+    assert listed_classes({"root": str(tmp_path / "m.csv")}, "x") == ("folder", ["jump", "run"])
+    (tmp_path / "m.csv").write_text("path,id\na.mp4,x\n")
+    with pytest.raises(UserError, match="class or label"):
+        listed_classes({"root": str(tmp_path / "m.csv")}, "source.root")
+    (tmp_path / "bytes.txt").write_bytes(b"\xff\xfe\x00\xd8")
+    with pytest.raises(UserError, match="as text"):
+        listed_classes({"root": str(tmp_path / "bytes.txt")}, "source.root")
+
+
+def test_where_the_videos_of_a_set_lie(tmp_path):
+    (tmp_path / "train").mkdir()
+    kinetics = {"root": str(tmp_path), "table": "kinetics400"}
+    assert videos_root(kinetics) == str(tmp_path / "train")
+    assert videos_root({"root": str(tmp_path), "table": None}) == str(tmp_path)
+    made = {"target_classes": 24, "planted": 4, "data_seed": 0, "videos": 2, "root": "r"}
+    roots = {videos_root(made | {"domain": domain}) for domain in ("source", "target")}
+    assert len(roots) == 2
 
 
 def test_nothing_is_told(tmp_path):

@@ -150,3 +150,25 @@ def test_downloader_faults_are_one_line(tmp_path, fault):
     process = fetched(f"http://127.0.0.1:{server.server_port}", tmp_path)
     assert "refused: semantics.download=toy-vectors" in process.stdout, process.stderr
     assert "semantics.path" in process.stdout and "Traceback" not in process.stderr
+
+
+def test_tabs_and_byte_order_mark(tmp_path):
+    keyed = toy_vectors(WORDS)
+    for header in (False, True):
+        text = lines(keyed, header).replace(" ", "\t")
+        (tmp_path / "t.txt").write_text(text, encoding="utf-8-sig")
+        assert np.allclose(read_vectors(tmp_path / "t.txt", {"red"})["red"], keyed["red"])
+
+
+def test_a_saved_fasttext_model_makes_up_no_words_and_other_pickles_are_told(tmp_path):
+    model = FastText(vector_size=12, min_count=1, seed=0, workers=1)
+    model.build_vocab([WORDS])
+    model.wv.save(str(tmp_path / "ft.kv"))
+    assert list(read_vectors(tmp_path / "ft.kv", {"fall", "zorbing"}).key_to_index) == ["fall"]
+    model.save(str(tmp_path / "model.kv"))
+    (tmp_path / "text.kv").write_text("red 1 2")
+    save_facebook_model(model, str(tmp_path / "whole.bin"))
+    (tmp_path / "cut.bin").write_bytes((tmp_path / "whole.bin").read_bytes()[:300])
+    for name in ("model.kv", "text.kv", "cut.bin"):
+        with pytest.raises(UserError, match="no file of word vectors"):
+            read_vectors(tmp_path / name, {"red"})

@@ -165,10 +165,12 @@ def test_manual_list_and_its_faults(tmp_path):
     for remove in (str(names), ["near", "far"]):
         assert kept(Protocol("p", "manual", 0.05, False, [], remove=remove)) == ["on"]
     with pytest.raises(UserError, match=r"no class of s: afar; spell"):
-        separate(Protocol("p", "manual", 0.05, False, [], remove=["afar"]), SOURCE, [TARGET])
+        Protocol("p", "manual", 0.05, False, [], remove=["afar"]).check_listed(SOURCE)
+    with pytest.raises(UserError, match="is empty"):
+        kept(Protocol("p", "manual", 0.05, False, [], remove=[]))
     with pytest.raises(UserError, match="one class name a line"):
         separate(Protocol("p", "manual", 0, False, [], remove=str(tmp_path / "no")), SOURCE, [])
-    with pytest.raises(UserError, match="duplicate, contained, sibling, unrelated"):
+    with pytest.raises(UserError, match="duplicate, contained, near, sibling"):
         Protocol("p", "audited", 0.05, False, [], grades=["twin"])
 
 
@@ -183,7 +185,8 @@ def test_truze_tests_its_53_classes_only(shared):
     protocol = Protocol("truze", "identical", 0.05, False, ["ucf101"], test_only="truze.tsv")
     chosen = {t: protocol.tested(t, class_names(t)) for t in ("ucf101", "hmdb51")}
     assert [len(names) for names in chosen.values()] == [31, 22]
-    assert protocol.tested(None, ["a"]) == []
+    with pytest.raises(UserError, match="no test class of own videos"):
+        protocol.tested(None, ["a"])
     text = (shared / "annotations" / "truze_zero_shot_split.txt").read_text()
     for part, (table, names) in zip(re.split(r"##\w+", text)[1:], chosen.items(), strict=True):
         listed = re.search(r"Testing[^:]*:(.*?)\.\s*$", part, re.S | re.M)[1].split(",")
@@ -196,3 +199,22 @@ def test_kept_out_classes_follow_the_fixed_list(tmp_path):
     truze = Protocol("t", "identical", 0.05, False, ["ucf101", "targets"], test_only="truze.tsv")
     own = vectors.of(["red square"], "own", None)
     assert [len(c.names) for c in kept_out_classes(truze, {"own": own}, vectors)] == [31, 1]
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"tau": float("nan")}, "0 to 2"),
+        ({"tau": True}, "0 to 2"),
+        ({"tau": 3}, "0 to 2"),
+        ({"inclusive": "maybe"}, "true or false"),
+        ({"keep_out": "ucf101"}, "must be a list"),
+        ({"grades": "duplicate"}, "must be a list"),
+        ({"remove": 605}, "list of class names or a file"),
+        ({"expected": 5}, "by data set"),
+    ],
+)
+def test_bad_values(changes, words):
+    options = {"name": "p", "rule": "tau", "tau": 0.05, "inclusive": False, "keep_out": []}
+    with pytest.raises(UserError, match=words):
+        Protocol(**options | changes)

@@ -28,8 +28,6 @@ def test_every_format_gives_the_same_vectors(tmp_path, ending):
     units = [keyed[w] / np.linalg.norm(keyed[w]) for w in ("red", "square", "fall")]
     expected = np.mean(units, axis=0)
     assert np.allclose(matrix[0], expected / np.linalg.norm(expected), atol=1e-6)
-    if ending == ".kv":
-        assert isinstance(vectors.keyed.vectors, np.memmap)
 
 
 def test_unit_words_matter_and_sum_equals_mean(tmp_path):
@@ -140,6 +138,7 @@ def test_fallback_drops_what_no_spelling_finds_and_reports_it(gapped):
         "covered": 2,
         "percent": 50.0,
         "without_vector": {"quidditch": ["quidditch"], "zorbing red": ["zorbing"]},
+        "same_vector": [],
         "replaced": {"zumba": ["Zumba"]},
     }
 
@@ -158,3 +157,20 @@ def test_other_rules_share_the_file(tmp_path):
     fixed = vectors.with_rules("fixed")
     assert fixed.describe() == vectors.describe() | {"word_rules": "fixed"}
     assert fixed.of(["riding a bike"], "own", None).bags == (("ride", "bike"),)
+
+
+def test_a_vector_without_direction_is_none(tmp_path):
+    rows = {"red": "1 0", "read": "0 0", "anti": "-1 0", "odd": "nan 1"}
+    text = "".join(f"{word} {row}\n" for word, row in rows.items())
+    (tmp_path / "v.txt").write_text(text)
+    found = WordVectors(str(tmp_path / "v.txt"), str(tmp_path)).of(
+        ["red", "read", "red anti", "odd"], "own", None
+    )
+    assert found.unknown == {"read": ("read",), "red anti": ("red", "anti"), "odd": ("odd",)}
+    assert found.coverage()["covered"] == 1
+
+
+def test_classes_with_the_same_words_are_told(tmp_path):
+    file = written(toy_vectors(WORDS), tmp_path, ".bin")
+    found = WordVectors(str(file), str(tmp_path)).of(["red fall", "falling red", "rise"], "o", None)
+    assert found.coverage()["same_vector"] == [["red fall", "falling red"]]

@@ -123,6 +123,7 @@ def test_fixed_words_stay_the_same_when_fixed_again(dataset):
         ("bathing", "bath", "bathe"),
         ("raked leaves", "rake leave", "rake leaf"),
         ("on", "on", "on"),
+        ("3D printing", "3d print", "3d print"),
         ("zumba", "zumba", "zumba"),
     ],
 )
@@ -136,6 +137,9 @@ def test_unknown_data_set_or_rules_name_what_is_allowed():
         class_names("imagenet")
     with pytest.raises(UserError, match="imagenet"):
         words("abbey", "imagenet")
+    for empty in ("_", "(not x)"):
+        with pytest.raises(UserError, match="no words"):
+            words(empty)
     with pytest.raises(UserError, match="legacy, fixed"):
         words("abbey", rules="none")
 

@@ -204,15 +204,15 @@ def test(
     outputs = outputs if len(data.targets) > 1 else [outputs]
     targets = {}
     for number, (name, target) in enumerate(data.targets.items()):
-        left_out = unreadable.targets.get(number, {})
+        left_out = target.quarantined | unreadable.targets.get(number, {})
         predictions = gather(outputs[number], target)
         predictions.save(run / "predictions" / f"{name}.npz")
         save_samples(target, run / "samples" / f"{name}.npz")
         targets[name] = {
             **{key: instantiate(e)(predictions) for key, e in config.evaluation.items()},
             "used": len(predictions.ids),
-            "found": len(target.videos),
-            "expected": target.published or len(target.videos),
+            "found": len(target.videos) + len(target.quarantined),
+            "expected": target.published or len(target.videos) + len(target.quarantined),
             "unreadable": left_out,
         }
     metrics = {
@@ -280,7 +280,8 @@ def source_counts(data: TargetsDataModule, unreadable: dict[str, str]) -> dict[s
     return {
         "dataset": data.source.name,
         "classes": len(data.source.class_vectors),
-        "found": found,
+        "found": found + len(data.source.quarantined),
+        "quarantined": data.source.quarantined,
         "kept_out_by_protocol": found - used - without,
         "without_vector": sorted(lost),
         "used": used - len(unreadable),

@@ -1,6 +1,7 @@
 """One LightningDataModule a data set, and one that joins a source with its targets."""
 
 import logging
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -12,6 +13,7 @@ from torch.utils.data import DataLoader
 
 from src.data.clips import Clips, ClipSpec, EpochSampler, collate
 from src.data.layouts import Video, class_folders, empty_classes, existing_root, spell
+from src.data.manifest import NAME, read_manifest
 from src.errors import UserError
 from src.semantics.protocol import (
     Protocol,
@@ -71,7 +73,8 @@ class VideoDataModule(pl.LightningDataModule):
         """Find the videos of the data set.
 
         Args:
-            root: folder of the data set.
+            root: folder of the data set, as published or as `src.prepare` wrote it; or a
+                manifest (CSV).
             table: the class table of a published data set, which is its name too; None for own
                 classes.
             clips: what a clip is.
@@ -86,22 +89,31 @@ class VideoDataModule(pl.LightningDataModule):
         self.clips, self.loader, self.seed, self.option = clips, loader, seed, option
         self.table = table
         self.name: str = table or "folder"
+        self.quarantined: dict[str, str] = {}  # id to reason, where a manifest knows
+        self.empty: list[str] = []  # class folders without a video
         self.root = existing_root(root, self.name, option, self.how)
-        self.videos = self.find()
+        manifest = self.root / NAME if self.root.is_dir() else self.root
+        if manifest.is_file():
+            listed = read_manifest(manifest, option)
+            self.videos, self.quarantined = self.official(listed.videos), listed.quarantined
+        else:
+            self.videos = self.find()
         if not self.videos:
             raise UserError(f"no videos of {self.name} under {self.root} ({option}); {self.how}")
         self.class_vectors: dict[str, np.ndarray] = {}
 
     def find(self) -> list[Video]:
         """List the videos; a data set with another layout overrides this."""
-        empty = empty_classes(self.root)
-        if empty:
-            raise UserError(
-                f"class folders without a video under {self.root} ({self.option}): "
-                f"{', '.join(empty)}; fill or remove them"
-            )
-        videos = class_folders(self.root)
-        return spell(videos, class_names(self.table), self.root) if self.table else videos
+        self.empty = empty_classes(self.root)
+        return self.official(class_folders(self.root))
+
+    def official(self, videos: Sequence[Video]) -> list[Video]:
+        """Spell the classes of a published set as it does; leave out what is no class of it."""
+        return spell(videos, class_names(self.table), self.root) if self.table else list(videos)
+
+    def official_counts(self) -> Counter[str] | None:
+        """Count the videos a class in the official list, where it lies with the data."""
+        return None
 
     @property
     def classes(self) -> list[str]:
@@ -114,7 +126,16 @@ class VideoDataModule(pl.LightningDataModule):
         self.published = None
 
     def use(self, class_vectors: dict[str, np.ndarray]) -> None:
-        """Choose the classes to load, with their (D,) vectors; their order is the labels'."""
+        """Choose the classes to load, with their (D,) vectors; their order is the labels'.
+
+        Raises:
+            UserError: a class folder is empty.
+        """
+        if self.empty:
+            raise UserError(
+                f"class folders without a video under {self.root} ({self.option}): "
+                f"{', '.join(self.empty)}; fill or remove them"
+            )
         self.class_vectors = class_vectors
 
     @property

@@ -1,6 +1,9 @@
 """The data sets of the paper (Sec. 4.1), each in the layout its authors publish."""
 
+import csv
 import json
+import re
+from collections import Counter
 from pathlib import Path
 
 from src.data.clips import ClipSpec
@@ -31,15 +34,52 @@ class HMDB51DataModule(VideoDataModule):
 
 
 class KineticsDataModule(VideoDataModule):
-    """Kinetics-400, -600 or -700: `<class>/<youtube id>_<start>_<end>.mp4`, also inside `train`."""
+    """Kinetics-400, -600 or -700: `<youtube id>_<start>_<end>.mp4`, also inside `train`.
+
+    The files lie in one folder a class, or anywhere beside the official CSV, which then says the
+    classes; of its columns `label` and `youtube_id` are needed.
+    """
 
     how = "put its training videos there as <class name>/<id>_<start>_<end>.mp4"
 
     def find(self) -> list[Video]:
         """List the training videos."""
         self.published = 541_624 if self.table == "kinetics700" else None  # Sec. 4.1
+        self.rows = self.listed()
         self.root = published_root(self.root, self.table)
-        return super().find()
+        labels = dict(self.rows)
+        files = [f for f in sorted(self.root.rglob("*")) if f.suffix.lower() in VIDEO_FILES]
+        flat = [f for f in files if f.parent == self.root or youtube_id(f) in labels]
+        if not labels or not flat:
+            return super().find()
+        return self.official(
+            [
+                Video(
+                    f"{labels[youtube_id(file)]}/{file.name}", str(file), labels[youtube_id(file)]
+                )
+                for file in flat
+                if youtube_id(file) in labels
+            ]
+        )
+
+    def listed(self) -> list[tuple[str, str]]:
+        """Read the official lists beside the videos: (youtube id, class) a row, those with both."""
+        rows = []
+        for file in sorted(self.root.glob("*.csv")):
+            with file.open(newline="", encoding="utf-8-sig") as lines:
+                for row in csv.DictReader(lines):
+                    if row.get("youtube_id") and row.get("label"):
+                        rows.append((row["youtube_id"], row["label"]))
+        return rows
+
+    def official_counts(self) -> Counter[str] | None:
+        """Count the videos a class in the official list."""
+        return Counter(label for _, label in self.rows) or None
+
+
+def youtube_id(file: Path) -> str:
+    """Take the id from a name such as `<id>_000010_000020.mp4`, `v_<id>.mp4` or `<id>.mp4`."""
+    return re.sub(r"_\d{6}_\d{6}$", "", file.stem).removeprefix("v_")
 
 
 class ActivityNetDataModule(VideoDataModule):

@@ -87,6 +87,8 @@ def existing_root(root: str | Path, name: str, option: str, how: str) -> Path:
         UserError: what is missing, where it was looked for, and how to get it.
     """
     folder = Path(root).expanduser()
+    if folder.suffix.lower() == ".csv" and folder.is_file():
+        return folder
     if not folder.is_dir() or not any(folder.iterdir()):
         raise UserError(
             f"{name} is not at {folder} ({option}); {how}, or point {option}=FOLDER or "

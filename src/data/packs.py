@@ -7,12 +7,15 @@ the number of frames (uint64), frames a second (float64) and `MAGIC`, all little
 import io
 import struct
 from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 
+import av
 import numpy as np
 import simplejpeg
 
 from src.data.faults import DAMAGED, UnreadableVideo, window_frames
+from src.data.pyav_reader import all_frames
 from src.data.transforms import resize_short_side
 
 SUFFIX = ".frames"
@@ -39,12 +42,26 @@ def write_pack(file: Path, frames: Iterator[np.ndarray], fps: float, quality: in
     ends: list[int] = []
     with part.open("wb") as opened:
         for frame in frames:
-            opened.write(simplejpeg.encode_jpeg(frame, quality, colorsubsampling="420"))
+            opened.write(jpeg(frame, quality))
             ends.append(opened.tell())
         opened.write(np.array(ends, "<u8").tobytes())
         opened.write(FOOTER.pack(len(ends), fps, MAGIC))
     part.replace(file)
     return len(ends)
+
+
+def pack_bytes(path: str, short_side: int, quality: int) -> int:
+    """Estimate the size of a video's pack from its first frames and the length it claims."""
+    with av.open(path, metadata_errors="ignore") as container:
+        claimed = len(container.streams.video[0].index_entries) if container.streams.video else 0
+    _, frames = all_frames(path)
+    sizes = [len(jpeg(shrink(f, short_side), quality)) for f in islice(frames, 8)]
+    return int(np.mean(sizes) + 8) * max(claimed, len(sizes)) if sizes else 0
+
+
+def jpeg(frame: np.ndarray, quality: int) -> bytes:
+    """Encode a frame (H, W, 3) uint8."""
+    return simplejpeg.encode_jpeg(frame, quality, colorsubsampling="420")
 
 
 def pack_frames(

@@ -7,7 +7,7 @@ frames into a packet): there decoding begins at the first frame, and frames are 
 """
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -74,13 +74,42 @@ def pyav_frames(
             first, count = window_frames(window, seconds)
             numbers = (first + checked(choose, count)).tolist()
             frames = counted_frames(stream, packets, shown, numbers)
-        convert = VideoReformatter()
-        for frame in frames:
-            if frame.is_corrupt:
-                raise UnreadableVideo(DAMAGED)
-            pixels = convert.reformat(frame, format="rgb24", threads=1).to_ndarray()
-            turns = frame.rotation // 90
-            yield np.ascontiguousarray(np.rot90(pixels, turns)) if turns else pixels
+        yield from upright(frames)
+
+
+def all_frames(path: str | Path) -> tuple[float, Iterator[np.ndarray]]:
+    """Decode a video from end to end: its frames a second, and its frames (H, W, 3) uint8 RGB.
+
+    Raises:
+        UnreadableVideo: no video stream; while decoding: damaged or cut short.
+    """
+    container = av.open(str(path), metadata_errors="ignore", timeout=30.0)
+    stream = container.streams.best("video")
+    if not isinstance(stream, av.VideoStream):
+        raise UnreadableVideo("no video stream")
+    stream.codec_context.thread_count = 1
+
+    def decoded() -> Iterator[np.ndarray]:
+        with container:
+            packets = 0
+            for packet in container.demux(stream):
+                packets += bool(packet.size)
+                yield from upright(packet.decode())
+            if packets < len(stream.index_entries) - 1 and container.format.name != "avi":
+                raise UnreadableVideo("truncated")
+
+    return float(stream.average_rate or 25), decoded()
+
+
+def upright(frames: Iterable[Any]) -> Iterator[np.ndarray]:
+    """Convert frames to (H, W, 3) uint8 RGB, turned as the file says."""
+    convert = VideoReformatter()
+    for frame in frames:
+        if frame.is_corrupt:
+            raise UnreadableVideo(DAMAGED)
+        pixels = convert.reformat(frame, format="rgb24", threads=1).to_ndarray()
+        turns = frame.rotation // 90
+        yield np.ascontiguousarray(np.rot90(pixels, turns)) if turns else pixels
 
 
 def checked(choose: Callable[[int], np.ndarray], count: int) -> np.ndarray:

@@ -102,6 +102,11 @@ def remarks(run: Run) -> list[str]:
             f"{len(source['without_vector'])} classes of the source have words without a vector "
             f"and were not trained on (semantics.oov): {', '.join(source['without_vector'])}"
         )
+    if source and source.get("quarantined"):
+        said.append(
+            f"{len(source['quarantined'])} training videos were found unreadable when the set was "
+            "prepared, and took no part (metrics.json names them)"
+        )
     if source and source["unreadable_replaced"]:
         said.append(
             f"{len(source['unreadable_replaced'])} unreadable training videos were replaced by "

@@ -1,0 +1,57 @@
+"""Check and pack a data set: `python -m src.prepare dataset=ucf101 root=FOLDER out=FOLDER`.
+
+Every file is decoded; `manifest.csv` says what can be used, and packs of frames make training fast.
+It can be stopped at any time and goes on when started again.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+from omegaconf import DictConfig, OmegaConf
+
+from src.door import CONF, open_door
+
+
+def prepare(config: DictConfig) -> None:
+    """Write the manifest, packs and a count of each class under `out`."""
+    from hydra.utils import instantiate
+
+    from src.data import preparation
+    from src.data.datamodule import VideoDataModule
+    from src.data.manifest import write_table
+    from src.errors import UserError
+    from src.reporting.prepared import show_plan, show_prepared
+    from src.semantics.words import class_names
+
+    known = sorted(f.stem for f in (CONF / "source").glob("*.yaml") if f.stem != "synthetic")
+    if config.dataset not in known:
+        raise UserError(f"dataset={config.dataset} is unknown; allowed: {', '.join(known)}")
+    for key, least in (("short_side", 16), ("quality", 1), ("limit", 1)):
+        if not isinstance(config[key], int) or config[key] < least:
+            raise UserError(f"{key}={config[key]} must be a whole number, at least {least}")
+    source = OmegaConf.load(CONF / "source" / f"{config.dataset}.yaml")
+    source.root = str(config.root)
+    module: VideoDataModule = instantiate(source, clips=None, loader=None, seed=0, option="root")
+    out = Path(str(config.out)).expanduser()
+    if out.resolve() == Path(module.root).resolve():
+        raise UserError(f"out={out} is the data set itself; choose another folder")
+    spec = preparation.PackSpec(config.short_side if config.pack else None, config.quality)
+    needed = preparation.disk_needed(module.videos, spec)
+    show_plan(module, out, needed)
+    if config.dry_run:
+        return
+    preparation.check_disk(out, needed)
+    workers = config.workers or len(os.sched_getaffinity(0))
+    rows = preparation.prepare(module.videos, out, spec, workers, config.limit)
+    classes = class_names(module.table) if module.table else ()
+    counts = preparation.by_class(rows, classes, module.official_counts())
+    write_table(out / "classes.csv", counts[0] if counts else (), counts)
+    bad = [row for row in rows if row["status"] != "ok"]
+    write_table(out / "quarantine.csv", ("id", "path", "reason"), bad)
+    show_prepared(rows, counts, out)
+
+
+if __name__ == "__main__":
+    sys.argv[1:] = ["dry_run=true" if a == "--dry-run" else a for a in sys.argv[1:]]
+    open_door(prepare, "prepare")

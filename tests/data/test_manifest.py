@@ -1,0 +1,46 @@
+"""Manifests by hand and by `src.prepare`."""
+
+import pytest
+
+from src.data.manifest import read_manifest
+from src.errors import UserError
+
+
+def written(tmp_path, text):
+    file = tmp_path / "manifest.csv"
+    file.write_text(text, encoding="utf-8-sig")
+    return file
+
+
+def test_short_and_full_rows(tmp_path):
+    found = read_manifest(written(tmp_path, "label,path\nrun,a.mp4\njump,/b.avi\n"), "x")
+    assert [(v.id, v.path, v.label) for v in found.videos] == [
+        ("a.mp4", str(tmp_path / "a.mp4"), "run"),
+        ("/b.avi", "/b.avi", "jump"),
+    ]
+    text = (
+        "id,path,class,start,end,frames,status,reason,pack\n"
+        "one,a.mp4,run,1.5,3,40,ok,,packs/1.frames\n"
+        "two,b.mp4,run,,,,bad,truncated,\n"
+    )
+    found = read_manifest(written(tmp_path, text), "x")
+    (video,) = found.videos
+    assert (video.path, video.window, video.frames) == (
+        str(tmp_path / "packs" / "1.frames"), (1.5, 3.0), 40,
+    )  # fmt: skip
+    assert found.quarantined == {"two": "truncated"}
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("name\nx\n", "columns path and class"),
+        ("", "columns path and class"),
+        ("path,class,frames\na.mp4,run,many\n", "line 2"),
+        ("path,class\na.mp4\n", "line 2"),
+        ("path,class,status\na.mp4,run,bad\n", "no video that can be used"),
+    ],
+)
+def test_faults_name_the_line(tmp_path, text, words):
+    with pytest.raises(UserError, match=words):
+        read_manifest(written(tmp_path, text), "source.root")

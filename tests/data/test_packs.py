@@ -1,0 +1,60 @@
+"""Packs of JPEG frames."""
+
+import numpy as np
+import pytest
+from conftest import grey_video
+
+from src.data.decoding import read_frames
+from src.data.faults import UnreadableVideo
+from src.data.packs import pack_bytes, runs, shrink, write_pack
+
+
+def pack(tmp_path, count=40, fps=20.0):
+    frames = [np.full((48, 64, 3), 5 * i + 10, np.uint8) for i in range(count)]
+    assert write_pack(tmp_path / "a.frames", iter(frames), fps, 90) == count
+    return tmp_path / "a.frames"
+
+
+def test_frames_by_number_and_window(tmp_path):
+    file = pack(tmp_path)
+    numbers = np.array([0, 3, 4, 5, 17, 39])
+    got = read_frames(file, lambda n: numbers, lambda f: f.mean())
+    assert np.abs(np.array(got) - (5 * numbers + 10)).max() < 2
+    lengths = []
+    (first,) = read_frames(
+        file, lambda n: lengths.append(n) or np.array([0]), lambda f: f.mean(), (0.5, 1.0)
+    )
+    assert lengths == [10] and abs(first - 60) < 2
+
+
+@pytest.mark.parametrize("keep", [0, 10, 0.5, -1])
+def test_a_damaged_pack_is_told(tmp_path, keep):
+    file = pack(tmp_path)
+    content = file.read_bytes()
+    file.write_bytes(content[: int(keep * len(content)) if 0 < keep < 1 else keep])
+    with pytest.raises(UnreadableVideo, match=r"truncated|empty"):
+        read_frames(file, lambda n: np.arange(n), np.copy)
+
+
+def test_a_picture_overwritten_inside_a_pack_is_told(tmp_path):
+    file = pack(tmp_path)
+    content = bytearray(file.read_bytes())
+    content[:200] = bytes(200)
+    file.write_bytes(content)
+    with pytest.raises(UnreadableVideo, match="damaged"):
+        read_frames(file, lambda n: np.array([0]), np.copy)
+
+
+def test_runs_and_shrink():
+    assert [r.tolist() for r in runs(np.array([1, 2, 5, 7, 8]))] == [[1, 2], [5], [7, 8]]
+    assert shrink(np.zeros((240, 320, 3), np.uint8), 128).shape == (128, 171, 3)
+    assert shrink(np.zeros((100, 320, 3), np.uint8), 128).shape == (100, 320, 3)
+
+
+def test_size_is_estimated(tmp_path):
+    grey_video(tmp_path / "a.mp4", 30, codec="libx264")
+    real = tmp_path / "b.frames"
+    frames = read_frames(tmp_path / "a.mp4", np.arange, np.copy)
+    write_pack(real, iter(frames), 25.0, 90)
+    estimate = pack_bytes(str(tmp_path / "a.mp4"), 128, 90)
+    assert abs(estimate - real.stat().st_size) < 0.3 * real.stat().st_size

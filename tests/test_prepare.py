@@ -1,0 +1,154 @@
+"""`python -m src.prepare` as a user runs it: faults by name, kills survived, training on it."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import av
+import numpy as np
+import pytest
+from conftest import grey_video, toy_vectors, write_video
+from test_door import fails
+
+from src.door import ROOT
+
+
+def finished(process):
+    assert process.returncode == 0, process.stderr[-3000:]
+    return process.stdout
+
+
+def rows(file):
+    with file.open(newline="") as lines:
+        return list(csv.DictReader(lines))
+
+
+def sound(file):
+    with av.open(str(file), "w") as container:
+        stream = container.add_stream("aac", rate=16000, layout="mono")
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), "fltp", "mono")
+        frame.sample_rate = 16000
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+
+
+@pytest.fixture
+def mixed(tmp_path):
+    """Good videos of two classes, and each fault; gives the folder and the reasons by name."""
+    root = tmp_path / "mixed"
+    for name in ("run", "jump"):
+        for number in range(2):
+            grey_video(root / name / f"{number}.mp4", 30, codec="libx264")
+    odd = root / "run"
+    grey_video(odd / "cut.mp4", 40, codec="libx264")
+    (odd / "cut.mp4").write_bytes((odd / "cut.mp4").read_bytes()[:900])
+    grey_video(odd / "cut.avi", 60)
+    (odd / "cut.avi").write_bytes((odd / "cut.avi").read_bytes()[:-3000])
+    (odd / "zero.mp4").touch()
+    (odd / "text.mp4").write_text("no video " * 50)
+    sound(odd / "sound.mp4")
+    write_video(odd / "speck.mkv", np.zeros((5, 2, 2, 3), np.uint8), codec="ffv1")
+    os.mkfifo(odd / "pipe.mp4")
+    (odd / "gone.mp4").symlink_to("nowhere")
+    return root, {
+        "cut.mp4": "not a video file",
+        "cut.avi": "truncated",
+        "zero.mp4": "empty file",
+        "text.mp4": "not a video file",
+        "sound.mp4": "no video stream",
+        "speck.mkv": "smaller than 8 pixels",
+        "pipe.mp4": "not a regular file",
+        "gone.mp4": "missing file",
+    }
+
+
+def test_each_fault_has_its_reason_and_training_goes_on(mixed, door, tmp_path):
+    root, reasons = mixed
+    before = {file: file.lstat().st_mtime_ns for file in root.rglob("*")}
+    plan = finished(door("prepare", "dataset=folder", f"root={root}", f"out={tmp_path}/out",
+                         "--dry-run"))  # fmt: skip
+    assert "12 videos" in plan and "GB" in plan and not (tmp_path / "out").exists()
+    said = finished(door("prepare", "dataset=folder", f"root={root}", f"out={tmp_path}/out"))
+    assert "4 of 12 videos can be used" in said
+    table = {os.path.basename(row["path"]): row for row in rows(tmp_path / "out" / "manifest.csv")}
+    assert {name: row["reason"] for name, row in table.items() if row["status"] != "ok"} == reasons
+    assert (table["0.mp4"]["frames"], table["0.mp4"]["width"]) == ("30", "64")
+    assert len(rows(tmp_path / "out" / "quarantine.csv")) == 8
+    assert {file: file.lstat().st_mtime_ns for file in root.rglob("*")} == before
+
+    words = ["run", "jump", "read", "sing"]
+    toy_vectors(words).save_word2vec_format(str(tmp_path / "toy.bin"), binary=True)
+    for name in words[2:]:
+        grey_video(tmp_path / "target" / name / "0.avi", 20)
+    for place in (root, tmp_path / "out"):
+        run = tmp_path / f"run-{place.name}"
+        finished(
+            door(
+                "train", "source=folder", f"source.root={place}", "target=[folder]",
+                f"target.folder.root={tmp_path}/target", "protocol=targets", "model=tiny",
+                "semantics=word2vec", f"semantics.path={tmp_path}/toy.bin", "clips.short_side=40",
+                "clips.crop=32", "clips.test_clips=3", "loader.batch_size=3", "loader.workers=1",
+                "trainer.max_epochs=2", "trainer.accelerator=cpu", f"hydra.run.dir={run}",
+            )
+        )  # fmt: skip
+        source = json.loads((run / "metrics.json").read_text())["source"]
+        told = source["unreadable_replaced"] | source["quarantined"]
+        assert {os.path.basename(k): v for k, v in told.items()} == reasons
+        assert source["found"] == 12 and source["used"] == 4
+
+
+def test_killed_at_any_moment_it_ends_as_if_undisturbed(tmp_path):
+    root = tmp_path / "videos"
+    rng = np.random.default_rng(0)
+    for number in range(60):
+        noise = rng.integers(0, 255, (25, 48, 64, 3), dtype=np.uint8)
+        write_video(root / f"c{number % 3}" / f"{number}.avi", noise)
+
+    def start(out):
+        return subprocess.Popen(
+            [sys.executable, "-m", "src.prepare", "dataset=folder", f"root={root}", f"out={out}"],
+            cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+        )  # fmt: skip
+
+    assert start(tmp_path / "calm").wait(120) == 0
+    killed = 0
+    for done in (1, 12, 35):
+        process = start(tmp_path / "killed")
+        journal = tmp_path / "killed" / "progress.jsonl"
+        limit = time.monotonic() + 60
+        while process.poll() is None and time.monotonic() < limit:
+            if journal.exists() and journal.read_bytes().count(b"\n") >= done:
+                os.killpg(process.pid, signal.SIGKILL)
+                killed += process.wait() == -signal.SIGKILL
+                break
+            time.sleep(0.002)
+    assert killed == 3
+    assert not (tmp_path / "killed" / "manifest.csv").exists()
+    assert start(tmp_path / "killed").wait(120) == 0
+    files = [
+        {str(f.relative_to(tmp_path / out)): f.read_bytes()
+         for f in (tmp_path / out).rglob("*") if f.is_file() and f.suffix in (".csv", ".frames")}
+        for out in ("calm", "killed")
+    ]  # fmt: skip
+    assert files[0] == files[1] and len(files[0]) == 63
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["dataset=imagenet", "root=x", "out=y"], ["imagenet", "ucf101"]),
+        (["dataset=ucf101", "root=nowhere", "out=y"], ["nowhere", "UCF101.rar"]),
+        (["dataset=ucf101"], ["root=...", "out=..."]),
+        (["dataset=folder", "root=.", "out=."], ["choose another folder"]),
+        (["dataset=folder", "root=.", "out=y", "quality=high"], ["quality"]),
+    ],
+)
+def test_bad_options(door, tmp_path, options, words):
+    grey_video(tmp_path / "set" / "a" / "0.avi", 3)
+    options = [o.replace("root=.", f"root={tmp_path}/set").replace("out=.", f"out={tmp_path}/set")
+               for o in options]  # fmt: skip
+    fails(door("prepare", *options), *words)

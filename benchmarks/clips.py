@@ -16,11 +16,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
-from benchmarks.videos import FORMS, make
+from benchmarks.videos import FORMS, make, textured
 from src.data.clips import Clips, ClipSpec
 from src.data.decoding import read_frames
+from src.data.kenburns import draw_boxes, ken_burns
 from src.data.layouts import Video
 from src.data.packs import SUFFIX, shrink, write_pack
 from src.data.sampling import test_starts, train_start
@@ -47,6 +49,33 @@ def sequential(path: str, starts: np.ndarray) -> Tensor:
     top, left = ((side - SPEC.crop) // 2 for side in pixels.shape[-2:])
     pixels = pixels[:, :, top : top + SPEC.crop, left : left + SPEC.crop]
     return pixels.unflatten(0, (len(starts), SPEC.frames)).transpose(1, 2).contiguous()
+
+
+def sequential_images(path: str, boxes: np.ndarray) -> Tensor:
+    """Make a Ken Burns clip from the whole image, each crop resized as float."""
+    with Image.open(path) as image:
+        pixels = torch.from_numpy(np.array(image.convert("RGB"))).permute(2, 0, 1)[None].float()
+    size = [SPEC.crop, SPEC.crop]
+    crops = []
+    for top, left, side in np.round(boxes).astype(int):
+        crop = pixels[:, :, top : top + side, left : left + side] / 255
+        crops.append(torch.nn.functional.interpolate(crop, size, mode="bilinear", antialias=True))
+    return (torch.cat(crops) - torch.tensor(MEAN).view(3, 1, 1)) / torch.tensor(STD).view(3, 1, 1)
+
+
+def compare_images(folder: Path, rounds: int) -> None:
+    """Print one line for the Ken Burns clip of each size of image."""
+    for height, width in ((375, 500), (768, 1024), (1200, 1600)):
+        file = folder / f"{width}.jpg"
+        Image.fromarray(next(textured(1, height, width, 0))).save(file, quality=90)
+        times: dict[str, list[float]] = {"sequential": [], "originals": []}
+        for number in range(rounds):
+            boxes = draw_boxes(np.random.default_rng(number), height, width, SPEC.frames)
+            times["sequential"].append(timed(lambda b=boxes, f=file: sequential_images(str(f), b)))
+            rng = np.random.default_rng(number)
+            job = lambda f=file, r=rng: ken_burns(str(f), r, SPEC.frames, SPEC.crop)  # noqa: E731
+            times["originals"].append(timed(job))
+        show(f"Ken Burns clip, JPEG {width}x{height}", times)
 
 
 def timed(job: Callable[[], object]) -> float:
@@ -120,6 +149,8 @@ def main(wanted: list[str]) -> None:
     for name in FORMS:
         if not wanted or any(word in name for word in wanted):
             compare(name, make(folder, name), 7 if "720p" in name else 40)
+    if not wanted:
+        compare_images(folder, 15)
 
 
 if __name__ == "__main__":

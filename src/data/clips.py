@@ -14,6 +14,7 @@ from torch.utils.data import Dataset, Sampler
 
 from src.data.decoding import DECODERS, read_frames
 from src.data.faults import UnreadableVideo
+from src.data.kenburns import is_image, ken_burns
 from src.data.layouts import Video
 from src.data.sampling import SHORT_VIDEOS, clip_frames, test_starts, train_start
 from src.data.transforms import Crop, random_crop, to_input
@@ -127,8 +128,15 @@ class Clips(Dataset[dict[str, Any]]):
         }
 
     def train_clip(self, video: Video, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-        """Read T consecutive frames from a random start, randomly cropped and mirrored."""
+        """Read T consecutive frames from a random start, randomly cropped and mirrored.
+
+        A still image becomes a clip by the Ken Burns effect (Sec. 4.1).
+        """
         crop = random_crop(rng, self.spec.flip)
+        if is_image(video.path):
+            frames = ken_burns(video.path, rng, self.spec.frames, self.spec.crop)
+            moved = np.ascontiguousarray(frames[:, :, ::-1]) if crop.flip else frames
+            return torch.from_numpy(moved), torch.arange(self.spec.frames)[None]
         return self.read(video, crop, lambda n: np.array([train_start(n, self.spec.frames, rng)]))
 
     def test_clips(self, video: Video) -> tuple[Tensor, Tensor]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from src.data.clips import ClipSpec
 from src.data.datamodule import LoaderSpec, VideoDataModule
+from src.data.kenburns import is_image
 from src.data.layouts import VIDEO_FILES, Video, published_root, spell
 from src.data.synthetic import domain_classes, domain_folder, generate
 from src.errors import UserError
@@ -110,6 +111,29 @@ class ActivityNetDataModule(VideoDataModule):
             for number, a in enumerate(entry["annotations"])
         ]
         return spell(segments, class_names("activitynet"), self.root)
+
+
+class SUN397DataModule(VideoDataModule):
+    """SUN397: `<letter>/<class>/*.jpg`, `<letter>/<class>/<kind>/*.jpg`, as synthetic video.
+
+    Each image is a training clip by the Ken Burns effect (Sec. 4.1), a new one each epoch.
+    """
+
+    published = 108_754
+    how = "unpack SUN397.tar.gz there"
+
+    def find(self) -> list[Video]:
+        """List the images by their folder, which is their class."""
+        if (self.root / "SUN397").is_dir():
+            self.root = self.root / "SUN397"
+        images = [f for f in sorted(self.root.rglob("*")) if is_image(f) and f.parent != self.root]
+        paths = [file.relative_to(self.root).as_posix() for file in images]
+        return self.official(
+            [
+                Video(path, str(file), path.rsplit("/", 1)[0])
+                for path, file in zip(paths, images, strict=True)
+            ]
+        )
 
 
 class SyntheticDataModule(VideoDataModule):

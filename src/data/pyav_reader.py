@@ -27,8 +27,8 @@ class Entry(NamedTuple):
     """What is kept of a packet that will be read again; the names are those of a packet."""
 
     pts: int | None
-    dts: int | None
     is_keyframe: bool
+    is_discard: bool
     size: int
 
 
@@ -55,15 +55,16 @@ def pyav_frames(
         is_avi = container.format.name == "avi"
         held = is_avi or Path(path).stat().st_size <= HELD
         packets: list[Any] = [
-            p if held else Entry(p.pts, p.dts, p.is_keyframe, p.size)
+            p if held else Entry(p.pts, p.is_keyframe, p.is_discard, p.size)
             for p in container.demux(stream)
-            if p.size and not p.is_discard
+            if p.size
         ]
         if len(packets) < len(stream.index_entries) - 1 and not is_avi:
             raise UnreadableVideo("truncated")
         stamps = [packet.pts for packet in packets]
         if is_timed(stream, packets, stamps, is_avi):
-            order = sorted(range(len(packets)), key=stamps.__getitem__)
+            shown_ones = (i for i, packet in enumerate(packets) if not packet.is_discard)
+            order = sorted(shown_ones, key=stamps.__getitem__)  # an edit list hides the others
             seconds = np.array([stamps[i] - stamps[order[0]] for i in order])
             first, count = window_frames(window, seconds * float(stream.time_base or 0))
             wanted = [order[first + n] for n in checked(choose, count)]
@@ -136,9 +137,8 @@ def timed_frames(
     stamps = np.array([packets[i].pts for i in keys])
 
     def key_before(i: int) -> int:
-        usable = keys[
-            (keys <= i) & (stamps <= packets[i].pts)
-        ]  # a leading frame needs an older key
+        # A frame that is shown before a key frame, though it is decoded after, needs an older one.
+        usable = keys[(keys <= i) & (stamps <= packets[i].pts)]
         return int(usable[-1]) if len(usable) else 0
 
     at = None  # place of the next packet, None where decoding has to start anew
@@ -171,8 +171,8 @@ def packets_from(container: Any, stream: Any, packets: Sequence[Any], start: int
     container.seek(packets[start].pts, stream=stream)
     found = False
     for packet in container.demux(stream):
-        found |= (packet.pts, packet.dts) == packets[start][:2]
-        if found and packet.size and not packet.is_discard:
+        found |= packet.pts == packets[start].pts
+        if found and packet.size:
             yield packet
 
 
@@ -217,7 +217,8 @@ def counted_frames(
 
     B-frames before the first wanted frame are skipped, as nothing refers to them.
     """
-    start = min((frame.packet for frame in order[wanted[0] :]), default=0)
+    known = all(frame.type for frame in order)
+    start = min((f.packet for f in order[wanted[0] :]), default=0) if known else 0
     numbers = [n for n, frame in enumerate(order) if frame.type != 3 or frame.packet >= start]
     context, at, targets = stream.codec_context, 0, set(wanted)
     for place, packet in enumerate([*packets, None]):

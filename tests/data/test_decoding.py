@@ -1,10 +1,14 @@
 """Frames by number from real and generated files; faults by name."""
 
+import os
+import time
+
 import av
 import numpy as np
 import pytest
-from conftest import grey_video
+from conftest import grey_video, write_video
 
+from src.data import decoding
 from src.data.decoding import read_frames
 from src.data.faults import UnreadableVideo
 
@@ -86,3 +90,37 @@ def test_truncated_avi(tmp_path):
 def test_damaged_real_file(shared):
     with pytest.raises(UnreadableVideo):
         frames_of(shared / "clips" / "odd" / "decord_corrupted.mp4", range(50))
+
+
+def test_a_decoder_that_hangs_is_stopped(tmp_path, monkeypatch):
+    grey_video(tmp_path / "a.mp4", 5, codec="libx264")
+    monkeypatch.setattr(decoding, "LIMIT", 0.2)
+    with pytest.raises(UnreadableVideo, match="not decoded within"):
+        read_frames(tmp_path / "a.mp4", lambda n: np.arange(n), lambda frame: time.sleep(5))
+    monkeypatch.setattr(decoding, "LIMIT", 60.0)
+    assert len(frames_of(tmp_path / "a.mp4", range(5))) == 5
+
+
+def test_what_is_no_file_or_too_small(tmp_path):
+    os.mkfifo(tmp_path / "pipe.mp4")
+    with pytest.raises(UnreadableVideo, match="not a regular file"):
+        frames_of(tmp_path / "pipe.mp4", [0])
+    write_video(tmp_path / "speck.mkv", np.zeros((5, 1, 1, 3), np.uint8), codec="ffv1")
+    with pytest.raises(UnreadableVideo, match="smaller than 8 pixels"):
+        frames_of(tmp_path / "speck.mkv", [0])
+
+
+def test_a_file_cut_short_behind_its_index_is_told(tmp_path):
+    options = {"movflags": "faststart"}
+    with av.open(str(tmp_path / "a.mp4"), "w", options=options) as container:
+        stream = container.add_stream("libx264", rate=25)
+        stream.height, stream.width, stream.pix_fmt = 48, 64, "yuv420p"
+        rng = np.random.default_rng(0)
+        for _ in range(40):
+            noise = rng.integers(0, 255, (48, 64, 3), dtype=np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(noise, format="rgb24")))
+        container.mux(stream.encode())
+    content = (tmp_path / "a.mp4").read_bytes()
+    (tmp_path / "a.mp4").write_bytes(content[: len(content) // 2])
+    with pytest.raises(UnreadableVideo, match=r"truncated|damaged"):
+        frames_of(tmp_path / "a.mp4", [0])

@@ -1,0 +1,83 @@
+"""Video from a still image by the Ken Burns effect (Sec. 4.1): a crop that moves and zooms.
+
+Shapes: T frames, H W, C = 3 (RGB).
+"""
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from src.data.faults import DAMAGED, UnreadableVideo
+
+IMAGE_FILES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff")
+SMALLEST = 0.5  # side of the smallest crop, as a share of the image's short side; not in the paper
+
+
+def is_image(path: str | Path) -> bool:
+    """Tell by its name whether a file is a still image."""
+    return Path(path).suffix.lower() in IMAGE_FILES
+
+
+def draw_boxes(rng: np.random.Generator, height: int, width: int, frames: int) -> np.ndarray:
+    """Draw square crops that lead from a random start to a random end, both place and size.
+
+    Args:
+        rng: of the start and the end: side uniform in `SMALLEST`..1 of the short side, place
+            uniform over the image.
+        height: of the image.
+        width: of the image.
+        frames: T.
+
+    Returns:
+        (T, 3) float: top, left and side in pixels, linear in time, inside the image.
+    """
+    sides = rng.uniform(SMALLEST, 1, 2) * min(height, width)
+    tops, lefts = rng.random(2) * (height - sides), rng.random(2) * (width - sides)
+    ends = np.stack([tops, lefts, sides], axis=1)
+    share = np.linspace(0, 1, frames)[:, None]
+    return (1 - share) * ends[0] + share * ends[1]
+
+
+def ken_burns(path: str, rng: np.random.Generator, frames: int, size: int) -> np.ndarray:
+    """Make a clip of a still image of any size and mode.
+
+    A JPEG is decoded at a reduced resolution that still has more pixels than are needed.
+
+    Args:
+        path: the image; of an animated one the first picture.
+        rng: of the crops.
+        frames: T.
+        size: of a frame.
+
+    Returns:
+        (T, size, size, C) uint8.
+
+    Raises:
+        UnreadableVideo: the file is missing, no image, or damaged.
+    """
+    try:
+        with Image.open(path) as image:
+            turned = image.getexif().get(0x0112, 1) >= 5  # EXIF: lies on its side
+            width, height = image.size[::-1] if turned else image.size
+            boxes = draw_boxes(rng, height, width, frames)
+            needed = 2 * size / boxes[:, 2].min()  # two pixels for one keep the reduction unseen
+            if needed < 1:
+                image.draft("RGB", (int(image.width * needed), int(image.height * needed)))
+            upright = ImageOps.exif_transpose(image) or image
+            upright = upright.convert("RGB")
+    except FileNotFoundError:
+        raise UnreadableVideo("missing file") from None
+    except UnidentifiedImageError:
+        raise UnreadableVideo("not an image") from None
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        raise UnreadableVideo(DAMAGED.replace("frames do", "the image does")) from None
+    return cut(upright, boxes * (upright.height / height), size)
+
+
+def cut(image: Image.Image, boxes: np.ndarray, size: int) -> np.ndarray:
+    """Cut boxes (T, 3) from an image, each resized with antialiasing: (T, size, size, C) uint8."""
+    corners = [(left, top, left + side, top + side) for top, left, side in boxes]
+    inside = np.clip(corners, 0, [*image.size, *image.size])  # of rounding errors
+    how = Image.Resampling.BILINEAR
+    return np.stack([np.asarray(image.resize((size, size), how, tuple(b))) for b in inside])

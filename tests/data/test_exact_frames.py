@@ -1,0 +1,152 @@
+"""Frames by number equal full sequential decoding, for every kind of container and coding."""
+
+from fractions import Fraction
+
+import av
+import numpy as np
+import pytest
+from conftest import write_video
+
+from src.data import pyav_reader
+from src.data.decoding import read_frames
+
+
+def moving(count, size=(48, 64), seed=0):
+    """Give frames that all differ, with texture that moves."""
+    rng = np.random.default_rng(seed)
+    plane = rng.integers(0, 255, (size[0] + 40, size[1] + 40, 3), dtype=np.uint8)
+    plane = np.repeat(np.repeat(plane[::4, ::4], 4, 0), 4, 1)
+    return np.stack([plane[i % 37 : i % 37 + size[0], i % 23 : i % 23 + size[1]]
+                     for i in range(count)])  # fmt: skip
+
+
+def sequential(file):
+    with av.open(str(file), metadata_errors="ignore") as container:
+        stream = container.streams.best("video")
+        return [
+            np.rot90(f.to_ndarray(format="rgb24"), f.rotation // 90)
+            for f in container.decode(stream)
+        ]
+
+
+def check(file, decoder="pyav", tolerance=0):
+    """Compare all frames, and random runs and scattered frames, with sequential decoding."""
+    whole = sequential(file)
+    rng = np.random.default_rng(0)
+    chosen = [np.arange(len(whole)), np.array([len(whole) - 1])]
+    for _ in range(6):
+        start = rng.integers(0, max(len(whole) - 16, 0) + 1)
+        chosen += [np.arange(start, min(start + 16, len(whole))),
+                   np.unique(rng.integers(0, len(whole), 7))]  # fmt: skip
+    for numbers in chosen:
+        lengths = []
+        got = read_frames(
+            file, lambda n, w=numbers, x=lengths: x.append(n) or w, np.copy, decoder=decoder
+        )
+        assert lengths[-1] == len(whole)
+        assert len(got) == len(numbers)
+        for frame, number in zip(got, numbers, strict=True):
+            difference = np.abs(frame.astype(int) - whole[number]).max()
+            assert difference <= tolerance, f"frame {number} of {len(whole)}"
+
+
+CODINGS = {
+    "key-12.mp4": ("libx264", {"g": "12"}),
+    "key-250.mp4": ("libx264", {"g": "250"}),
+    "pyramid.mkv": ("libx264", {"g": "30", "x264-params": "bframes=5:b-pyramid=normal"}),
+    "open-gop.mp4": ("libx264", {"x264-params": "open-gop=1:keyint=20:min-keyint=20:bframes=3"}),
+    "no-b.mp4": ("libx264", {"g": "20", "bf": "0"}),
+    "hevc.mp4": ("libx265", {"x265-params": "log-level=none:keyint=25:bframes=3"}),
+    "vp9.webm": ("libvpx-vp9", {"g": "20"}),
+    "mpeg4.avi": ("mpeg4", {"g": "12"}),
+    "mpeg4-b.avi": ("mpeg4", {"g": "250", "bf": "2"}),
+    "mpeg4-b-key.avi": ("mpeg4", {"g": "20", "bf": "2"}),
+    "mpeg4-b.mp4": ("mpeg4", {"g": "20", "bf": "2"}),
+    "h264-b.avi": ("libx264", {"g": "20"}),
+    "mjpeg.avi": ("mjpeg", {}),
+    "mpeg2.mpg": ("mpeg2video", {"g": "15", "bf": "2"}),
+    "ts.mkv": ("mpeg2video", {"g": "15", "bf": "2"}),
+}
+
+
+@pytest.mark.parametrize("name", CODINGS)
+def test_generated(tmp_path, name):
+    codec, options = CODINGS[name]
+    file = tmp_path / name
+    with av.open(str(file), "w") as container:
+        stream = container.add_stream(codec, rate=25, options=options)
+        stream.height, stream.width = 48, 64
+        stream.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
+        for frame in moving(90):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+        container.mux(stream.encode())
+    check(file)
+
+
+@pytest.mark.parametrize("name", ["vfr.mp4", "vfr.mkv"])
+def test_variable_frame_rate(tmp_path, name):
+    times = np.cumsum(np.random.default_rng(0).integers(1, 9, 80))
+    with av.open(str(tmp_path / name), "w") as container:
+        stream = container.add_stream("libx264", rate=100, options={"g": "20"})
+        stream.height, stream.width, stream.pix_fmt = 48, 64, "yuv420p"
+        stream.time_base = stream.codec_context.time_base = Fraction(1, 1000)
+        for time, pixels in zip(times, moving(80), strict=True):
+            frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
+            frame.pts, frame.time_base = int(time) * 10, Fraction(1, 1000)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    check(tmp_path / name)
+    seconds = (times - times[0]) / 100
+    lengths = []
+    read_frames(tmp_path / name, lambda n: lengths.append(n) or np.array([0]), np.copy, (0.5, 1.5))
+    assert lengths == [int(((seconds >= 0.5) & (seconds < 1.5)).sum())]
+
+
+def test_edit_list_hides_frames(tmp_path):
+    write_video(tmp_path / "a.mp4", moving(60), codec="libx264", options={"g": "30"})
+    with av.open(str(tmp_path / "a.mp4")) as source, av.open(str(tmp_path / "b.mp4"), "w") as out:
+        copy = out.add_stream_from_template(source.streams.video[0])
+        shift = None
+        for packet in source.demux(video=0):
+            if packet.size:
+                shift = 13 * packet.duration if shift is None else shift
+                packet.pts, packet.dts = packet.pts - shift, packet.dts - shift
+                packet.stream = copy
+                out.mux(packet)
+    assert len(sequential(tmp_path / "b.mp4")) < 60  # the file begins before its own start
+    check(tmp_path / "b.mp4")
+
+
+@pytest.mark.parametrize("name", ["key-12.mp4", "pyramid.mkv", "vp9.webm"])
+def test_large_files_are_read_by_seeking(tmp_path, name, monkeypatch):
+    monkeypatch.setattr(pyav_reader, "HELD", 0)
+    codec, options = CODINGS[name]
+    write_video(tmp_path / name, moving(90), codec=codec, options=options)
+    check(tmp_path / name)
+
+
+def test_a_longer_promise_is_found_out(tmp_path):
+    write_video(tmp_path / "a.avi", moving(40), options={"bf": "2"})
+    asked = []
+
+    def last(length):
+        asked.append(length)
+        return np.array([length - 1])
+
+    (frame,) = read_frames(tmp_path / "a.avi", last, np.copy, length=43)
+    assert asked == [43, 40]
+    assert np.array_equal(frame, sequential(tmp_path / "a.avi")[-1])
+
+
+def test_real_clips(shared):
+    names = ("decord_corrupted", "small_")
+    for file in sorted((shared / "clips").glob("*/*.*")) + sorted((shared / "clips").glob("*/*/*")):
+        if not file.name.startswith(names):
+            check(file)
+
+
+def test_decord_is_a_choice(tmp_path):
+    for name in ("key-12.mp4", "mpeg4-b.avi"):
+        codec, options = CODINGS[name]
+        write_video(tmp_path / name, moving(60), codec=codec, options=options)
+        check(tmp_path / name, "decord", tolerance=8)

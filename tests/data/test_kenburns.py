@@ -1,0 +1,147 @@
+"""Still images as video: the crops, any kind of image, and SUN397's layout."""
+
+import io
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from src.data.clips import Clips, ClipSpec, Video, assemble
+from src.data.datamodule import LoaderSpec
+from src.data.datasets import SUN397DataModule
+from src.data.faults import UnreadableVideo
+from src.data.kenburns import cut, draw_boxes, ken_burns
+
+SIZES = [(60, 60), (60, 300), (100, 80), (171, 256), (600, 800), (3, 2), (1, 1)]
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_boxes_lie_inside_and_move_linearly(size):
+    height, width = size
+    for seed in range(200):
+        boxes = draw_boxes(np.random.default_rng(seed), height, width, 16)
+        top, left, side = boxes.T
+        assert (boxes >= -1e-9).all()
+        assert (top + side <= height + 1e-9).all() and (left + side <= width + 1e-9).all()
+        assert (side >= 0.5 * min(size) - 1e-9).all() and (side <= min(size) + 1e-9).all()
+        assert np.allclose(np.diff(boxes, axis=0), np.diff(boxes, axis=0)[0])
+
+
+def test_place_and_size_both_vary():
+    ends = np.array([draw_boxes(np.random.default_rng(s), 300, 400, 2) for s in range(500)])
+    assert (np.ptp(ends.reshape(-1, 3), axis=0) > [130, 220, 140]).all()
+    assert np.std(ends[:, 1] - ends[:, 0], axis=0).min() > 20
+
+
+def gradient(height, width):
+    """Give an image whose red is its row and whose green is its column."""
+    rows = np.linspace(0, 255, height)[:, None].repeat(width, 1)
+    columns = np.linspace(0, 255, width)[None].repeat(height, 0)
+    return np.stack([rows, columns, np.full_like(rows, 128)], axis=2).astype(np.uint8)
+
+
+def test_crops_show_what_their_boxes_say(tmp_path):
+    Image.fromarray(gradient(480, 640)).save(tmp_path / "a.png")
+    clip = ken_burns(str(tmp_path / "a.png"), np.random.default_rng(3), 16, 112).astype(float)
+    boxes = draw_boxes(np.random.default_rng(3), 480, 640, 16)
+    assert clip.shape == (16, 112, 112, 3)
+    top, left, side = boxes.T
+    for name, centre, scale, channel in (("row", top, 480, 0), ("column", left, 640, 1)):
+        expected = (centre + side / 2) / scale * 255
+        assert np.abs(clip[..., channel].mean(axis=(1, 2)) - expected).max() < 1.5, name
+    again = ken_burns(str(tmp_path / "a.png"), np.random.default_rng(3), 16, 112)
+    assert np.array_equal(clip, again)
+
+
+@pytest.mark.parametrize("mode", ["L", "1", "P", "RGBA", "LA", "CMYK", "I;16", "RGB"])
+@pytest.mark.parametrize("size", [(1, 1), (7, 200), (300, 400)])
+def test_any_mode_and_size(tmp_path, mode, size):
+    image = Image.fromarray(gradient(*size))
+    image = Image.fromarray(np.zeros(size, np.uint16)) if mode == "I;16" else image.convert(mode)
+    ending = {"CMYK": "jpg", "RGB": "jpg"}.get(mode, "png")
+    image.save(tmp_path / f"a.{ending}")
+    clip = ken_burns(str(tmp_path / f"a.{ending}"), np.random.default_rng(0), 16, 112)
+    assert clip.shape == (16, 112, 112, 3) and clip.dtype == np.uint8
+
+
+def test_exif_turns_the_image(tmp_path):
+    upright = gradient(400, 300)
+    lying = Image.fromarray(np.rot90(upright))
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned a quarter clockwise
+    lying.save(tmp_path / "lying.jpg", exif=exif, quality=95)
+    Image.fromarray(upright).save(tmp_path / "upright.jpg", quality=95)
+    clips = [
+        ken_burns(str(tmp_path / f"{name}.jpg"), np.random.default_rng(1), 16, 112).astype(float)
+        for name in ("lying", "upright")
+    ]
+    assert np.abs(clips[0] - clips[1]).mean() < 2
+
+
+@pytest.mark.parametrize("size", [(375, 500), (768, 1024), (1200, 1600)])
+def test_reduced_decoding_equals_the_exact_crops(tmp_path, size):
+    rng = np.random.default_rng(0)
+    coarse = rng.integers(0, 255, (24, 32, 3), dtype=np.uint8)
+    image = cv2.resize(coarse, size[::-1], interpolation=cv2.INTER_CUBIC)
+    file = io.BytesIO()
+    Image.fromarray(image).save(file, "JPEG", quality=92)
+    (tmp_path / "a.jpg").write_bytes(file.getvalue())
+    full = Image.open(tmp_path / "a.jpg").convert("RGB")
+    for seed in range(5):
+        fast = ken_burns(str(tmp_path / "a.jpg"), np.random.default_rng(seed), 16, 112)
+        boxes = draw_boxes(np.random.default_rng(seed), *size, 16)
+        error = (fast.astype(float) - cut(full, boxes, 112)) ** 2
+        assert 10 * np.log10(255**2 / max(error.mean(), 1e-9)) > 45
+
+
+@pytest.mark.parametrize("kind", ["missing", "text", "cut"])
+def test_faults(tmp_path, kind):
+    file = tmp_path / "a.jpg"
+    if kind == "text":
+        file.write_text("no image")
+    if kind == "cut":
+        Image.fromarray(gradient(300, 400)).save(file)
+        file.write_bytes(file.read_bytes()[:900])
+    with pytest.raises(UnreadableVideo) as error:
+        ken_burns(str(file), np.random.default_rng(0), 16, 112)
+    told = {"missing": "missing file", "text": "not an image", "cut": "damaged"}
+    assert told[kind] in str(error.value)
+
+
+def test_sun397_by_folder_and_epoch(tmp_path):
+    for name in ("a/abbey", "b/bakery/shop", "k/kitchen"):
+        (tmp_path / name).mkdir(parents=True)
+        Image.fromarray(gradient(90, 120)).save(tmp_path / name / "sun_1.jpg")
+    (tmp_path / "ClassName.txt").write_text("/a/abbey\n/b/bakery/shop\n/k/kitchen\n")
+    spec = ClipSpec(16, 25, 128, 112, 0.5, "loop")
+    loader = LoaderSpec(2, 2, 0, 0)
+    module = SUN397DataModule(str(tmp_path), "sun397", spec, loader, 0, "source.root")
+    assert module.classes == ["/a/abbey", "/b/bakery/shop", "/k/kitchen"]
+    assert module.videos[1].id == "b/bakery/shop/sun_1.jpg"
+    vectors = {name: np.zeros(2) for name in module.classes}
+    clips = Clips(module.videos, vectors, spec, 0, train=True)
+    one, same, later = (assemble(clips[key]) for key in ((0, 1), (0, 1), (1, 1)))
+    assert one.shape == (1, 3, 16, 112, 112)
+    assert torch.equal(one, same) and not torch.equal(one, later)
+
+
+def test_real_scenes(shared):
+    spec = ClipSpec(16, 25, 128, 112, 0.5, "loop")
+    module = SUN397DataModule(
+        str(shared / "images" / "SUN397"), "sun397", spec, LoaderSpec(2, 2, 0, 0), 0, "x"
+    )
+    names = (shared / "images" / "SUN397" / "ClassName.txt").read_text().split()
+    assert module.classes == sorted(names)
+    for video in module.videos:
+        assert ken_burns(video.path, np.random.default_rng(0), 16, 112).std() > 5
+
+
+def test_an_image_is_mirrored_as_a_video_is(tmp_path):
+    Image.fromarray(gradient(200, 200)).save(tmp_path / "a.png")
+    video = [Video("a", str(tmp_path / "a.png"), "a")]
+    for flip, rising in ((0.0, True), (1.0, False)):
+        spec = ClipSpec(16, 25, 128, 112, flip, "loop")
+        green = assemble(Clips(video, {"a": np.zeros(2)}, spec, 0, True)[(0, 0)])[0, 1, 0].float()
+        assert bool(green[:, 0].mean() < green[:, -1].mean()) == rising

@@ -87,5 +87,5 @@ def test_nothing_there(tmp_path):
     with pytest.raises(UserError, match=r"target\.x\.root"):
         UCF101DataModule(str(tmp_path), "ucf101", **SHARED_ARGS)
     touch(tmp_path, "Archery/notes.txt")
-    with pytest.raises(UserError, match="fill or remove"):
+    with pytest.raises(UserError, match="no videos of ucf101"):
         UCF101DataModule(str(tmp_path), "ucf101", **SHARED_ARGS)

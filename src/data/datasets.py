@@ -5,6 +5,7 @@ import json
 import re
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 from src.data.clips import ClipSpec
 from src.data.datamodule import LoaderSpec, VideoDataModule
@@ -15,8 +16,46 @@ from src.errors import UserError
 from src.semantics.words import class_names
 
 
-class UCF101DataModule(VideoDataModule):
-    """UCF101: `<ClassName>/v_<ClassName>_gNN_cNN.avi`, also inside the archive's `UCF-101`."""
+class SplitDataModule(VideoDataModule):
+    """A data set with three official splits into training and test videos."""
+
+    def __init__(self, split: str | None = None, **options: Any) -> None:
+        """Find the videos of the set, or of one part of an official split.
+
+        Args:
+            split: `train1` to `test3`; None for all videos.
+            options: see `VideoDataModule`.
+
+        Raises:
+            UserError: there is no such part, or its lists do not lie with the data.
+        """
+        if split is not None and not re.fullmatch("(train|test)[123]", str(split)):
+            raise UserError(f"split={split} is unknown; allowed: null, train1 ... test3")
+        super().__init__(**options)
+        if split is None:
+            return
+        if not (files := self.listed(split[:-1], split[-1])):
+            raise UserError(
+                f"no lists of split {split} under {self.root} ({self.option}); put the official "
+                f"split files of {self.name} there"
+            )
+        self.videos = [v for v in self.videos if v.id.rsplit("/", 1)[-1] in files]
+        self.published = len(files)
+
+    def listed(self, part: str, number: str) -> set[str]:
+        """Read the file names of one part of a split."""
+        raise AssertionError
+
+    def lists(self, pattern: str) -> list[Path]:
+        """Find the lists, under the root or beside it where an archive made a folder of its own."""
+        return sorted(self.root.rglob(pattern)) or sorted(self.root.parent.glob(f"*/{pattern}"))
+
+
+class UCF101DataModule(SplitDataModule):
+    """UCF101: `<ClassName>/v_<ClassName>_gNN_cNN.avi`, also inside the archive's `UCF-101`.
+
+    Split lists are `trainlist0N.txt` and `testlist0N.txt`.
+    """
 
     published = 13_320
     how = "unpack UCF101.rar of crcv.ucf.edu/data/UCF101.php there"
@@ -26,12 +65,26 @@ class UCF101DataModule(VideoDataModule):
         self.root = published_root(self.root, self.table)
         return super().find()
 
+    def listed(self, part: str, number: str) -> set[str]:
+        """Read `<Class>/<file> [label]` a line."""
+        lines = [line for file in self.lists(f"{part}list0{number}*.txt")
+                 for line in file.read_text(encoding="utf-8").splitlines()]  # fmt: skip
+        return {line.split()[0].rsplit("/", 1)[-1] for line in lines if line.strip()}
 
-class HMDB51DataModule(VideoDataModule):
-    """HMDB51: `<class_name>/<file>.avi`."""
+
+class HMDB51DataModule(SplitDataModule):
+    """HMDB51: `<class_name>/<file>.avi`; split lists are `<class_name>_test_splitN.txt`."""
 
     published = 6_766
     how = "unpack hmdb51_org.rar and the 51 class archives inside it there"
+
+    def listed(self, part: str, number: str) -> set[str]:
+        """Read `<file> <1 for training, 2 for testing, 0 for neither>` a line."""
+        wanted = "1" if part == "train" else "2"
+        lines = [line for file in self.lists(f"*_test_split{number}.txt")
+                 for line in file.read_text(encoding="utf-8").splitlines()]  # fmt: skip
+        rows = [line.rsplit(None, 1) for line in lines if line.strip()]
+        return {name for name, mark in rows if mark == wanted}
 
 
 class KineticsDataModule(VideoDataModule):

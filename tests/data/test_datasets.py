@@ -33,14 +33,14 @@ def test_ucf101_inside_its_archive_folder_and_respelled(tmp_path):
     touch(tmp_path, "UCF-101/HandStandPushups/v_HandStandPushups_g01_c01.avi",
           "UCF-101/Archery/v_Archery_g01_c01.avi", "UCF-101/Archery/.hidden.avi",
           "UCF-101/NotAClass/a.avi")  # fmt: skip
-    module = UCF101DataModule(str(tmp_path), "ucf101", **SHARED_ARGS)
+    module = UCF101DataModule(root=str(tmp_path), table="ucf101", **SHARED_ARGS)
     assert module.classes == ["Archery", "HandstandPushups"]
     assert len(module.videos) == 2 and module.published == 13_320
 
 
 def test_hmdb51_and_kinetics_spellings(tmp_path):
     touch(tmp_path / "h", "brush_hair/a.avi", "ride_horse/b.avi")
-    assert HMDB51DataModule(str(tmp_path / "h"), "hmdb51", **SHARED_ARGS).classes == [
+    assert HMDB51DataModule(root=str(tmp_path / "h"), table="hmdb51", **SHARED_ARGS).classes == [
         "brush_hair",
         "ride_horse",
     ]
@@ -80,12 +80,98 @@ def test_real_clips_are_found(shared):
         (HMDB51DataModule, "hmdb51", "hmdb51", 3),
         (VideoDataModule, "kinetics", None, 4),
     ):
-        assert len(module(str(shared / "clips" / folder), table, **SHARED_ARGS).videos) == count
+        root = str(shared / "clips" / folder)
+        assert len(module(root=root, table=table, **SHARED_ARGS).videos) == count
 
 
 def test_nothing_there(tmp_path):
     with pytest.raises(UserError, match=r"target\.x\.root"):
-        UCF101DataModule(str(tmp_path), "ucf101", **SHARED_ARGS)
+        UCF101DataModule(root=str(tmp_path), table="ucf101", **SHARED_ARGS)
     touch(tmp_path, "Archery/notes.txt")
     with pytest.raises(UserError, match="no videos of ucf101"):
-        UCF101DataModule(str(tmp_path), "ucf101", **SHARED_ARGS)
+        UCF101DataModule(root=str(tmp_path), table="ucf101", **SHARED_ARGS)
+
+
+def kinetics(root, **more):
+    return KineticsDataModule(root=str(root), table="kinetics600", **SHARED_ARGS, **more)
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "label,youtube_id,time_start,time_end,split,is_cc\njavelin throw,--07WQ2iBlw,1,11,train,0\n"
+        "slapping,--7goKgS4kc,15,25,train,1\n",
+        "label,youtube_id,time_start,time_end,split\njavelin throw,--07WQ2iBlw,1,11,validate\n"
+        "slapping,--7goKgS4kc,15,25,validate\n",
+        "youtube_id,label,extra\n--07WQ2iBlw,javelin throw,x\n--7goKgS4kc,slapping,y\n",
+    ],
+)
+def test_kinetics_by_its_official_list(tmp_path, lines):
+    (tmp_path / "train.csv").write_text(lines)
+    touch(tmp_path, "--07WQ2iBlw_000001_000011.mp4", "unknown.mp4")
+    module = kinetics(tmp_path)
+    assert [(v.id, v.label) for v in module.videos] == [
+        ("javelin throw/--07WQ2iBlw_000001_000011.mp4", "javelin throw")
+    ]
+    assert module.official_counts() == {"javelin throw": 1, "slapping": 1}
+
+
+def test_kinetics_list_without_labels_says_nothing_of_classes(tmp_path):
+    (tmp_path / "test.csv").write_text("youtube_id,time_start,time_end,split\nx,1,2,test\n")
+    touch(tmp_path, "slapping/x_000001_000002.mp4")
+    module = kinetics(tmp_path)
+    assert module.classes == ["slapping"] and module.official_counts() is None
+
+
+def test_real_annotations(shared, tmp_path):
+    lists = shared / "annotations"
+    for name in ("k600_validate.head50.csv", "kinetics-600_test.head200.csv"):
+        (tmp_path / "k").mkdir(exist_ok=True)
+        (tmp_path / "k" / name).write_bytes((lists / "kinetics" / name).read_bytes())
+    touch(tmp_path / "k", "--07WQ2iBlw_000001_000011.mp4", "--7goKgS4kc.mp4")
+    module = kinetics(tmp_path / "k")
+    assert module.classes == ["javelin throw", "slapping"]
+    assert sum(module.official_counts().values()) == 49
+
+    for file in (lists / "ucf101").iterdir():
+        touch(tmp_path / "u", file.name)
+        (tmp_path / "u" / file.name).write_bytes(file.read_bytes())
+    for group in ("01", "08"):
+        touch(tmp_path / "u" / "UCF-101", f"ApplyEyeMakeup/v_ApplyEyeMakeup_g{group}_c01.avi")
+    found = {
+        part: UCF101DataModule(part, root=str(tmp_path / "u"), table="ucf101", **SHARED_ARGS)
+        for part in ("test1", "train1", None)
+    }
+    assert [v.id[-11:-8] for v in found["test1"].videos] == ["g01"]
+    assert [v.id[-11:-8] for v in found["train1"].videos] == ["g08"]
+    assert len(found[None].videos) == 2 and found["test1"].published == 300
+
+    for file in (lists / "hmdb51").iterdir():
+        touch(tmp_path / "h", file.name)
+        (tmp_path / "h" / file.name).write_bytes(file.read_bytes())
+    names = ("20060723sfjffbartsinger_wave_f_cm_np1_ba_med_0", "21_wave_u_nm_np1_fr_goo_5")
+    touch(tmp_path / "h", *(f"wave/{name}.avi" for name in names))
+    for part, name in zip(("test1", "train1"), names, strict=True):
+        module = HMDB51DataModule(part, root=str(tmp_path / "h"), table="hmdb51", **SHARED_ARGS)
+        assert [v.id for v in module.videos] == [f"wave/{name}.avi"]
+
+    database = json.loads(next((lists / "activitynet").iterdir()).read_text())["database"]
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "activity_net.v1-3.min.json").write_text(json.dumps({"database": database}))
+    touch(tmp_path / "a", *(f"videos/v_{key}.mp4" for key in database))
+    module = ActivityNetDataModule(str(tmp_path / "a"), "activitynet", **SHARED_ARGS)
+    expected = [
+        (f"{key}/{n}", a["label"], tuple(a["segment"]))
+        for key, entry in sorted(database.items())
+        for n, a in enumerate(entry["annotations"])
+    ]
+    assert [(v.id, v.label, v.window) for v in module.videos] == expected
+    assert len(database) == 400 and module.published == len(expected)
+
+
+def test_splits_that_are_not_there(tmp_path):
+    touch(tmp_path, "Archery/v_Archery_g01_c01.avi")
+    with pytest.raises(UserError, match="official"):
+        UCF101DataModule("test1", root=str(tmp_path), table="ucf101", **SHARED_ARGS)
+    with pytest.raises(UserError, match="train1"):
+        UCF101DataModule("test9", root=str(tmp_path), table="ucf101", **SHARED_ARGS)

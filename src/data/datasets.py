@@ -32,6 +32,7 @@ class SplitDataModule(VideoDataModule):
         if split is not None and not re.fullmatch("(train|test)[123]", str(split)):
             raise UserError(f"split={split} is unknown; allowed: null, train1 ... test3")
         super().__init__(**options)
+        self.given = Path(options["root"]).expanduser().absolute()
         if split is None:
             return
         if not (files := self.listed(split[:-1], split[-1])):
@@ -47,8 +48,8 @@ class SplitDataModule(VideoDataModule):
         raise AssertionError
 
     def lists(self, pattern: str) -> list[Path]:
-        """Find the lists, under the root or beside it where an archive made a folder of its own."""
-        return sorted(self.root.rglob(pattern)) or sorted(self.root.parent.glob(f"*/{pattern}"))
+        """Find the lists, under the root or in a folder beside it."""
+        return sorted(self.given.rglob(pattern)) or sorted(self.given.parent.glob(f"*/{pattern}"))
 
 
 class UCF101DataModule(SplitDataModule):

@@ -15,13 +15,8 @@ from src.data.clips import Clips, ClipSpec, EpochSampler, collate
 from src.data.layouts import Video, class_folders, empty_classes, existing_root, spell
 from src.data.manifest import NAME, read_manifest
 from src.errors import UserError
-from src.semantics.protocol import (
-    Protocol,
-    kept_out_classes,
-    record,
-    record_targets,
-    separate,
-)
+from src.semantics.protocol import Protocol, kept_out_classes, separate
+from src.semantics.records import record, record_targets
 from src.semantics.vectors import WordVectors
 from src.semantics.words import class_names
 

@@ -11,15 +11,11 @@ from typing import Any
 import numpy as np
 from sklearn.manifold import TSNE
 
+from src.semantics.class_vectors import ClassVectors
 from src.semantics.pairs import LEAKS, VERDICTS, Pair, agreement, find_pairs
-from src.semantics.protocol import (
-    Protocol,
-    kept_out_classes,
-    plain_pair,
-    record,
-    separate,
-)
-from src.semantics.vectors import ClassVectors, WordVectors
+from src.semantics.protocol import Protocol, kept_out_classes, separate
+from src.semantics.records import plain_pair, record
+from src.semantics.vectors import WordVectors
 
 GRADES = (*LEAKS, "near", "sibling", "unrelated")  # worst first
 TAUS = np.round(np.arange(0, 0.3001, 0.005), 3)

@@ -25,7 +25,7 @@ import numpy as np
 from rapidfuzz.distance import Levenshtein
 from rapidfuzz.process import cdist
 
-from src.semantics.vectors import ClassVectors, cosine_distances
+from src.semantics.class_vectors import ClassVectors, cosine_distances
 from src.semantics.words import base_form, class_names, plain, read, split, words
 
 LEAKS = ("duplicate", "contained")

@@ -1,6 +1,6 @@
 """Words to vectors: files of word vectors, and unit class vectors kept in a small cache.
 
-Shapes: K classes, S and T other numbers of classes, D embedding.
+Shapes: K classes, D embedding.
 """
 
 import hashlib
@@ -11,7 +11,6 @@ import logging
 import os
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ import numpy as np
 from gensim.models import KeyedVectors
 
 from src.errors import UserError
+from src.semantics.class_vectors import ClassVectors
 from src.semantics.files import fetch, read_vectors
 from src.semantics.words import DATASETS, class_names, words
 
@@ -28,59 +28,6 @@ log = logging.getLogger(__name__)
 logging.getLogger("gensim").setLevel(logging.WARNING)
 
 OOV = ("error", "drop", "fallback")
-
-
-@dataclass(frozen=True)
-class ClassVectors:
-    """The classes of one data set with their words and vectors.
-
-    Attributes:
-        dataset: name of the set, for reports.
-        names: K class names, in the order of the rows.
-        bags: K tuples of words.
-        matrix: (K, D) float64 of unit rows; a row is NaN where a word has no vector.
-        unknown: class name to its words without a vector, for the classes that have such words.
-        table: the class table that knows the names, None for own names.
-        replaced: words without a vector to the words that stand in for them (`oov=fallback`).
-    """
-
-    dataset: str
-    names: tuple[str, ...]
-    bags: tuple[tuple[str, ...], ...]
-    matrix: np.ndarray
-    unknown: dict[str, tuple[str, ...]]
-    table: str | None = None
-    replaced: dict[str, tuple[str, ...]] = field(default_factory=dict)
-
-    def coverage(self) -> dict[str, Any]:
-        """Report how many classes have a vector, and the words that are missing or replaced."""
-        covered = len(self.names) - len(self.unknown)
-        return {
-            "count": len(self.names),
-            "covered": covered,
-            "percent": 100.0 * covered / max(len(self.names), 1),
-            "without_vector": {name: list(lost) for name, lost in self.unknown.items()},
-            "same_vector": self.equal(),
-            "replaced": {word: list(by) for word, by in self.replaced.items()},
-        }
-
-    def equal(self) -> list[list[str]]:
-        """List the classes that share a vector, which no network can tell apart."""
-        groups: dict[tuple[str, ...], list[str]] = {}
-        for name, bag in zip(self.names, self.bags, strict=True):
-            groups.setdefault(tuple(sorted(bag)), []).append(name)
-        return [group for group in groups.values() if len(group) > 1]
-
-
-def cosine_distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Compute cosine distances (Eq. 4) of unit rows (S, D) and (T, D).
-
-    Returns:
-        (S, T) float64 >= 0, rounded to 12 decimals, so that a distance that is a threshold by
-        construction compares equal to it; NaN where a row is NaN.
-    """
-    with np.errstate(invalid="ignore"):
-        return np.round(np.clip(1.0 - a @ b.T, 0.0, None), 12)
 
 
 class WordVectors:

@@ -5,6 +5,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from src.semantics.class_vectors import ClassVectors
 from src.semantics.pairs import (
     LEAKS,
     Pair,
@@ -14,7 +15,6 @@ from src.semantics.pairs import (
     one_letter_apart,
     verdict,
 )
-from src.semantics.vectors import ClassVectors
 from src.semantics.words import class_names, read, words
 
 SURVIVORS = (

@@ -7,8 +7,10 @@ import pytest
 from scipy.spatial.distance import cdist
 
 from src.errors import UserError
-from src.semantics.protocol import Protocol, borderline, kept_out_classes, record, separate
-from src.semantics.vectors import ClassVectors, WordVectors, cosine_distances, embedded
+from src.semantics.class_vectors import ClassVectors, cosine_distances
+from src.semantics.protocol import Protocol, kept_out_classes, separate
+from src.semantics.records import borderline, record
+from src.semantics.vectors import WordVectors, embedded
 from src.semantics.words import class_names, words
 
 

@@ -306,12 +306,15 @@ def summary(protocol: dict[str, Any]) -> dict[str, Any]:
         "survivors": protocol["survivors"]
         and [f"{p['source']} ~ {p['target']} ({p['grade']})" for p in protocol["survivors"]],
         "coverage": {
-            entry["dataset"]: {key: entry[key] for key in ("count", "covered", "percent")}
-            for entry in [
-                *([protocol["source"]] if "source" in protocol else []),
-                *protocol.get("kept_out", []),
-                *protocol["targets"].values(),
-            ]
+            f"{entry['dataset']} ({role})": {
+                key: entry[key] for key in ("count", "covered", "percent")
+            }
+            for role, entries in (
+                ("source", [protocol["source"]] if "source" in protocol else []),
+                ("kept out", protocol.get("kept_out", [])),
+                ("tested", protocol["targets"].values()),
+            )
+            for entry in entries
         },
     }
 

@@ -139,8 +139,14 @@ def test_real_clips(door, shared, tmp_path):
         "kept_out_by_protocol": 1,
         "without_vector": ["using segway"],
         "used": 1,
+        "quarantined": {},
         "unreadable_replaced": {},
     }
+    coverage = {
+        name: (c["covered"], c["count"]) for name, c in scored["protocol"]["coverage"].items()
+    }
+    assert coverage["folder (source)"] == (2, 3) and coverage["ucf101 (kept out)"] == (81, 101)
+    assert coverage["hmdb51 (tested)"] == (1, 2) and "ucf101 (kept out) 81 of 101" in said
     assert scored["targets"]["ucf101"]["used"] == 3
     assert (scored["targets"]["hmdb51"]["used"], scored["targets"]["hmdb51"]["found"]) == (2, 3)
     assert "cartwheel" in said

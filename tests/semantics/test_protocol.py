@@ -9,7 +9,7 @@ from scipy.spatial.distance import cdist
 from src.errors import UserError
 from src.semantics.class_vectors import ClassVectors, cosine_distances
 from src.semantics.protocol import Protocol, kept_out_classes, separate
-from src.semantics.records import borderline, record
+from src.semantics.records import borderline, record, record_targets
 from src.semantics.vectors import WordVectors, embedded
 from src.semantics.words import class_names, words
 
@@ -220,3 +220,14 @@ def test_bad_values(changes, words):
     options = {"name": "p", "rule": "tau", "tau": 0.05, "inclusive": False, "keep_out": []}
     with pytest.raises(UserError, match=words):
         Protocol(**options | changes)
+
+
+def test_what_passes_the_rule_and_still_leaks_is_written_down(tmp_path):
+    vectors = embedded(cache=str(tmp_path))
+    trained = vectors.of(["riding the bike", "walking", "juggling"], "own", None)
+    tested = {"ucf101": vectors.of(["Biking", "YoYo"], "ucf101", "ucf101")}
+    written = record_targets(trained, tested, None)
+    (survivor,) = written["survivors"]
+    assert (survivor["source"], survivor["target"]) == ("riding the bike", "ucf101/Biking")
+    assert survivor["grade"] == "duplicate" and not written["leaks"]
+    assert record_targets(None, tested, None)["survivors"] is None

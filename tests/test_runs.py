@@ -172,3 +172,26 @@ def test_one_step_of_the_real_network_on_real_clips(door, shared, tmp_path):
     )
     finished(process)
     assert metrics(tmp_path / "run")["steps"] == 1
+
+
+def test_the_papers_count_and_the_borderline_names_are_printed(door, shared, tmp_path):
+    clips = shared / "clips"
+    said = finished(
+        door(
+            "train",
+            "source=folder",
+            "source.table=kinetics700",
+            f"source.root={clips}/kinetics",
+            "target=[ucf101]",
+            f"target.ucf101.root={clips}/ucf101",
+            "semantics=word2vec",
+            f"semantics.path={shared}/reference/googlenews_subset.bin",
+            "semantics.oov=drop",
+            "model=tiny",
+            "clips.test_clips=1",
+            "trainer.max_steps=1",
+            f"hydra.run.dir={tmp_path}/run",
+        )
+    )
+    assert "the paper states 605 classes, computed here 586" in said
+    assert "(removed by distance alone: canoeing or kayaking 0.0469)" in said

@@ -58,6 +58,13 @@ def markdown_table(run: Run) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
 
 
+def borderline(run: Run) -> str:
+    """Name the classes that distance alone removed, which a count of same words would keep."""
+    removed = run.protocol.get("borderline", {}).get("removed", [])
+    names = ", ".join(f"{row['name']} {row['distance']:.4f}" for row in removed[:5])
+    return f" (removed by distance alone: {names})" if names else ""
+
+
 def remarks(run: Run) -> list[str]:
     """List in words what a reader of the numbers must know."""
     said = []
@@ -66,7 +73,7 @@ def remarks(run: Run) -> list[str]:
     if counts and counts["paper"] and counts["paper"] != counts["kept"]:
         said.append(
             f"protocol {protocol['name']}: the paper states {counts['paper']} classes, computed "
-            f"here {counts['kept']}; protocol.json lists them"
+            f"here {counts['kept']}{borderline(run)}; protocol.json lists them"
         )
     if protocol["leaks"]:
         names = ", ".join(protocol["leaks"][:5]) + (" ..." if len(protocol["leaks"]) > 5 else "")

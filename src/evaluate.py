@@ -37,15 +37,17 @@ def checkpoint_and_run(given: str) -> tuple[Path, Path]:
 
 def evaluate(config: DictConfig) -> None:
     """Embed the targets with a trained model and score them in a new run folder."""
-    from src import experiment
+    from src.experiment.build import build_targets, load_model, read_protocol
+    from src.experiment.testing import test
+    from src.experiment.trainer import folder, lightning_trainer
 
-    run = experiment.folder()
+    run = folder()
     checkpoint, trained = checkpoint_and_run(config.ckpt)
-    data = experiment.build_targets(config)
-    model = experiment.load_model(checkpoint, data)
-    protocol = data.record(experiment.read_protocol(trained))
-    with experiment.lightning_trainer(config, run) as (trainer, unreadable):
-        experiment.test(config, trainer, unreadable, model, data, protocol, checkpoint)
+    data = build_targets(config)
+    model = load_model(checkpoint, data)
+    protocol = data.record(read_protocol(trained))
+    with lightning_trainer(config, run) as (trainer, unreadable):
+        test(config, trainer, unreadable, model, data, protocol, checkpoint)
 
 
 if __name__ == "__main__":

@@ -7,15 +7,17 @@ from src.door import open_door
 
 def train(config: DictConfig) -> None:
     """Train a model and score it; `src.experiment` says what the run folder then holds."""
-    from src import experiment
+    from src.experiment.build import build_data, build_model
+    from src.experiment.testing import test
+    from src.experiment.trainer import folder, lightning_trainer
 
-    run = experiment.folder()
-    data = experiment.build_data(config)
-    model = experiment.build_model(config, data)
-    with experiment.lightning_trainer(config, run) as (trainer, unreadable):
+    run = folder()
+    data = build_data(config)
+    model = build_model(config, data)
+    with lightning_trainer(config, run) as (trainer, unreadable):
         trainer.fit(model, data)
         checkpoint = run / "checkpoints" / "last.ckpt"
-        experiment.test(config, trainer, unreadable, model, data, data.protocol, checkpoint)
+        test(config, trainer, unreadable, model, data, data.protocol, checkpoint)
 
 
 if __name__ == "__main__":

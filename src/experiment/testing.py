@@ -1,177 +1,27 @@
-"""One experiment, from its config to its run folder: what the doors `train` and `evaluate` share.
-
-A run folder holds `.hydra/` (the config), `protocol.json` (which classes, and why), `checkpoints/`,
-`predictions/<target>.npz`, `samples/<target>.npz` (clips as the network saw them), `metrics.json`
-and `metrics.csv` (the training curve).
-"""
+"""From a trained network to predictions, metrics and the run's record."""
 
 import hashlib
 import json
-import logging
-import pickle
-import sys
 import time
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytorch_lightning as pl
 import torch
-from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from pytorch_lightning.loggers import WandbLogger
 
-from src.data.clips import ClipSpec, assemble
-from src.data.datamodule import (
-    LoaderSpec,
-    TargetsDataModule,
-    VideoDataModule,
-    ZeroShotDataModule,
-)
+from src.data.clips import assemble
+from src.data.datamodule import TargetsDataModule, VideoDataModule, ZeroShotDataModule
 from src.errors import UserError
 from src.evaluation.predictions import Predictions
+from src.experiment.trainer import folder
 from src.models.callbacks import UnreadableVideos
 from src.models.module import ZeroShotModule
 from src.reporting.panels import log_panels
 from src.reporting.show import show
-from src.semantics.protocol import Protocol
-
-log = logging.getLogger(__name__)
-logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
-warnings.filterwarnings("ignore", module="(pytorch_lightning|lightning_fabric)")
-
-
-def folder() -> Path:
-    """Give the folder of this run."""
-    return Path(HydraConfig.get().runtime.output_dir)
-
-
-def build_data(config: DictConfig) -> ZeroShotDataModule:
-    """Build source, targets and protocol.
-
-    Raises:
-        UserError: data, vectors or classes are missing.
-    """
-    source = build_videos(config.source, config, "source.root")
-    targets = build_target_sets(config)
-    protocol = Protocol(**config.protocol)
-    return ZeroShotDataModule(source, targets, protocol, instantiate(config.semantics))
-
-
-def build_targets(config: DictConfig) -> TargetsDataModule:
-    """Build the targets alone; raises UserError as `build_data`."""
-    protocol = Protocol(**config.protocol)
-    return TargetsDataModule(build_target_sets(config), instantiate(config.semantics), protocol)
-
-
-def build_target_sets(config: DictConfig) -> dict[str, VideoDataModule]:
-    """Build one data module a target; raises UserError as `build_data`."""
-    if not config.get("evaluation"):
-        raise UserError("evaluation is empty; name protocols such as evaluation=[half,full]")
-    if not config.get("target"):
-        raise UserError("target is empty; name data sets to test on, such as target=[ucf101]")
-    return {
-        name: build_videos(target, config, f"target.{name}.root")
-        for name, target in config.target.items()
-    }
-
-
-def build_videos(videos: DictConfig, config: DictConfig, option: str) -> VideoDataModule:
-    """Build the data module of one data set; `option` is the config key of its root."""
-    if not isinstance(config.seed, int) or not 0 <= config.seed < 2**32:
-        raise UserError(f"seed={config.seed} must be a whole number, at least 0 and below 2**32")
-    clips, loader = ClipSpec(**config.clips), LoaderSpec(**config.loader)
-    make = instantiate(videos, _partial_=True)
-    return make(clips=clips, loader=loader, seed=config.seed, option=option)
-
-
-def build_model(config: DictConfig, data: TargetsDataModule) -> ZeroShotModule:
-    """Build the network, with weights drawn from the seed, for the dimension of the vectors."""
-    pl.seed_everything(config.seed, workers=True, verbose=False)
-    return instantiate(config.model, embedding_dim=data.dimension, _convert_="all")
-
-
-def load_model(checkpoint: Path, data: TargetsDataModule) -> ZeroShotModule:
-    """Load a trained network; nothing in the file is executed.
-
-    Raises:
-        UserError: the file is no checkpoint of this project, or its embeddings have another
-            dimension than the word vectors.
-    """
-    try:
-        model = ZeroShotModule.load_from_checkpoint(
-            checkpoint, map_location="cpu", weights_only=True
-        )
-    except (pickle.UnpicklingError, RuntimeError, KeyError, TypeError, EOFError, OSError) as error:
-        told = str(error).strip().splitlines() or [type(error).__name__]
-        raise UserError(
-            f"{checkpoint} (ckpt) is no checkpoint of `python -m src.train`: {told[0]}"
-        ) from None
-    if model.hparams["embedding_dim"] != data.dimension:
-        raise UserError(
-            f"{checkpoint} (ckpt) gives {model.hparams['embedding_dim']}-d embeddings, the word "
-            f"vectors have {data.dimension}; give the semantics options of its training"
-        )
-    return model
-
-
-def read_protocol(run: Path) -> dict[str, Any] | None:
-    """Read what a run was trained on; None where a checkpoint stands alone."""
-    file = run / "protocol.json"
-    if not file.is_file():
-        log.warning("no protocol.json in %s: what the model was trained on is unknown", run)
-        return None
-    return json.loads(file.read_text())
-
-
-@contextmanager
-def lightning_trainer(
-    config: DictConfig, run: Path
-) -> Iterator[tuple[pl.Trainer, UnreadableVideos]]:
-    """Give a Trainer with its loggers and callbacks; a W&B run ends with it, as sweeps need."""
-    loggers = [instantiate(logger) for logger in config.logger.values()]
-    unreadable = UnreadableVideos()
-    callbacks = [*(instantiate(c) for c in config.callbacks.values()), unreadable]
-    trainer = instantiate(
-        config.trainer,
-        logger=loggers,
-        callbacks=callbacks,
-        default_root_dir=str(run),
-        _convert_="all",
-    )
-    for key in ("max_epochs", "max_steps"):
-        if not isinstance(config.trainer[key], int):
-            raise UserError(f"trainer.{key}={config.trainer[key]} must be a whole number")
-    if trainer.world_size > 1:
-        raise UserError(f"trainer.devices={config.trainer.devices}: one device a run; take 1")
-    (run / "metrics.json").unlink(missing_ok=True)  # of an earlier run in this folder
-    resolved = OmegaConf.to_container(config, resolve=True)
-    try:
-        for logger in loggers:
-            if isinstance(logger, WandbLogger):
-                open_wandb(logger)
-            logger.log_hyperparams(resolved)
-        yield trainer, unreadable
-    finally:
-        if "wandb" in sys.modules:
-            sys.modules["wandb"].finish()
-
-
-def open_wandb(logger: WandbLogger) -> None:
-    """Start the W&B run; raises UserError where it cannot be."""
-    import wandb
-
-    try:
-        _ = logger.experiment
-    except wandb.errors.Error as error:
-        raise UserError(
-            f"W&B does not start ({error}); run `wandb login`, or log without an account: "
-            "logger.wandb.offline=true"
-        ) from None
 
 
 def test(

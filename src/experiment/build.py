@@ -1,0 +1,102 @@
+"""From the config to data, protocol and network."""
+
+import json
+import logging
+import pickle
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+from hydra.utils import instantiate
+from omegaconf import DictConfig
+
+from src.data.clips import ClipSpec
+from src.data.datamodule import (
+    LoaderSpec,
+    TargetsDataModule,
+    VideoDataModule,
+    ZeroShotDataModule,
+)
+from src.errors import UserError
+from src.models.module import ZeroShotModule
+from src.semantics.protocol import Protocol
+
+log = logging.getLogger(__name__)
+
+
+def build_data(config: DictConfig) -> ZeroShotDataModule:
+    """Build source, targets and protocol.
+
+    Raises:
+        UserError: data, vectors or classes are missing.
+    """
+    source = build_videos(config.source, config, "source.root")
+    targets = build_target_sets(config)
+    protocol = Protocol(**config.protocol)
+    return ZeroShotDataModule(source, targets, protocol, instantiate(config.semantics))
+
+
+def build_targets(config: DictConfig) -> TargetsDataModule:
+    """Build the targets alone; raises UserError as `build_data`."""
+    protocol = Protocol(**config.protocol)
+    return TargetsDataModule(build_target_sets(config), instantiate(config.semantics), protocol)
+
+
+def build_target_sets(config: DictConfig) -> dict[str, VideoDataModule]:
+    """Build one data module a target; raises UserError as `build_data`."""
+    if not config.get("evaluation"):
+        raise UserError("evaluation is empty; name protocols such as evaluation=[half,full]")
+    if not config.get("target"):
+        raise UserError("target is empty; name data sets to test on, such as target=[ucf101]")
+    return {
+        name: build_videos(target, config, f"target.{name}.root")
+        for name, target in config.target.items()
+    }
+
+
+def build_videos(videos: DictConfig, config: DictConfig, option: str) -> VideoDataModule:
+    """Build the data module of one data set; `option` is the config key of its root."""
+    if not isinstance(config.seed, int) or not 0 <= config.seed < 2**32:
+        raise UserError(f"seed={config.seed} must be a whole number, at least 0 and below 2**32")
+    clips, loader = ClipSpec(**config.clips), LoaderSpec(**config.loader)
+    make = instantiate(videos, _partial_=True)
+    return make(clips=clips, loader=loader, seed=config.seed, option=option)
+
+
+def build_model(config: DictConfig, data: TargetsDataModule) -> ZeroShotModule:
+    """Build the network, with weights drawn from the seed, for the dimension of the vectors."""
+    pl.seed_everything(config.seed, workers=True, verbose=False)
+    return instantiate(config.model, embedding_dim=data.dimension, _convert_="all")
+
+
+def load_model(checkpoint: Path, data: TargetsDataModule) -> ZeroShotModule:
+    """Load a trained network; nothing in the file is executed.
+
+    Raises:
+        UserError: the file is no checkpoint of this project, or its embeddings have another
+            dimension than the word vectors.
+    """
+    try:
+        model = ZeroShotModule.load_from_checkpoint(
+            checkpoint, map_location="cpu", weights_only=True
+        )
+    except (pickle.UnpicklingError, RuntimeError, KeyError, TypeError, EOFError, OSError) as error:
+        told = str(error).strip().splitlines() or [type(error).__name__]
+        raise UserError(
+            f"{checkpoint} (ckpt) is no checkpoint of `python -m src.train`: {told[0]}"
+        ) from None
+    if model.hparams["embedding_dim"] != data.dimension:
+        raise UserError(
+            f"{checkpoint} (ckpt) gives {model.hparams['embedding_dim']}-d embeddings, the word "
+            f"vectors have {data.dimension}; give the semantics options of its training"
+        )
+    return model
+
+
+def read_protocol(run: Path) -> dict[str, Any] | None:
+    """Read what a run was trained on; None where a checkpoint stands alone."""
+    file = run / "protocol.json"
+    if not file.is_file():
+        log.warning("no protocol.json in %s: what the model was trained on is unknown", run)
+        return None
+    return json.loads(file.read_text())

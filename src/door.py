@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import hydra
+import yaml
 from hydra.errors import HydraException, InstantiationException, MissingConfigException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -32,6 +33,14 @@ def quote_digits(arguments: Iterable[str]) -> list[str]:
             value = re.sub(r"(?<![^\s,(\[=])(\d+)(?![^\s,)\]])", r'"\1"', value)
         quoted.append(key + equals + value)
     return quoted
+
+
+def stored_options(run: Path, without: str) -> list[str] | None:
+    """List the options that a run was started with, but for one; None where there is no run."""
+    file = run / ".hydra" / "overrides.yaml"
+    if not file.is_file():
+        return None
+    return [o for o in yaml.safe_load(file.read_text()) if not o.startswith(f"{without}=")]
 
 
 def open_door(task: Callable[[DictConfig], object], config_name: str) -> None:

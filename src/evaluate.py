@@ -6,20 +6,16 @@ The options of the run are taken over; what is given on the command line comes o
 import sys
 from pathlib import Path
 
-import yaml
 from omegaconf import DictConfig
 
-from src.door import open_door, tell
+from src.door import open_door, stored_options, tell
 from src.errors import UserError
 
 
 def run_options(arguments: list[str]) -> list[str]:
     """List the options that the run of `ckpt=` was started with."""
     given = [a.removeprefix("ckpt=") for a in arguments if a.startswith("ckpt=")]
-    file = checkpoint_and_run(given[-1])[1] / ".hydra" / "overrides.yaml" if given else None
-    if file is None or not file.is_file():
-        return []
-    return [option for option in yaml.safe_load(file.read_text()) if not option.startswith("ckpt=")]
+    return (stored_options(checkpoint_and_run(given[-1])[1], "ckpt") or []) if given else []
 
 
 def checkpoint_and_run(given: str) -> tuple[Path, Path]:

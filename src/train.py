@@ -1,24 +1,63 @@
-"""Train on a source, test zero-shot on the targets: `python -m src.train protocol=605`."""
+"""Train on a source, test zero-shot on the targets: `python -m src.train protocol=605`.
+
+`resume=auto` continues what is in the run's folder; `resume=RUN` continues that run, with its
+options.
+"""
+
+import sys
+from pathlib import Path
 
 from omegaconf import DictConfig
 
-from src.door import open_door
+from src.door import open_door, stored_options, tell
+from src.errors import UserError
 
 
 def train(config: DictConfig) -> None:
     """Train a model and score it; `src.experiment` says what the run folder then holds."""
+    from pytorch_lightning.utilities.exceptions import SIGTERMException
+
     from src.experiment.build import build_data, build_model
+    from src.experiment.resume import resume
     from src.experiment.testing import test
     from src.experiment.trainer import folder, lightning_trainer
+    from src.models.checkpoints import LAST, SIGTERM_STATUS
 
     run = folder()
+    begun = resume(config, run)
+    if begun.finished:
+        return
     data = build_data(config)
     model = build_model(config, data)
-    with lightning_trainer(config, run) as (trainer, unreadable):
-        trainer.fit(model, data)
-        checkpoint = run / "checkpoints" / "last.ckpt"
+    with lightning_trainer(config, run, begun.step) as (trainer, unreadable):
+        try:
+            trainer.fit(model, data, ckpt_path=begun.checkpoint, weights_only=True)
+        except SIGTERMException:
+            print(f"stopped; continue with: python -m src.train resume={run}", file=sys.stderr)
+            sys.exit(SIGTERM_STATUS)
+        checkpoint = run / "checkpoints" / LAST
         test(config, trainer, unreadable, model, data, data.protocol, checkpoint)
 
 
+def resumed_options(arguments: list[str]) -> list[str]:
+    """List the options of the run that `resume=RUN` continues, in its own folder.
+
+    Raises:
+        UserError: there is no such run.
+    """
+    given = [a.removeprefix("resume=") for a in arguments if a.startswith("resume=")]
+    if not given or given[-1] in ("auto", "null", ""):
+        return []
+    run = Path(given[-1]).expanduser()
+    if (options := stored_options(run, "resume")) is None:
+        raise UserError(f"no run at {run} (resume); give a run folder, or resume=auto")
+    return [*options, f"hydra.run.dir={run}"]
+
+
 if __name__ == "__main__":
+    try:
+        sys.argv[1:1] = resumed_options(sys.argv[1:])
+    except UserError as error:
+        tell(error)
+        sys.exit(2)
     open_door(train, "train")

@@ -6,6 +6,7 @@ Shapes: B batch, N clips a video, C channels, T frames, H W, F features, D embed
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
@@ -18,7 +19,17 @@ from src.models import backbones
 
 
 class ZeroShotModule(pl.LightningModule):
-    """A 3D CNN and a linear layer that map the clips of a video to one class-name vector."""
+    """A 3D CNN and a linear layer that map the clips of a video to one class-name vector.
+
+    Attributes:
+        f_v: the network.
+        f_s: the linear layer.
+        epoch_loss: (2,) sum of the losses of this epoch's clips, and their number.
+    """
+
+    epoch_loss: Tensor
+    mean: Tensor
+    std: Tensor
 
     def __init__(
         self,
@@ -31,6 +42,7 @@ class ZeroShotModule(pl.LightningModule):
         milestones: Sequence[int],
         gamma: float,
         clips_per_pass: int,
+        seed: int = 0,
     ) -> None:
         """Make a network with random weights.
 
@@ -44,6 +56,8 @@ class ZeroShotModule(pl.LightningModule):
             milestones: epochs at which `lr` is multiplied by `gamma`.
             gamma: see there.
             clips_per_pass: clips that f_v sees at once in testing, which bounds memory.
+            seed: of dropout; each batch draws from (seed, its number, rank) alone, so that a run
+                can be continued anywhere.
 
         Raises:
             UserError: an unknown backbone or reduction.
@@ -62,6 +76,7 @@ class ZeroShotModule(pl.LightningModule):
         self.f_v: nn.Module = getattr(backbones, backbone)()
         self.dropout = nn.Dropout(dropout)
         self.f_s = nn.Linear(int(self.f_v.feature_dim), embedding_dim)
+        self.register_buffer("epoch_loss", torch.zeros(2, dtype=torch.float32), persistent=False)
         self.register_buffer("mean", torch.tensor(MEAN).view(-1, 1, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(STD).view(-1, 1, 1, 1), persistent=False)
 
@@ -88,6 +103,12 @@ class ZeroShotModule(pl.LightningModule):
         """Squared error of (B, D) to the class vectors (Eq. 2)."""
         return F.mse_loss(embeddings, targets, reduction=self.hparams["reduction"])
 
+    def on_train_batch_start(self, batch: dict[str, Any], batch_idx: int) -> None:
+        """Seed what the batch draws."""
+        number = self.trainer.fit_loop.epoch_loop.batch_progress.total.ready
+        key = np.random.SeedSequence((self.hparams["seed"], number, self.global_rank))
+        torch.manual_seed(int(key.generate_state(1)[0]))
+
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
         """Compute the loss of one batch; raises UserError where no video tried is readable."""
         if "clips" not in batch:
@@ -98,8 +119,23 @@ class ZeroShotModule(pl.LightningModule):
             )
         loss = self.loss(self(batch["clips"]), batch["target"])
         size = len(batch["clips"])
-        self.log("train/loss", loss, on_step=True, on_epoch=True, prog_bar=True, batch_size=size)
+        self.epoch_loss += torch.stack([loss.detach().float() * size, loss.new_tensor(size)])
+        self.log("train/loss_step", loss, prog_bar=True, batch_size=size)
         return loss
+
+    def on_train_epoch_end(self) -> None:
+        """Log the mean loss of the epoch, also of one that was interrupted."""
+        total, count = self.epoch_loss
+        self.log("train/loss_epoch", total / count, prog_bar=True, sync_dist=True)
+        self.epoch_loss = torch.zeros_like(self.epoch_loss)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep the loss of the epoch so far."""
+        checkpoint["epoch_loss"] = self.epoch_loss.tolist()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Go on from it."""
+        self.epoch_loss = torch.tensor(checkpoint.get("epoch_loss", [0, 0]), dtype=torch.float32)
 
     def predict_step(
         self, batch: dict[str, Any], batch_idx: int, dataloader_idx: int = 0

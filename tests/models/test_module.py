@@ -17,6 +17,7 @@ OPTIONS = {
     "milestones": [60, 120],
     "gamma": 0.1,
     "clips_per_pass": 50,
+    "seed": 0,
 }
 
 

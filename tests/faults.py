@@ -1,0 +1,29 @@
+"""Faults that a test plants in a training run, as callbacks."""
+
+import os
+import resource
+import signal
+
+from pytorch_lightning.callbacks import Callback
+
+
+class Signal(Callback):
+    """Sends a signal to its own process before the batch after `step` optimiser steps."""
+
+    def __init__(self, step, name):
+        self.step, self.name = step, name
+
+    def on_train_batch_start(self, trainer, *args):
+        if trainer.global_step == self.step:
+            os.kill(os.getpid(), getattr(signal, self.name))
+
+
+class DiskFull(Callback):
+    """Lets no file grow beyond a kilobyte after `step` optimiser steps."""
+
+    def __init__(self, step):
+        self.step = step
+
+    def on_train_batch_start(self, trainer, *args):
+        if trainer.global_step == self.step:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (1024, resource.RLIM_INFINITY))

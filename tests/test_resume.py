@@ -1,0 +1,98 @@
+"""Runs that were interrupted end as if they had not been."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from src.models.checkpoints import changed_options, newest
+
+HERE = str(Path(__file__).parent)
+
+
+def planted(fault, **values):
+    return [f"+callbacks.planted._target_=faults.{fault}"] + [
+        f"+callbacks.planted.{key}={value}" for key, value in values.items()
+    ]
+
+
+@pytest.fixture
+def options(folders, tmp_path):
+    """Four steps an epoch, four epochs, a checkpoint each second step."""
+    return [
+        *folders, "loader.batch_size=2", "trainer.max_epochs=4", "trainer.log_every_n_steps=1",
+        "model.dropout=0.5", "model.milestones=[1,3]", "save_every=2",
+    ]  # fmt: skip
+
+
+def equal(one, other):
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(equal(one[key], other[key]) for key in one)
+    if isinstance(one, list):
+        return len(one) == len(other) and all(map(equal, one, other))
+    return torch.equal(one, other) if isinstance(one, torch.Tensor) else one == other
+
+
+def test_interrupted_thrice_ends_bit_identical(door, options, tmp_path):
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    assert door("train", *options, f"hydra.run.dir={whole}").returncode == 0
+
+    def go(*fault):
+        return door(
+            "train", *options, f"hydra.run.dir={broken}", "resume=auto", *fault, PYTHONPATH=HERE
+        )
+
+    assert go(*planted("Signal", step=3, name="SIGKILL")).returncode == -9
+    told = go(*planted("Signal", step=9, name="SIGTERM"))
+    assert told.returncode == 143 and f"resume={broken}" in told.stderr, told.stderr[-3000:]
+    assert "going on from step 2 (epoch 0)" in told.stdout + told.stderr
+    told = go(*planted("DiskFull", step=13))
+    assert told.returncode == 2, told.stderr[-3000:]
+    assert "make room, then continue with resume=auto" in told.stderr.splitlines()[-1]
+    assert "Traceback" not in told.stderr
+    last = broken / "checkpoints" / "last.ckpt"
+    last.write_bytes(last.read_bytes()[:-100])  # and the last checkpoint is damaged
+    told = go()
+    assert told.returncode == 0, told.stderr[-3000:]
+    assert "is damaged; going on from the checkpoint before it" in told.stdout + told.stderr
+
+    one, other = (
+        torch.load(run / "checkpoints" / "last.ckpt", weights_only=True) for run in (whole, broken)
+    )
+    for key in ("state_dict", "optimizer_states", "lr_schedulers", "global_step", "epoch"):
+        assert equal(one[key], other[key]), key
+    one, other = (np.load(run / "predictions" / "folder.npz") for run in (whole, broken))
+    assert np.array_equal(one["embeddings"], other["embeddings"])
+    one, other = ((run / "metrics.csv").read_text() for run in (whole, broken))
+    assert one == other
+
+    told = door("train", f"resume={broken}")
+    assert told.returncode == 0 and "nothing was left to do" in told.stdout + told.stderr
+    told = door("train", f"resume={broken}", "model.lr=0.5")
+    assert told.returncode == 2 and "model.lr: 0.001 -> 0.5" in told.stderr
+
+
+def test_a_run_that_is_not_there(door, tmp_path):
+    told = door("train", f"resume={tmp_path}/nothing")
+    assert told.returncode == 2 and told.stderr.startswith(f"error: no run at {tmp_path}/nothing")
+
+
+def test_the_newest_readable_checkpoint(tmp_path):
+    assert newest(tmp_path) is None
+    for name, step in (("previous", 1), ("last", 2)):
+        torch.save({"global_step": step, "weights": torch.arange(1000)}, tmp_path / f"{name}.ckpt")
+    assert newest(tmp_path)[1]["global_step"] == 2
+    file = tmp_path / "last.ckpt"
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 255  # one byte of the weights
+    file.write_bytes(content)
+    assert newest(tmp_path)[1]["global_step"] == 1
+    (tmp_path / "previous.ckpt").write_bytes(b"")
+    assert newest(tmp_path) is None
+
+
+def test_which_options_may_change():
+    before = {"model": {"lr": 1}, "trainer": {"max_epochs": 1}, "loader": {"workers": 2}}
+    after = {"model": {"lr": 2}, "trainer": {"max_epochs": 9}, "loader": {"workers": 0}, "seed": 1}
+    assert changed_options(before, after) == ["model.lr: 1 -> 2", "seed: None -> 1"]

@@ -25,7 +25,8 @@ def audit(config: DictConfig) -> None:
         raise UserError("target is empty; name data sets to test on, such as target=[ucf101]")
     protocol, vectors = Protocol(**config.protocol), instantiate(config.semantics)
     training = {}
-    for role, sets in {"source": config.source, "pretrain": config.pretrain}.items():
+    before = config.pretrain.source or config.pretrain
+    for role, sets in {"source": config.source, "pretrain": before}.items():
         if sets.get("table") or "root" in sets:
             dataset, names = listed_classes(sets, f"{role}.root")
             training[role] = vectors.of(names, dataset, sets.get("table"))

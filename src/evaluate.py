@@ -40,7 +40,7 @@ def evaluate(config: DictConfig) -> None:
     run = folder()
     checkpoint, trained = checkpoint_and_run(config.ckpt)
     data = build_targets(config)
-    model = load_model(checkpoint, data)
+    model = load_model(config, checkpoint, data)
     protocol = data.record(read_protocol(trained))
     with lightning_trainer(config, run) as (trainer, unreadable):
         test(config, trainer, unreadable, model, data, protocol, checkpoint)

@@ -18,6 +18,8 @@ def train(config: DictConfig) -> None:
     from pytorch_lightning.utilities.exceptions import SIGTERMException
 
     from src.experiment.build import build_data, build_model
+    from src.experiment.features import cache_features
+    from src.experiment.pretraining import pretrain
     from src.experiment.resume import resume
     from src.experiment.testing import test
     from src.experiment.trainer import folder, lightning_trainer
@@ -29,6 +31,9 @@ def train(config: DictConfig) -> None:
         return
     data = build_data(config)
     model = build_model(config, data)
+    lineage = pretrain(config, data, model, run)
+    protocol = data.record(data.protocol | {"pretrain": lineage})
+    cache_features(config, data, model)
     with lightning_trainer(config, run, begun.step) as (trainer, unreadable):
         try:
             trainer.fit(model, data, ckpt_path=begun.checkpoint, weights_only=True)
@@ -36,7 +41,7 @@ def train(config: DictConfig) -> None:
             print(f"stopped; continue with: python -m src.train resume={run}", file=sys.stderr)
             sys.exit(SIGTERM_STATUS)
         checkpoint = run / "checkpoints" / LAST
-        test(config, trainer, unreadable, model, data, data.protocol, checkpoint)
+        test(config, trainer, unreadable, model, data, protocol, checkpoint)
 
 
 def resumed_options(arguments: list[str]) -> list[str]:

@@ -3,8 +3,10 @@
 Shapes: B batch, N clips, C channels, T frames, H W, D embedding.
 """
 
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -62,7 +64,7 @@ class Clips(Dataset[dict[str, Any]]):
     A sample is a dict: `frames` (F, H, W, C) uint8, each needed frame once, `places` (N, T) of the
     clips' frames among them, `label` int, `target` (D,) float32 vector of the class, `index` of the
     video, `unreadable` list of (id, reason). `assemble` makes clips of a batch of them. The random
-    numbers of a training sample come from (seed, epoch, index) alone.
+    numbers of a training clip come from (seed, epoch, id of the video) alone.
     """
 
     def __init__(
@@ -72,6 +74,7 @@ class Clips(Dataset[dict[str, Any]]):
         spec: ClipSpec,
         seed: int,
         train: bool,
+        replace: bool = True,
     ) -> None:
         """Choose the videos and how to cut them.
 
@@ -81,6 +84,7 @@ class Clips(Dataset[dict[str, Any]]):
             spec: the clips.
             seed: of the random starts, crops and flips.
             train: one random clip a video, else `spec.test_clips` centre-cropped ones.
+            replace: in training, take another video for an unreadable one.
         """
         self.videos = list(videos)
         self.labels = {name: label for label, name in enumerate(class_vectors)}
@@ -88,39 +92,40 @@ class Clips(Dataset[dict[str, Any]]):
             name: torch.as_tensor(vector, dtype=torch.float32)
             for name, vector in class_vectors.items()
         }
-        self.spec, self.seed, self.train = spec, seed, train
+        self.spec, self.seed, self.train, self.replace = spec, seed, train, replace
 
     def __len__(self) -> int:
         return len(self.videos)
 
     def __getitem__(self, key: tuple[int, int]) -> dict[str, Any]:
         epoch, index = key
-        if self.train:
-            return self.train_sample(epoch, index)
-        try:
-            return self.sample(index, self.test_clips(self.videos[index]), [])
-        except UnreadableVideo as error:
-            return {"unreadable": [(self.videos[index].id, str(error))]}
-
-    def train_sample(self, epoch: int, index: int) -> dict[str, Any]:
-        """Give one random clip; an unreadable video is replaced by another one drawn at random."""
-        rng = np.random.default_rng((self.seed, epoch, index))
         unreadable: list[tuple[str, str]] = []
-        for other in [index, *rng.permutation(len(self.videos))[:100]]:
+        for other in chain([index], self.others(epoch, index)):
+            video = self.videos[other]
             try:
-                return self.sample(int(other), self.train_clip(self.videos[other], rng), unreadable)
+                rng = self.random(epoch, video)
+                frames, places = self.train_clip(video, rng) if rng else self.test_clips(video)
             except UnreadableVideo as error:
-                unreadable.append((self.videos[other].id, str(error)))
+                unreadable.append((video.id, str(error)))
+            else:
+                return {"frames": frames, "places": places} | self.labelled(other, unreadable)
         return {"unreadable": unreadable}
 
-    def sample(
-        self, index: int, clips: tuple[Tensor, Tensor], unreadable: list[tuple[str, str]]
-    ) -> dict[str, Any]:
-        """Join the clips of a video with its label and target vector."""
+    def random(self, epoch: int, video: Video) -> np.random.Generator | None:
+        """Give the random numbers of a training clip, the same in any subset of the videos."""
+        key = (self.seed, epoch, zlib.crc32(video.id.encode()))
+        return np.random.default_rng(key) if self.train else None
+
+    def others(self, epoch: int, index: int) -> Iterator[int]:
+        """Draw videos to replace an unreadable one, in training."""
+        if self.train and self.replace:
+            rng = np.random.default_rng((self.seed, epoch, index))
+            yield from (int(rng.integers(len(self.videos))) for _ in range(100))
+
+    def labelled(self, index: int, unreadable: list[tuple[str, str]]) -> dict[str, Any]:
+        """Give the parts of a sample that are not its pixels."""
         label = self.videos[index].label
         return {
-            "frames": clips[0],
-            "places": clips[1],
             "label": self.labels[label],
             "target": self.targets[label],
             "index": index,
@@ -175,20 +180,24 @@ def collate(samples: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
     Returns:
         `frames` (F, H, W, C) uint8 of all samples, `places` (B, N, T) of the clips' frames among
-        them, `label` (B,), `target` (B, D), `index` (B,) and the list `unreadable`; only the list
-        when no sample is readable.
+        them (or cached `features` (B, F) in place of both), `label` (B,), `target` (B, D), `index`
+        (B,) and the list `unreadable`; only the list when no sample is readable.
     """
     batch: dict[str, Any] = {"unreadable": [pair for s in samples for pair in s["unreadable"]]}
-    readable = [s for s in samples if "frames" in s]
-    if readable:
+    readable = [s for s in samples if "label" in s]
+    if not readable:
+        return batch
+    if "features" in readable[0]:
+        batch["features"] = torch.stack([s["features"] for s in readable])
+    else:
         firsts = np.cumsum([0, *(len(s["frames"]) for s in readable)])
         batch["frames"] = torch.cat([s["frames"] for s in readable])
         batch["places"] = torch.stack(
             [s["places"] + int(first) for s, first in zip(readable, firsts[:-1], strict=True)]
         )
-        batch["target"] = torch.stack([s["target"] for s in readable])
-        for key in ("label", "index"):
-            batch[key] = torch.tensor([s[key] for s in readable])
+    batch["target"] = torch.stack([s["target"] for s in readable])
+    for key in ("label", "index"):
+        batch[key] = torch.tensor([s[key] for s in readable])
     return batch
 
 

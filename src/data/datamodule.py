@@ -12,6 +12,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from src.data.clips import Clips, ClipSpec, EpochSampler, collate
+from src.data.features import FeatureClips, FeatureStore
 from src.data.layouts import Video, class_folders, empty_classes, existing_root, spell
 from src.data.manifest import NAME, read_manifest
 from src.errors import UserError
@@ -110,6 +111,7 @@ class VideoDataModule(pl.LightningDataModule):
         if not self.videos:
             raise UserError(f"no videos of {self.name} under {self.root} ({option}); {self.how}")
         self.class_vectors: dict[str, np.ndarray] = {}
+        self.features: dict[bool, FeatureStore] = {}  # of training and test clips, by a frozen f_v
 
     def find(self) -> list[Video]:
         """List the videos; a data set with another layout overrides this."""
@@ -169,9 +171,14 @@ class VideoDataModule(pl.LightningDataModule):
             generator=torch.Generator().manual_seed(self.seed),
         )
 
-    def samples(self, train: bool) -> Clips:
+    def decoded(self, train: bool) -> Clips:
         """Give the clips of the videos in use."""
         return Clips(self.chosen, self.class_vectors, self.clips, self.seed, train)
+
+    def samples(self, train: bool) -> Clips | FeatureClips:
+        """Give the clips of the videos in use, or their features where those are cached."""
+        clips, store = self.decoded(train), self.features.get(train)
+        return FeatureClips(clips, store) if store else clips
 
     def train_dataloader(
         self, share: tuple[int, int] = (0, 1), batches_done: int = 0
@@ -256,16 +263,43 @@ class TargetsDataModule(pl.LightningDataModule):
                 "vectors": here,
                 **record_targets(None, self.tested, self.test_only),
             }
-        there = training["vectors"]
+        self.check_vectors(training["vectors"], "the checkpoint")
+        source = training["source"]
+        trained = self.vectors.of(training["trained_classes"], source["dataset"], source["table"])
+        found = training | record_targets(trained, self.tested, self.test_only)
+        if lineage := training.get("pretrain"):
+            found["pretrain"] = self.audit_lineage(lineage)
+        return found
+
+    def check_vectors(self, there: dict[str, Any], what: str) -> None:
+        """Check that a model was trained with the word vectors that are used here.
+
+        Raises:
+            UserError: it was not.
+        """
+        here = self.vectors.describe()
         other = [k for k in ("sha256", "unit_words", "word_rules") if there[k] != here[k]]
         if other:
             raise UserError(
-                f"the checkpoint was trained with other word vectors ({there['file']}; "
+                f"{what} was trained with other word vectors ({there['file']}; "
                 f"{', '.join(other)} differs); give the same semantics options as in training"
             )
-        source = training["source"]
-        trained = self.vectors.of(training["trained_classes"], source["dataset"], source["table"])
-        return training | record_targets(trained, self.tested, self.test_only)
+
+    def audit_lineage(self, lineage: dict[str, Any]) -> dict[str, Any]:
+        """Add to first weights the `leaks` and `survivors` among the classes they were trained on.
+
+        Eq. 3 holds for them too. Both are None where the classes are unknown.
+        """
+        before = lineage.get("pretrain")
+        trained = None
+        if names := lineage.get("classes"):
+            trained = self.vectors.of(names, lineage["dataset"], lineage["table"])
+        found = record_targets(trained, self.tested, self.test_only)
+        return lineage | {
+            "leaks": found["leaks"],
+            "survivors": found["survivors"],
+            "pretrain": self.audit_lineage(before) if before else None,
+        }
 
 
 class ZeroShotDataModule(TargetsDataModule):

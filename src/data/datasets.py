@@ -10,7 +10,14 @@ from typing import Any
 from src.data.clips import ClipSpec
 from src.data.datamodule import LoaderSpec, VideoDataModule
 from src.data.kenburns import is_image
-from src.data.layouts import VIDEO_FILES, Video, published_root, spell
+from src.data.layouts import (
+    IMAGE_FILES,
+    VIDEO_FILES,
+    Video,
+    class_folders,
+    published_root,
+    spell,
+)
 from src.data.synthetic import domain_classes, domain_folder, generate
 from src.errors import UserError
 from src.semantics.words import class_names
@@ -170,14 +177,18 @@ class ActivityNetDataModule(VideoDataModule):
 class SUN397DataModule(VideoDataModule):
     """SUN397: `<letter>/<class>/*.jpg`, `<letter>/<class>/<kind>/*.jpg`, as synthetic video.
 
-    Each image is a training clip by the Ken Burns effect (Sec. 4.1), a new one each epoch.
+    Each image is a training clip by the Ken Burns effect (Sec. 4.1), a new one each epoch. Without
+    a class table these are anyone's images, in one folder a class.
     """
 
-    published = 108_754
+    published: int | None = 108_754
     how = "unpack SUN397.tar.gz there"
 
     def find(self) -> list[Video]:
         """List the images by their folder, which is their class."""
+        if self.table is None:
+            self.published = None
+            return class_folders(self.root, IMAGE_FILES)
         if (self.root / "SUN397").is_dir():
             self.root = self.root / "SUN397"
         images = [f for f in sorted(self.root.rglob("*")) if is_image(f) and f.parent != self.root]

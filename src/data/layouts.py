@@ -11,6 +11,7 @@ from src.errors import UserError
 
 log = logging.getLogger(__name__)
 
+IMAGE_FILES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff")
 VIDEO_FILES = (".avi", ".mp4", ".mkv", ".webm", ".mov", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv")
 
 
@@ -39,14 +40,14 @@ def published_root(root: Path, table: str | None) -> Path:
     return root / inner if inner and (root / inner).is_dir() else root
 
 
-def class_folders(root: Path) -> list[Video]:
+def class_folders(root: Path, suffixes: Sequence[str] = VIDEO_FILES) -> list[Video]:
     """List the videos of `root/<class>/<file>`, sorted; hidden files are passed over."""
     return [
         Video(f"{folder.name}/{file.name}", str(file), folder.name)
         for folder in sorted(root.iterdir())
         if folder.is_dir() and not folder.name.startswith(".")
         for file in sorted(folder.iterdir())
-        if file.suffix.lower() in VIDEO_FILES and not file.name.startswith(".")
+        if file.suffix.lower() in suffixes and not file.name.startswith(".")
     ]
 
 

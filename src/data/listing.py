@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from src.data.layouts import class_folders, existing_root, published_root
+from src.data.layouts import IMAGE_FILES, class_folders, existing_root, published_root
 from src.data.synthetic import domain_classes, domain_folder
 from src.errors import UserError
 from src.semantics.words import class_names
@@ -33,7 +33,8 @@ def listed_classes(videos: Mapping[str, Any], option: str) -> tuple[str, list[st
         found = sorted({name for name in names_in(root, option) if name})
     else:
         root = existing_root(root, "folder", option, "put the videos into one folder a class")
-        found = sorted({video.label for video in class_folders(root)})
+        files = class_folders(root) or class_folders(root, IMAGE_FILES)
+        found = sorted({video.label for video in files})
     if not found:
         raise UserError(
             f"no classes at {root} ({option}); give a folder of class folders with videos, or a "

@@ -2,7 +2,6 @@
 
 import json
 import logging
-import pickle
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from src.data.datamodule import (
 )
 from src.errors import UserError
 from src.models.module import ZeroShotModule
+from src.models.weights import import_weights, load_strictly, read_file
 from src.semantics.protocol import Protocol
 
 log = logging.getLogger(__name__)
@@ -69,27 +69,54 @@ def build_model(config: DictConfig, data: TargetsDataModule) -> ZeroShotModule:
     return instantiate(config.model, embedding_dim=data.dimension, _convert_="all")
 
 
-def load_model(checkpoint: Path, data: TargetsDataModule) -> ZeroShotModule:
-    """Load a trained network; nothing in the file is executed.
+def load_model(config: DictConfig, checkpoint: Path, data: TargetsDataModule) -> ZeroShotModule:
+    """Load a trained network, of this project or the authors'; nothing in the file is executed.
 
     Raises:
-        UserError: the file is no checkpoint of this project, or its embeddings have another
-            dimension than the word vectors.
+        UserError: the file is no such checkpoint, or its embeddings have another dimension than
+            the word vectors.
     """
-    try:
-        model = ZeroShotModule.load_from_checkpoint(
-            checkpoint, map_location="cpu", weights_only=True
-        )
-    except (pickle.UnpicklingError, RuntimeError, KeyError, TypeError, EOFError, OSError) as error:
-        told = str(error).strip().splitlines() or [type(error).__name__]
-        raise UserError(
-            f"{checkpoint} (ckpt) is no checkpoint of `python -m src.train`: {told[0]}"
-        ) from None
+    content = read_file(checkpoint, "ckpt")
+    if "pytorch-lightning_version" in content:
+        try:
+            model = ZeroShotModule.load_from_checkpoint(
+                checkpoint, map_location="cpu", weights_only=True
+            )
+        except (RuntimeError, KeyError, TypeError) as error:
+            raise UserError(
+                f"{checkpoint} (ckpt) is no checkpoint of `python -m src.train`: "
+                f"{str(error).strip().splitlines()[0]}"
+            ) from None
+    else:
+        model = import_model(config, content, checkpoint)
     if model.hparams["embedding_dim"] != data.dimension:
         raise UserError(
             f"{checkpoint} (ckpt) gives {model.hparams['embedding_dim']}-d embeddings, the word "
             f"vectors have {data.dimension}; give the semantics options of its training"
         )
+    return model
+
+
+def import_model(config: DictConfig, content: dict[str, Any], file: Path) -> ZeroShotModule:
+    """Make the network of the authors' checkpoint, whatever `model` says of the backbone.
+
+    Raises:
+        UserError: it is none, or holds a classifier without f_s.
+    """
+    imported = import_weights(content, file, "ckpt")
+    if not imported.f_s:
+        raise UserError(
+            f"ckpt={file} holds {imported.backbone} with a classifier and no f_s, which tells no "
+            f"unseen classes apart; train f_s on it: method=baseline pretrain.ckpt={file}"
+        )
+    size = len(imported.f_s.get("bias", []))
+    model: ZeroShotModule = instantiate(
+        config.model, backbone=imported.backbone, embedding_dim=size, _convert_="all"
+    )
+    load_strictly(model.f_v, imported.f_v, file, "ckpt")
+    load_strictly(model.f_s, imported.f_s, file, "ckpt")
+    options = " ".join(f"{key}={value}" for key, value in sorted(imported.options.items()))
+    log.warning("authors' checkpoint of %s, trained with: %s", imported.backbone, options or "-")
     return model
 
 

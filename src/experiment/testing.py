@@ -19,6 +19,7 @@ from src.errors import UserError
 from src.evaluation.predictions import Predictions
 from src.experiment.trainer import folder
 from src.models.callbacks import UnreadableVideos
+from src.models.checkpoints import read_checkpoint
 from src.models.module import ZeroShotModule
 from src.reporting.panels import log_panels
 from src.reporting.show import show
@@ -47,7 +48,7 @@ def test(
     run = folder()
     if not checkpoint.is_file():
         raise UserError("nothing was trained, so there is no checkpoint to test: see trainer.max_*")
-    state = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    state = read_checkpoint(checkpoint) or {}
     write_json(run / "protocol.json", protocol)
     started = time.monotonic()
     outputs: list[Any] = trainer.predict(model, dataloaders=data.predict_dataloader()) or []
@@ -73,7 +74,7 @@ def test(
         "checkpoint": {"file": str(checkpoint), "sha256": file_hash(checkpoint)},
         "seed": config.seed,
         "test_clips": config.clips.test_clips,
-        "steps": state["global_step"],
+        "steps": state.get("global_step"),
         "seconds": {"test": round(time.monotonic() - started, 1)},
     }
     write_json(run / "metrics.json", metrics)
@@ -106,7 +107,7 @@ def gather(outputs: list[Any], target: VideoDataModule) -> Predictions:
 
 def save_samples(target: VideoDataModule, file: Path, count: int = 12) -> None:
     """Keep the middle clip of some test videos, spread over the set, as the network saw it."""
-    clips = target.predict_dataloader().dataset
+    clips = target.decoded(train=False)
     chosen = np.unique(np.linspace(0, len(target.chosen) - 1, count).astype(int))
     samples = [s for s in (clips[(0, int(i))] for i in chosen) if "frames" in s]
     if samples:
@@ -147,6 +148,7 @@ def summary(protocol: dict[str, Any]) -> dict[str, Any]:
         "kept_sha256": protocol.get("source", {}).get("kept_sha256"),
         "vectors": protocol["vectors"],
         "leaks": protocol["leaks"] and [leak["name"] for leak in protocol["leaks"]],
+        "pretrain": lineage_summary(protocol.get("pretrain")),
         "test_only": protocol["test_only"],
         "same_vector": {
             name: entry["same_vector"]
@@ -166,6 +168,18 @@ def summary(protocol: dict[str, Any]) -> dict[str, Any]:
             )
             for entry in entries
         },
+    }
+
+
+def lineage_summary(lineage: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Take from first weights what every number must say; `leaks` is None where unknown."""
+    return lineage and {
+        "name": lineage["name"],
+        "sha256": lineage["sha256"],
+        "dataset": lineage.get("dataset"),
+        "classes": lineage.get("classes") and len(lineage["classes"]),
+        "leaks": lineage.get("leaks") and [leak["name"] for leak in lineage["leaks"]],
+        "pretrain": lineage_summary(lineage.get("pretrain")),
     }
 
 

@@ -72,6 +72,8 @@ class ClipProgressBar(RichProgressBar):
         """Add the clips of a batch."""
         if "clips" in batch:
             self.clips += batch["clips"].shape[0] * batch["clips"].shape[1]
+        elif "features" in batch:
+            self.clips += len(batch["features"])
 
     def get_metrics(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> dict[str, Any]:
         """Add the rate to what Lightning shows."""

@@ -4,7 +4,7 @@ Shapes: B batch, N clips a video, C channels, T frames, H W, F features, D embed
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pytorch_lightning as pl
@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from src.data.clips import assemble
-from src.data.transforms import MEAN, STD
 from src.errors import UserError
 from src.models import backbones
 
@@ -42,6 +41,10 @@ class ZeroShotModule(pl.LightningModule):
         milestones: Sequence[int],
         gamma: float,
         clips_per_pass: int,
+        mean: Sequence[float],
+        std: Sequence[float],
+        frozen: bool = False,
+        legacy_bn: bool = False,
         seed: int = 0,
     ) -> None:
         """Make a network with random weights.
@@ -56,6 +59,10 @@ class ZeroShotModule(pl.LightningModule):
             milestones: epochs at which `lr` is multiplied by `gamma`.
             gamma: see there.
             clips_per_pass: clips that f_v sees at once in testing, which bounds memory.
+            mean: of RGB in 0..1, subtracted from the clips.
+            std: of RGB in 0..1, by which they are divided.
+            frozen: train f_s alone; f_v has no gradient and its BatchNorm moves no statistics.
+            legacy_bn: with `frozen`, let BatchNorm move them all the same (authors' code).
             seed: of dropout; each batch draws from (seed, its number, rank) alone, so that a run
                 can be continued anywhere.
 
@@ -72,13 +79,23 @@ class ZeroShotModule(pl.LightningModule):
             if not isinstance(number, (int, float)) or number < 0:
                 raise UserError(f"model.{name}={number} must be a number, at least 0")
         self.save_hyperparameters()
-        self.hparams["milestones"] = list(milestones)
+        for name in ("milestones", "mean", "std"):
+            self.hparams[name] = list(self.hparams[name])
         self.f_v: nn.Module = getattr(backbones, backbone)()
         self.dropout = nn.Dropout(dropout)
         self.f_s = nn.Linear(int(self.f_v.feature_dim), embedding_dim)
         self.register_buffer("epoch_loss", torch.zeros(2, dtype=torch.float32), persistent=False)
-        self.register_buffer("mean", torch.tensor(MEAN).view(-1, 1, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(STD).view(-1, 1, 1, 1), persistent=False)
+        self.register_buffer("mean", torch.tensor(mean).view(-1, 1, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(std).view(-1, 1, 1, 1), persistent=False)
+        self.f_v.requires_grad_(not frozen)
+        self.train()
+
+    def train(self, mode: bool = True) -> Self:
+        """Switch to training; a frozen f_v stays as in testing."""
+        super().train(mode)
+        if self.hparams["frozen"] and not self.hparams["legacy_bn"]:
+            self.f_v.eval()
+        return self
 
     def features(self, clips: Tensor) -> Tensor:
         """Average f_v over the clips of each video: (B, N, C, T, H, W) uint8 to (B, F)."""
@@ -89,7 +106,16 @@ class ZeroShotModule(pl.LightningModule):
 
     def forward(self, clips: Tensor) -> Tensor:
         """Map the clips of each video to its embedding: (B, N, C, T, H, W) uint8 to (B, D)."""
-        embeddings = self.f_s(self.dropout(self.features(clips)))
+        return self.project(self.features(clips))
+
+    def embed(self, batch: dict[str, Any]) -> Tensor:
+        """Embed the videos of a batch, by their clips or by cached features: (B, D)."""
+        features = batch["features"] if "features" in batch else self.features(batch["clips"])
+        return self.project(features)
+
+    def project(self, features: Tensor) -> Tensor:
+        """Map features to embeddings: (B, F) to (B, D)."""
+        embeddings = self.f_s(self.dropout(features))
         return F.normalize(embeddings, dim=1) if self.hparams["normalize_output"] else embeddings
 
     def on_after_batch_transfer(self, batch: dict[str, Any], dataloader_idx: int) -> dict[str, Any]:
@@ -111,14 +137,14 @@ class ZeroShotModule(pl.LightningModule):
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
         """Compute the loss of one batch; raises UserError where no video tried is readable."""
-        if "clips" not in batch:
+        if "label" not in batch:
             video, reason = batch["unreadable"][0]
             raise UserError(
                 f"none of the {len(batch['unreadable'])} training videos tried can be decoded: "
                 f"{video} ({reason}) and others; check the files under source.root"
             )
-        loss = self.loss(self(batch["clips"]), batch["target"])
-        size = len(batch["clips"])
+        loss = self.loss(self.embed(batch), batch["target"])
+        size = len(batch["label"])
         self.epoch_loss += torch.stack([loss.detach().float() * size, loss.new_tensor(size)])
         self.log("train/loss_step", loss, prog_bar=True, batch_size=size)
         return loss
@@ -141,14 +167,15 @@ class ZeroShotModule(pl.LightningModule):
         self, batch: dict[str, Any], batch_idx: int, dataloader_idx: int = 0
     ) -> dict[str, Tensor] | None:
         """Embed one batch of test videos: `embeddings` (B, D), `label` (B,), `index` (B,)."""
-        if "clips" not in batch:
+        if "label" not in batch:
             return None
-        embeddings = self(batch["clips"]).float().cpu()
+        embeddings = self.embed(batch).float().cpu()
         return {"embeddings": embeddings, "label": batch["label"], "index": batch["index"]}
 
     def configure_optimizers(self) -> Any:
         """Adam with a tenfold decay at the milestones (Sec. 4.4)."""
-        optimizer = torch.optim.Adam(self.parameters(), lr=self.hparams["lr"])
+        trained = [p for p in self.parameters() if p.requires_grad]
+        optimizer = torch.optim.Adam(trained, lr=self.hparams["lr"])
         schedule = torch.optim.lr_scheduler.MultiStepLR(
             optimizer, self.hparams["milestones"], self.hparams["gamma"]
         )

@@ -65,6 +65,20 @@ def borderline(run: Run) -> str:
     return f" (removed by distance alone: {names})" if names else ""
 
 
+def first_weights(lineage: dict[str, Any]) -> str:
+    """Say where first weights come from, and which classes they saw that are tested."""
+    what = f"first weights: {lineage['name']} (sha256 {lineage['sha256'][:12]})"
+    if lineage["leaks"] is None:
+        return f"{what}; which classes they were trained on is unknown: no claim of zero-shot"
+    if not lineage["leaks"]:
+        return f"{what}, {lineage['classes']} classes of {lineage['dataset']}, none tested here"
+    names = ", ".join(lineage["leaks"][:5]) + (" ..." if len(lineage["leaks"]) > 5 else "")
+    return (
+        f"LEAK: {what} saw {len(lineage['leaks'])} classes of {lineage['dataset']} that are nearer "
+        f"than 0.05 to a class tested: {names}"
+    )
+
+
 def remarks(run: Run) -> list[str]:
     """List in words what a reader of the numbers must know."""
     said = []
@@ -88,6 +102,10 @@ def remarks(run: Run) -> list[str]:
             f"{len(classes)} classes trained on pass that rule and still teach a class tested, by "
             f"verdict or by their words: {shown} (protocol.json lists them; see src.audit)"
         )
+    lineage = protocol.get("pretrain")
+    while lineage:
+        said.append(first_weights(lineage))
+        lineage = lineage["pretrain"]
     if protocol.get("test_only"):
         said.append(f"only the classes of {protocol['test_only']} were tested")
     for name, groups in protocol.get("same_vector", {}).items():

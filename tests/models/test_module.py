@@ -17,6 +17,10 @@ OPTIONS = {
     "milestones": [60, 120],
     "gamma": 0.1,
     "clips_per_pass": 50,
+    "mean": [0.4, 0.4, 0.4],
+    "std": [0.2, 0.2, 0.2],
+    "frozen": False,
+    "legacy_bn": False,
     "seed": 0,
 }
 
@@ -92,7 +96,8 @@ def test_loss_of_unit_vectors():
 
 def test_every_parameter_learns():
     net = module()
-    batch = {"clips": clips(4, 1), "target": F.normalize(torch.randn(4, 300), dim=1)}
+    target = F.normalize(torch.randn(4, 300), dim=1)
+    batch = {"clips": clips(4, 1), "target": target, "label": torch.arange(4)}
     net.log = lambda *_, **__: None
     net.training_step(batch, 0).backward()
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in net.parameters())
@@ -147,3 +152,32 @@ def test_bad_options():
         module(backbone="os.system")
     with pytest.raises(UserError, match="sum"):
         module(reduction="max")
+
+
+def after_steps(net, steps=20):
+    net.log = lambda *_, **__: None
+    before = {k: v.clone() for k, v in net.f_v.state_dict().items()}
+    optimizer = net.configure_optimizers()["optimizer"]
+    for _ in range(steps):
+        target = F.normalize(torch.randn(2, 300), dim=1)
+        batch = {"clips": clips(2, 1), "target": target, "label": torch.arange(2)}
+        optimizer.zero_grad()
+        net.training_step(batch, 0).backward()
+        optimizer.step()
+    return {k for k, v in net.f_v.state_dict().items() if not torch.equal(v, before[k])}
+
+
+def test_frozen_backbone_stays_bit_identical():
+    net = module(frozen=True)
+    trained = [p for g in net.configure_optimizers()["optimizer"].param_groups for p in g["params"]]
+    assert [p.shape for p in trained] == [(300, 64), (300,)]
+    assert after_steps(net) == set()
+    assert all(p.grad is None for p in net.f_v.parameters()) and net.f_s.weight.grad is not None
+
+
+def test_legacy_bn_moves_the_buffers_of_a_frozen_backbone():
+    net = module(backbone="r2plus1d", frozen=True, legacy_bn=True)
+    moved = after_steps(net, steps=1)
+    buffers = {k for k, _ in net.f_v.named_buffers()}
+    assert moved == buffers and len({k for k in moved if "running" in k}) == 74
+    assert module(backbone="r2plus1d", frozen=True).f_v.training is False

@@ -1,0 +1,124 @@
+"""The features of a frozen f_v are computed once, and kept for later epochs and runs."""
+
+import logging
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+from hydra.utils import instantiate
+from omegaconf import DictConfig
+from torch import Tensor
+
+from src.data.clips import Clips, EpochSampler
+from src.data.datamodule import VideoDataModule, ZeroShotDataModule
+from src.data.features import FeatureStore, content_hash
+from src.data.layouts import Video
+from src.errors import UserError
+from src.models.callbacks import ClipProgressBar
+from src.models.module import ZeroShotModule
+
+log = logging.getLogger(__name__)
+
+
+class Extractor(pl.LightningModule):
+    """Gives the mean feature over the clips of each video, f_v in testing mode."""
+
+    def __init__(self, model: ZeroShotModule) -> None:
+        super().__init__()
+        self.model = model
+        self.found: dict[int, np.ndarray] = {}
+        self.reasons: dict[str, str] = {}
+
+    def on_after_batch_transfer(self, batch: dict[str, Any], dataloader_idx: int) -> dict[str, Any]:
+        """Make the clips."""
+        return self.model.on_after_batch_transfer(batch, dataloader_idx)
+
+    def predict_step(self, batch: dict[str, Any], batch_idx: int) -> None:
+        """Keep the features (F,) by video, or the reason why there are none."""
+        self.reasons |= dict(batch["unreadable"])
+        if "label" in batch:
+            features: Tensor = self.model.features(batch["clips"])
+            rows = features.float().cpu().numpy()
+            self.found |= dict(zip(batch["index"].tolist(), rows, strict=True))
+
+
+def cache_features(config: DictConfig, data: ZeroShotDataModule, model: ZeroShotModule) -> None:
+    """Let source and targets give features instead of clips, if f_v is frozen and they are kept.
+
+    Raises:
+        UserError: `method.cached_clips` is no number of clips, or f_v is not frozen.
+    """
+    count = config.method.cached_clips
+    if count is None:
+        return
+    if not isinstance(count, int) or count < 1:
+        raise UserError(f"method.cached_clips={count} must be a whole number above 0, or null")
+    if not config.method.frozen or config.method.legacy_bn:
+        raise UserError(
+            "method.cached_clips needs an f_v that does not change: method.frozen=true "
+            "method.legacy_bn=false; or set method.cached_clips=null"
+        )
+    weights = {k: v.numpy() for k, v in sorted(model.f_v.state_dict().items())}
+    network = {
+        "backbone": model.hparams["backbone"],
+        "mean": model.hparams["mean"],
+        "std": model.hparams["std"],
+        "precision": str(config.trainer.precision),
+        "weights": {k: content_hash({}, v) for k, v in weights.items()},
+    }
+    folder = Path(config.paths.cache).expanduser() / "features"
+    for videos, train in ((data.source, True), *((t, False) for t in data.targets.values())):
+        clips = videos.decoded(train)
+        made_by = {"network": network, "clips": asdict(clips.spec), "train": train}
+        if train:
+            made_by |= {"seed": clips.seed, "clips_a_video": count}
+        store = FeatureStore.open(folder, made_by)
+        if missing := store.missing(clips.videos):
+            log.warning("computing features of %d videos of %s", len(missing), videos.name)
+            store.add(
+                missing, extract(config, model, videos, missing, train, count if train else 1)
+            )
+        videos.features[train] = store
+
+
+def extract(
+    config: DictConfig,
+    model: ZeroShotModule,
+    videos: VideoDataModule,
+    chosen: list[Video],
+    train: bool,
+    count: int,
+) -> dict[str, np.ndarray | str]:
+    """Run f_v over videos: `count` clips of each apart in training, else the mean over all clips.
+
+    Returns:
+        Id to (count, F) float32, or to the reason why the video cannot be read.
+    """
+    vectors = {video.label: np.zeros(1) for video in chosen}
+    clips = Clips(chosen, vectors, videos.clips, videos.seed, train, replace=False)
+    rounds: list[dict[int, np.ndarray]] = []
+    reasons: dict[str, str] = {}
+    for number in range(count):
+        sampler = EpochSampler(len(clips), 0, shuffle=False)
+        sampler.set_epoch(number)
+        size = videos.loader.batch_size if train else videos.loader.test_batch_size
+        extractor = Extractor(model)
+        trainer = instantiate(
+            config.trainer,
+            devices=1,
+            strategy="auto",
+            logger=False,
+            enable_checkpointing=False,
+            callbacks=[ClipProgressBar()],
+            _convert_="all",
+        )
+        loader = videos.load(clips, sampler, size, train=False)
+        trainer.predict(extractor, dataloaders=loader, return_predictions=False)
+        rounds.append(extractor.found)
+        reasons |= extractor.reasons
+    return {
+        video.id: reasons[video.id] if video.id in reasons else np.stack([r[i] for r in rounds])
+        for i, video in enumerate(chosen)
+    }

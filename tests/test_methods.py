@@ -1,0 +1,168 @@
+"""The frozen baseline, pre-training and imported checkpoints, as a user runs them."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+from torchvision.models.video import r3d_18
+
+LAST = "checkpoints/last.ckpt"
+
+
+def finished(process):
+    assert process.returncode == 0, process.stderr[-3000:]
+    return process.stdout + process.stderr
+
+
+def read(run, name):
+    return json.loads((run / name).read_text())
+
+
+def weights(run, part):
+    state = torch.load(run / LAST, weights_only=True)["state_dict"]
+    return {k: v for k, v in state.items() if k.startswith(part)}
+
+
+def same(one, other):
+    return one.keys() == other.keys() and all(torch.equal(one[k], other[k]) for k in one)
+
+
+def test_baseline_on_cached_features(door, folders, tmp_path):
+    first, run, again = tmp_path / "first", tmp_path / "run", tmp_path / "again"
+    finished(door("train", *folders, "trainer.max_epochs=1", f"hydra.run.dir={first}"))
+    baseline = [*folders, "method=baseline", f"pretrain.ckpt={first}", "trainer.max_epochs=10"]
+    said = finished(door("train", *baseline, f"hydra.run.dir={run}"))
+    assert "computing features of 8 videos" in said and "LEAK" not in said
+    assert same(weights(first, "f_v."), weights(run, "f_v."))
+    assert not same(weights(first, "f_s."), weights(run, "f_s."))
+    lineage = read(run, "protocol.json")["pretrain"]
+    assert lineage["classes"] == ["climb", "jump", "run", "swim"] and lineage["leaks"] == []
+    assert lineage["sha256"] == read(first, "metrics.json")["checkpoint"]["sha256"]
+
+    # the cache gives the same as running f_v each epoch on the clips of epoch 0
+    said = finished(door("train", *baseline, f"hydra.run.dir={again}"))
+    assert "computing features" not in said
+    assert same(weights(run, "f_s."), weights(again, "f_s."))
+    predicted, live = (tmp_path / r / "predictions" / "folder.npz" for r in ("again", "live"))
+    finished(door("evaluate", f"ckpt={again}", f"hydra.run.dir={tmp_path}/live"))
+    one, other = np.load(predicted)["embeddings"], np.load(live)["embeddings"]
+    assert np.allclose(one, other, atol=1e-6)
+
+    # a video that changed is seen, and only it
+    video = tmp_path / "source" / "jump" / "0.avi"
+    video.write_bytes((tmp_path / "source" / "swim" / "0.avi").read_bytes())
+    assert "computing features of 1 videos" in finished(
+        door("train", *baseline, f"hydra.run.dir={again}")
+    )
+
+
+def test_published_leaks_are_stamped(door, folders, tmp_path):
+    """A baseline from weights that saw a class tested says so."""
+    first, run = tmp_path / "first", tmp_path / "run"
+    swapped = [o.replace("/target", "/source") if "target.folder" in o else o for o in folders]
+    swapped = [o.replace("/source", "/target") if o.startswith("source.r") else o for o in swapped]
+    finished(door("train", *swapped, "trainer.max_epochs=1", f"hydra.run.dir={first}"))
+    said = finished(
+        door(
+            "train",
+            *folders,
+            f"pretrain.ckpt={first}",
+            "trainer.max_epochs=1",
+            f"hydra.run.dir={run}",
+        )
+    )
+    assert "LEAK: first weights" in said
+    assert read(run, "metrics.json")["protocol"]["pretrain"]["leaks"] == [
+        "dance", "read", "sing", "write"
+    ]  # fmt: skip
+
+
+def test_pretraining_on_still_images_in_one_command(door, folders, tmp_path):
+    rng = np.random.default_rng(0)
+    for name in ("jump", "read", "swim"):  # read is tested, so it may not be pre-trained on
+        for number in range(4):
+            file = tmp_path / "stills" / name / f"{number}.png"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(rng.integers(0, 256, (60, 80, 3), dtype=np.uint8)).save(file)
+    run = tmp_path / "run"
+    options = [
+        *folders, "pretrain=sun", "source@pretrain.source=images",
+        f"pretrain.source.root={tmp_path}/stills", "pretrain.max_epochs=1", f"hydra.run.dir={run}",
+    ]  # fmt: skip
+    said = finished(door("train", *options))
+    stage = run / "pretrain"
+    lineage = read(run, "protocol.json")["pretrain"]
+    assert lineage["name"] == "sun" and lineage["classes"] == ["jump", "swim"]
+    assert lineage["leaks"] == [] and "first weights: sun" in said
+    assert [c["name"] for c in read(stage, "protocol.json")["source"]["removed"]] == ["read"]
+    assert read(run, "metrics.json")["protocol"]["pretrain"]["sha256"] == lineage["sha256"]
+    before = (stage / LAST).stat().st_mtime_ns
+    finished(door("train", *options, "resume=auto", "trainer.max_epochs=3"))
+    assert (stage / LAST).stat().st_mtime_ns == before  # it was not trained again
+    said = finished(door("train", *options, "pretrain.filter=false", "resume=null"))
+    assert "LEAK: first weights: sun" in said
+
+
+def test_authors_checkpoints_can_be_evaluated(door, folders, tmp_path):
+    torch.manual_seed(0)
+    whole = r3d_18(weights=None)
+    net = nn.Module()
+    net.model, net.regressor = nn.Sequential(*list(whole.children())[:-1]), nn.Linear(512, 20)
+    state = {f"module.{k}": v for k, v in net.state_dict().items()}
+    torch.save({"state_dict": state}, tmp_path / "checkpoint.pth.tar")
+    run = tmp_path / "run"
+    options = [o for o in folders if not o.startswith("source")]
+    theirs = f"ckpt={tmp_path}/checkpoint.pth.tar"
+    said = finished(door("evaluate", theirs, *options, f"hydra.run.dir={run}"))
+    assert "no claim of zero-shot" in said and "authors' checkpoint of r3d" in said
+    assert read(run, "metrics.json")["targets"]["folder"]["used"] == 8
+    torch.save(whole.state_dict(), tmp_path / "checkpoint.pth.tar")
+    told = door("evaluate", theirs, *options, f"hydra.run.dir={run}")
+    assert told.returncode == 2 and "method=baseline pretrain.ckpt=" in told.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["method=baseline", "pretrain=none"], "would freeze random weights"),
+        (["method=baseline"], "no weights for model=tiny"),
+        (["pretrain.ckpt=nothing"], "no weights at nothing (pretrain.ckpt)"),
+        (["method.cached_clips=1", "pretrain=none"], "needs an f_v that does not change"),
+    ],
+)
+def test_bad_options(door, folders, tmp_path, options, words):
+    told = door("train", *folders, *options, f"hydra.run.dir={tmp_path}/run")
+    assert told.returncode == 2 and words in told.stderr, told.stderr[-2000:]
+    assert "Traceback" not in told.stderr
+
+
+def test_traces_of_the_papers_schedule(door, folders, tmp_path):
+    """150 epochs of the authors' length: i * 2 > 3 ends an epoch in its third batch (D-35, M8)."""
+    first, run = tmp_path / "first", tmp_path / "run"
+    finished(door("train", *folders, "trainer.max_epochs=1", f"hydra.run.dir={first}"))
+    finished(
+        door(
+            "train",
+            *folders,
+            "method=baseline",
+            f"pretrain.ckpt={first}",
+            "loader.batch_size=2",
+            "loader.epoch_samples=3",
+            "trainer.max_epochs=150",
+            "trainer.log_every_n_steps=1",
+            "loader.workers=0",
+            f"hydra.run.dir={run}",
+        )
+    )
+    with (run / "metrics.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    rates = [float(r["lr-Adam"]) for r in rows if r["lr-Adam"]]
+    assert [rates[e] for e in (0, 59, 60, 119, 120, 149)] == pytest.approx(
+        [1e-3, 1e-3, 1e-4, 1e-4, 1e-5, 1e-5]
+    )
+    steps = [int(r["epoch"]) for r in rows if r["train/loss_step"]]
+    assert np.bincount(steps).tolist() == [3] * 150

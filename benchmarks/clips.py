@@ -21,10 +21,10 @@ from torch import Tensor
 
 from benchmarks.videos import FORMS, make, textured
 from src.data.clips import Clips, ClipSpec
-from src.data.decoding import read_frames
+from src.data.decoding.packs import SUFFIX, shrink, write_pack
+from src.data.decoding.reading import read_frames
 from src.data.kenburns import draw_boxes, ken_burns
 from src.data.layouts import Video
-from src.data.packs import SUFFIX, shrink, write_pack
 from src.data.sampling import test_starts, train_start
 from src.data.transforms import MEAN, STD
 

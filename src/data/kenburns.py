@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from src.data.faults import DAMAGED, UnreadableVideo
+from src.data.decoding.faults import DAMAGED, UnreadableVideo
 
 IMAGE_FILES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff")
 SMALLEST = 0.5  # side of the smallest crop, as a share of the image's short side; not in the paper

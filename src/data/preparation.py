@@ -21,12 +21,12 @@ import numpy as np
 from pebble import ProcessExpired, ProcessPool
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from src.data.decoding import SMALLEST, check_file, reason, time_limit
-from src.data.faults import UnreadableVideo
+from src.data.decoding.faults import UnreadableVideo
+from src.data.decoding.packs import SUFFIX, pack_bytes, shrink, write_pack
+from src.data.decoding.pyav_reader import all_frames
+from src.data.decoding.reading import SMALLEST, check_file, reason, time_limit
 from src.data.layouts import Video
 from src.data.manifest import COLUMNS, NAME, write_table
-from src.data.packs import SUFFIX, pack_bytes, shrink, write_pack
-from src.data.pyav_reader import all_frames
 from src.errors import UserError
 
 JOURNAL = "progress.jsonl"

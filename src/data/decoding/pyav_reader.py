@@ -16,7 +16,7 @@ import av
 import numpy as np
 from av.video.reformatter import VideoReformatter
 
-from src.data.faults import DAMAGED, ShorterVideo, UnreadableVideo, window_frames
+from src.data.decoding.faults import DAMAGED, ShorterVideo, UnreadableVideo, window_frames
 
 HELD = 64 << 20  # bytes: the packets of larger files are read again after a seek
 PLACEHOLDER = 9  # bytes: smaller MPEG-4 packets hold no frame of their own
@@ -38,7 +38,7 @@ def pyav_frames(
     window: tuple[float, float] | None,
     length: int | None,
 ) -> Iterator[np.ndarray]:
-    """Decode the chosen frames of a video; see `src.data.decoding.read_frames`.
+    """Decode the chosen frames of a video; see `src.data.decoding.reading.read_frames`.
 
     Yields:
         (H, W, 3) uint8 RGB, upright.

@@ -14,8 +14,8 @@ import av
 import numpy as np
 import simplejpeg
 
-from src.data.faults import DAMAGED, UnreadableVideo, window_frames
-from src.data.pyav_reader import all_frames
+from src.data.decoding.faults import DAMAGED, UnreadableVideo, window_frames
+from src.data.decoding.pyav_reader import all_frames
 from src.data.transforms import resize_short_side
 
 SUFFIX = ".frames"
@@ -70,7 +70,7 @@ def pack_frames(
     window: tuple[float, float] | None,
     length: int | None,
 ) -> Iterator[np.ndarray]:
-    """Decode the chosen frames of a pack; see `src.data.decoding.read_frames`.
+    """Decode the chosen frames of a pack; see `src.data.decoding.reading.read_frames`.
 
     Yields:
         (H, W, 3) uint8 RGB.

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from conftest import grey_video
 
-from src.data.decoding import read_frames
-from src.data.faults import UnreadableVideo
-from src.data.packs import pack_bytes, runs, shrink, write_pack
+from src.data.decoding.faults import UnreadableVideo
+from src.data.decoding.packs import pack_bytes, runs, shrink, write_pack
+from src.data.decoding.reading import read_frames
 
 
 def pack(tmp_path, count=40, fps=20.0):

@@ -17,12 +17,11 @@ def prepare(config: DictConfig) -> None:
     """Write the manifest, packs and a count of each class under `out`."""
     from hydra.utils import instantiate
 
-    from src.data import preparation
+    from src.data import inventory, preparation
     from src.data.datamodule import VideoDataModule
     from src.data.manifest import write_table
     from src.errors import UserError
     from src.reporting.prepared import show_plan, show_prepared
-    from src.semantics.words import class_names
 
     known = sorted(f.stem for f in (CONF / "source").glob("*.yaml") if f.stem != "synthetic")
     if config.dataset not in known:
@@ -44,12 +43,13 @@ def prepare(config: DictConfig) -> None:
     preparation.check_disk(out, needed)
     workers = config.workers or len(os.sched_getaffinity(0))
     rows = preparation.prepare(module.videos, out, spec, workers, config.limit)
-    classes = class_names(module.table) if module.table else ()
-    counts = preparation.by_class(rows, classes, module.official_counts())
-    write_table(out / "classes.csv", counts[0] if counts else (), counts)
+    counts, missing = inventory.by_class(module, rows), inventory.missing_videos(module)
+    write_table(out / "classes.csv", inventory.COLUMNS, counts)
+    if missing is not None:
+        write_table(out / "missing.csv", ("name", "class"), missing)
     bad = [row for row in rows if row["status"] != "ok"]
     write_table(out / "quarantine.csv", ("id", "path", "reason"), bad)
-    show_prepared(rows, counts, out)
+    show_prepared(module, rows, counts, out)
 
 
 if __name__ == "__main__":

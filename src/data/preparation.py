@@ -9,7 +9,6 @@ import hashlib
 import json
 import os
 import shutil
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import TimeoutError as Timeout
 from dataclasses import asdict, dataclass
@@ -192,24 +191,3 @@ def check_disk(out: Path, needed: int) -> None:
             f"out={out} needs about {needed / 1e9:.1f} GB and has {free / 1e9:.1f} GB free; choose "
             "another disk, or check the files only: pack=false"
         )
-
-
-def by_class(
-    rows: Sequence[dict[str, Any]], classes: Sequence[str], expected: Counter[str] | None
-) -> list[dict[str, Any]]:
-    """Count each class: files found, usable, and missing against an official list.
-
-    Args:
-        rows: of the manifest.
-        classes: all there should be; those without a video are listed with 0.
-        expected: videos a class in the official list, None where there is none.
-    """
-    found = Counter(r["class"] for r in rows)
-    usable = Counter(r["class"] for r in rows if r["status"] == "ok")
-    names = sorted({*classes, *found, *(expected or ())})
-    return [
-        {"class": n, "found": found[n], "usable": usable[n],
-         "expected": expected[n] if expected else "",
-         "missing": max(expected[n] - found[n], 0) if expected else int(not found[n])}
-        for n in names
-    ]  # fmt: skip

@@ -25,7 +25,7 @@ def show_plan(module: Any, out: Path, needed: int) -> None:
 
 
 def show_prepared(
-    rows: Sequence[Mapping[str, Any]], counts: Sequence[Mapping[str, Any]], out: Path
+    module: Any, rows: Sequence[Mapping[str, Any]], counts: Sequence[Mapping[str, Any]], out: Path
 ) -> None:
     """Say what can be used, what not and why, and what is missing."""
     console = Console(highlight=False, soft_wrap=True)
@@ -33,9 +33,7 @@ def show_prepared(
     console.print(f"{usable:,} of {len(rows):,} videos can be used")
     for reason, count in Counter(r["reason"] for r in rows if r["reason"]).most_common():
         console.print(f"  {count:,}: {escape(reason)}")
-    lacking = [f"{c['class']} ({c['missing']})" for c in counts if c["missing"]]
-    if lacking:
-        console.print(f"missing, by class: {escape(some(lacking))}")
+    console.print(escape(lacking(module, counts)))
     packs = [out / row["pack"] for row in rows if row.get("pack")]
     size = sum(file.stat().st_size for file in set(packs))
     if packs:
@@ -43,6 +41,22 @@ def show_prepared(
                       "a file")  # fmt: skip
     console.print(f"written: {out}/manifest.csv, classes.csv, quarantine.csv; use it as "
                   f"source.root={out}")  # fmt: skip
+
+
+def lacking(module: Any, counts: Sequence[Mapping[str, Any]]) -> str:
+    """Say what is missing of each class, as far as it can be known."""
+    absent = [c["class"] for c in counts if not c["found"]]
+    classes = f"classes without any video: {some(absent)}" if absent else "every class has videos"
+    if counts and counts[0]["expected"] != "":
+        missing = [f"{c['class']} ({c['missing']})" for c in counts if c["missing"]]
+        total, expected = (sum(c[key] for c in counts) for key in ("missing", "expected"))
+        named = f", by class: {some(missing)}; named in missing.csv" if missing else ""
+        return f"{total:,} of {expected:,} listed videos are missing{named}; {classes}"
+    if not module.table:
+        return classes
+    published = f"; {module.published:,} videos were published" if module.published else ""
+    which = f"; to learn which are missing put {module.lists} there" if module.lists else ""
+    return classes + published + which
 
 
 def some(names: Sequence[str]) -> str:

@@ -11,14 +11,14 @@ from rich.markup import escape
 LISTED = 10
 
 
-def show_plan(module: Any, out: Path, needed: int) -> None:
+def show_plan(module: Any, out: Path, form: str, needed: int) -> None:
     """Say what was found and what it needs."""
     files = len({video.path for video in module.videos})
     published = f" of {module.published:,} published" if module.published else ""
     console = Console(highlight=False, soft_wrap=True)
     console.print(
         f"{module.name}: {len(module.videos):,} videos{published} in {files:,} files, "
-        f"{len(module.classes)} classes; about {needed / 1e9:.2f} GB for packs in {out}"
+        f"{len(module.classes)} classes; form={form} needs about {needed / 1e9:.2f} GB in {out}"
     )
     if module.empty:
         console.print(f"class folders without a video: {escape(some(module.empty))}")
@@ -34,11 +34,10 @@ def show_prepared(
     for reason, count in Counter(r["reason"] for r in rows if r["reason"]).most_common():
         console.print(f"  {count:,}: {escape(reason)}")
     console.print(escape(lacking(module, counts)))
-    packs = [out / row["pack"] for row in rows if row.get("pack")]
-    size = sum(file.stat().st_size for file in set(packs))
-    if packs:
-        console.print(f"packs: {size / 1e9:.3f} GB, {size / max(len(set(packs)), 1) / 1e3:.0f} kB "
-                      "a file")  # fmt: skip
+    files = {out / row["prepared"] for row in rows if row.get("prepared")}
+    if files:
+        size = sum(file.stat().st_size for file in files)
+        console.print(f"prepared: {size / 1e9:.3f} GB, {size / len(files) / 1e3:.0f} kB a file")
     console.print(f"written: {out}/manifest.csv, classes.csv, quarantine.csv; use it as "
                   f"source.root={out}")  # fmt: skip
 

@@ -106,8 +106,8 @@ def all_frames(path: str | Path) -> Whole:
     stream.codec_context.thread_count = 1
     is_avi = container.format.name == "avi"
     rate = stream.average_rate or Fraction(25)
-    counted = (is_avi and stream.codec_context.has_b_frames) or not stream.time_base
-    time_base = 1 / rate if counted else Fraction(stream.time_base)
+    counted = is_avi and stream.codec_context.has_b_frames
+    time_base = 1 / rate if counted else stream.time_base or 1 / rate
     step = max(round(1 / rate / time_base), 1)
 
     def decoded() -> Iterator[tuple[int, np.ndarray]]:

@@ -17,12 +17,12 @@ def prepare(config: DictConfig) -> None:
     """Write the manifest, the prepared videos and a count of each class under `out`."""
     from hydra.utils import instantiate
 
-    from src.data import inventory, preparation
+    from src.data import downloads, inventory, preparation
     from src.data.datamodule import VideoDataModule
     from src.data.decoding.forms import FormSpec
     from src.data.manifest import write_table
     from src.errors import UserError
-    from src.reporting.prepared import show_plan, show_prepared
+    from src.reporting.prepared import show_downloads, show_plan, show_prepared
 
     known = sorted(f.stem for f in (CONF / "source").glob("*.yaml") if f.stem != "synthetic")
     if config.dataset not in known:
@@ -31,6 +31,12 @@ def prepare(config: DictConfig) -> None:
         raise UserError(f"limit={config.limit} must be a whole number of seconds, at least 1")
     keys = ("form", "short_side", "quality", "crf", "key_frames")
     spec = FormSpec(*(config[key] for key in keys))
+    if config.download:
+        items = downloads.listed_items(config.dataset)
+        show_downloads(items, str(config.root))
+        if config.dry_run:
+            return
+        downloads.download(items, Path(str(config.root)).expanduser())
     source = OmegaConf.load(CONF / "source" / f"{config.dataset}.yaml")
     source.root = str(config.root)
     module: VideoDataModule = instantiate(source, clips=None, loader=None, seed=0, option="root")

@@ -11,7 +11,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from src.data.clips import Clips, ClipSpec, EpochSampler, collate
-from src.data.layouts import Video, class_folders, empty_classes, existing_root, spell
+from src.data.layouts import Video, class_folders, empty_classes, existing_root, spell, spelling_key
 from src.data.manifest import NAME, read_manifest
 from src.errors import UserError
 from src.semantics.protocol import Protocol, kept_out_classes, separate
@@ -114,7 +114,12 @@ class VideoDataModule(pl.LightningDataModule):
 
     def find(self) -> list[Video]:
         """List the videos; a data set with another layout overrides this."""
-        self.empty = empty_classes(self.root)
+        official = {spelling_key(name) for name in class_names(self.table)} if self.table else None
+        self.empty = [
+            name
+            for name in empty_classes(self.root)
+            if official is None or spelling_key(name) in official
+        ]
         return self.official(class_folders(self.root))
 
     def official(self, videos: Sequence[Video]) -> list[Video]:

@@ -122,7 +122,7 @@ class KineticsDataModule(VideoDataModule):
     classes; of its columns `label` and `youtube_id` are needed.
     """
 
-    how = "put its training videos there as <class name>/<id>_<start>_<end>.mp4"
+    how = "put its training videos there as train/<class name>/<id>_<start>_<end>.mp4"
     lists = "train.csv (columns youtube_id, label)"
     labels: Mapping[str, str] = {}  # class by YouTube id in the official list
 
@@ -182,7 +182,10 @@ class ActivityNetDataModule(VideoDataModule):
     labelled frames).
     """
 
-    how = "put activity_net.v1-3.min.json there and the videos as videos/v_<id>.mp4"
+    how = (
+        "put activity_net.v1-3.min.json there and the videos, which activity-net.org/download.html "
+        "gives on request, as videos/v_<id>.mp4"
+    )
     lists = "activity_net.v1-3.min.json"
     listed: Mapping[str, str] = {}  # class by segment
 

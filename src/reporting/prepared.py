@@ -11,6 +11,14 @@ from rich.markup import escape
 LISTED = 10
 
 
+def show_downloads(items: Sequence[Any], root: str) -> None:
+    """Say what is fetched, and where to."""
+    console = Console(highlight=False, soft_wrap=True)
+    for item in items:
+        size = f" ({item.size / 1e9:.1f} GB)" if item.size else ""
+        console.print(escape(f"fetched into {root}/archives and unpacked: {item.url}{size}"))
+
+
 def show_plan(module: Any, out: Path, form: str, needed: int) -> None:
     """Say what was found and what it needs."""
     files = len({video.path for video in module.videos})

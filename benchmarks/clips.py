@@ -21,10 +21,10 @@ from torch import Tensor
 
 from benchmarks.videos import FORMS, make, textured
 from src.data.clips import Clips, ClipSpec
-from src.data.decoding import read_frames
+from src.data.decoding.forms import SUFFIXES, FormSpec, write_form
+from src.data.decoding.pyav_reader import all_frames
 from src.data.kenburns import draw_boxes, ken_burns
 from src.data.layouts import Video
-from src.data.packs import SUFFIX, shrink, write_pack
 from src.data.sampling import test_starts, train_start
 from src.data.transforms import MEAN, STD
 
@@ -85,20 +85,19 @@ def timed(job: Callable[[], object]) -> float:
     return 1e3 * (time.perf_counter() - started)
 
 
-def prepared(file: Path) -> Path:
-    """Pack a video's frames at the short side, as `src.prepare` does; give the pack."""
-    pack = file.with_suffix(SUFFIX)
-    if not pack.exists():
-        frames = read_frames(file, np.arange, lambda frame: shrink(frame, SPEC.short_side))
-        write_pack(pack, iter(frames), 30.0, 90)
-    return pack
+def prepared(file: Path, form: str) -> Path:
+    """Write a video's prepared form as `src.prepare` does by default; give the file."""
+    made = file.with_name(file.stem + "-prepared" + SUFFIXES[form])
+    if not made.exists():
+        write_form(made, all_frames(file), FormSpec(form, SPEC.short_side, 90, 18, 16))
+    return made
 
 
 def compare(name: str, file: Path, rounds: int) -> None:
     """Print one line for training clips and one for the 25-clip test."""
     length = FORMS[name][2]
     rng = np.random.default_rng(0)
-    pack = prepared(file)
+    pack = prepared(file, "pack")
     times: dict[str, list[float]] = {k: [] for k in ("sequential", "originals", "prepared")}
     readers = {
         kind: {

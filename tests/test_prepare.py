@@ -71,7 +71,7 @@ def test_each_fault_has_its_reason_and_training_goes_on(mixed, door, tmp_path):
     before = {file: file.lstat().st_mtime_ns for file in root.rglob("*")}
     plan = finished(door("prepare", "dataset=folder", f"root={root}", f"out={tmp_path}/out",
                          "--dry-run"))  # fmt: skip
-    assert "12 videos" in plan and "GB" in plan and not (tmp_path / "out").exists()
+    assert "12 videos" in plan and "form=pack needs" in plan and not (tmp_path / "out").exists()
     said = finished(door("prepare", "dataset=folder", f"root={root}", f"out={tmp_path}/out"))
     assert "4 of 12 videos can be used" in said
     table = {os.path.basename(row["path"]): row for row in rows(tmp_path / "out" / "manifest.csv")}
@@ -101,7 +101,8 @@ def test_each_fault_has_its_reason_and_training_goes_on(mixed, door, tmp_path):
         assert source["found"] == 12 and source["used"] == 4
 
 
-def test_killed_at_any_moment_it_ends_as_if_undisturbed(tmp_path):
+@pytest.mark.parametrize("form", ["pack", "h264"])
+def test_killed_at_any_moment_it_ends_as_if_undisturbed(tmp_path, form):
     root = tmp_path / "videos"
     rng = np.random.default_rng(0)
     for number in range(60):
@@ -109,8 +110,9 @@ def test_killed_at_any_moment_it_ends_as_if_undisturbed(tmp_path):
         write_video(root / f"c{number % 3}" / f"{number}.avi", noise)
 
     def start(out):
+        options = ["dataset=folder", f"root={root}", f"out={out}", f"form={form}"]
         return subprocess.Popen(
-            [sys.executable, "-m", "src.prepare", "dataset=folder", f"root={root}", f"out={out}"],
+            [sys.executable, "-m", "src.prepare", *options],
             cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
         )  # fmt: skip
 
@@ -131,7 +133,7 @@ def test_killed_at_any_moment_it_ends_as_if_undisturbed(tmp_path):
     assert start(tmp_path / "killed").wait(120) == 0
     files = [
         {str(f.relative_to(tmp_path / out)): f.read_bytes()
-         for f in (tmp_path / out).rglob("*") if f.is_file() and f.suffix in (".csv", ".frames")}
+         for f in (tmp_path / out).rglob("*") if f.is_file() and f.name != "progress.jsonl"}
         for out in ("calm", "killed")
     ]  # fmt: skip
     assert files[0] == files[1] and len(files[0]) == 63
@@ -145,6 +147,7 @@ def test_killed_at_any_moment_it_ends_as_if_undisturbed(tmp_path):
         (["dataset=ucf101"], ["root=...", "out=..."]),
         (["dataset=folder", "root=.", "out=."], ["choose another folder"]),
         (["dataset=folder", "root=.", "out=y", "quality=high"], ["quality"]),
+        (["dataset=folder", "root=.", "out=y", "form=raw"], ["form=raw", "pack, h264, check"]),
     ],
 )
 def test_bad_options(door, tmp_path, options, words):

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
-from src.data.decoding import DECODERS, read_frames
-from src.data.faults import UnreadableVideo
+from src.data.decoding.faults import UnreadableVideo
+from src.data.decoding.reading import DECODERS, read_frames
 from src.data.kenburns import is_image, ken_burns
 from src.data.layouts import Video
 from src.data.sampling import SHORT_VIDEOS, clip_frames, test_starts, train_start

@@ -1,7 +1,6 @@
 """One LightningDataModule a data set, and one that joins a source with its targets."""
 
 import logging
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -13,7 +12,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from src.data.clips import Clips, ClipSpec, EpochSampler, collate
 from src.data.features import FeatureClips, FeatureStore
-from src.data.layouts import Video, class_folders, empty_classes, existing_root, spell
+from src.data.layouts import Video, class_folders, empty_classes, existing_root, spell, spelling_key
 from src.data.manifest import NAME, read_manifest
 from src.errors import UserError
 from src.semantics.protocol import Protocol, kept_out_classes, separate
@@ -66,10 +65,12 @@ class VideoDataModule(pl.LightningDataModule):
     Class attributes:
         published: videos in the published set, None if unknown.
         how: how to get it.
+        lists: the files that name its videos, for `official_list`; empty if there are none.
     """
 
     published: int | None = None
     how: ClassVar[str] = "put the videos into one folder a class"
+    lists: ClassVar[str] = ""
 
     def __init__(
         self,
@@ -115,16 +116,28 @@ class VideoDataModule(pl.LightningDataModule):
 
     def find(self) -> list[Video]:
         """List the videos; a data set with another layout overrides this."""
-        self.empty = empty_classes(self.root)
+        official = {spelling_key(name) for name in class_names(self.table)} if self.table else None
+        self.empty = [
+            name
+            for name in empty_classes(self.root)
+            if official is None or spelling_key(name) in official
+        ]
         return self.official(class_folders(self.root))
 
     def official(self, videos: Sequence[Video]) -> list[Video]:
         """Spell the classes of a published set as it does; leave out what is no class of it."""
         return spell(videos, class_names(self.table), self.root) if self.table else list(videos)
 
-    def official_counts(self) -> Counter[str] | None:
-        """Count the videos a class in the official list, where it lies with the data."""
+    def official_list(self) -> dict[str, str] | None:
+        """Read the official list where it lies with the data: the class of each video by its name.
+
+        `listed_name` gives the name of a video there.
+        """
         return None
+
+    def listed_name(self, video: Video) -> str:
+        """Name a video as the official list does."""
+        return video.id
 
     @property
     def classes(self) -> list[str]:

@@ -3,7 +3,7 @@
 import csv
 import json
 import re
-from collections import Counter
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from src.data.layouts import (
     class_folders,
     published_root,
     spell,
+    spelling_key,
 )
 from src.data.synthetic import domain_classes, domain_folder, generate
 from src.errors import UserError
@@ -47,16 +48,32 @@ class SplitDataModule(VideoDataModule):
                 f"no lists of split {split} under {self.root} ({self.option}); put the official "
                 f"split files of {self.name} there"
             )
-        self.videos = [v for v in self.videos if v.id.rsplit("/", 1)[-1] in files]
+        self.videos = [v for v in self.videos if self.listed_name(v) in files]
         self.published = len(files)
 
     def listed(self, part: str, number: str) -> set[str]:
         """Read the file names of one part of a split."""
         raise AssertionError
 
-    def lists(self, pattern: str) -> list[Path]:
+    def listed_name(self, video: Video) -> str:
+        """Name the file: the lists do, and file names are unique in these sets."""
+        return video.id.rsplit("/", 1)[-1]
+
+    def find_lists(self, pattern: str) -> list[Path]:
         """Find the lists, under the root or in a folder beside it."""
         return sorted(self.given.rglob(pattern)) or sorted(self.given.parent.glob(f"*/{pattern}"))
+
+
+def rows(lists: Iterable[Path]) -> list[list[str]]:
+    """Read lists of files: a name and what is said of it a line, if anything is."""
+    lines = [line for file in lists for line in file.read_text(encoding="utf-8").splitlines()]
+    return [line.rsplit(None, 1) for line in lines if line.strip()]
+
+
+def respell(listed: Mapping[str, str], table: str | None) -> dict[str, str] | None:
+    """Spell the classes of an official list as the set's table does; None of an empty list."""
+    official = {spelling_key(name): name for name in class_names(table)} if table else {}
+    return {k: official.get(spelling_key(v), v) for k, v in listed.items()} or None
 
 
 class UCF101DataModule(SplitDataModule):
@@ -67,6 +84,7 @@ class UCF101DataModule(SplitDataModule):
 
     published = 13_320
     how = "unpack UCF101.rar of crcv.ucf.edu/data/UCF101.php there"
+    lists = "trainlist0N.txt and testlist0N.txt"
 
     def find(self) -> list[Video]:
         """List the videos."""
@@ -75,9 +93,14 @@ class UCF101DataModule(SplitDataModule):
 
     def listed(self, part: str, number: str) -> set[str]:
         """Read `<Class>/<file> [label]` a line."""
-        lines = [line for file in self.lists(f"{part}list0{number}*.txt")
-                 for line in file.read_text(encoding="utf-8").splitlines()]  # fmt: skip
-        return {line.split()[0].rsplit("/", 1)[-1] for line in lines if line.strip()}
+        return {
+            row[0].rsplit("/", 1)[-1] for row in rows(self.find_lists(f"{part}list0{number}*.txt"))
+        }
+
+    def official_list(self) -> dict[str, str] | None:
+        """Join the lists: each split has all videos."""
+        named = [row[0].split("/") for row in rows(self.find_lists("t*list0[123]*.txt"))]
+        return respell({name: folder for folder, name in named}, self.table)
 
 
 class HMDB51DataModule(SplitDataModule):
@@ -85,14 +108,19 @@ class HMDB51DataModule(SplitDataModule):
 
     published = 6_766
     how = "unpack hmdb51_org.rar and the 51 class archives inside it there"
+    lists = "<class>_test_splitN.txt"
 
     def listed(self, part: str, number: str) -> set[str]:
         """Read `<file> <1 for training, 2 for testing, 0 for neither>` a line."""
         wanted = "1" if part == "train" else "2"
-        lines = [line for file in self.lists(f"*_test_split{number}.txt")
-                 for line in file.read_text(encoding="utf-8").splitlines()]  # fmt: skip
-        rows = [line.rsplit(None, 1) for line in lines if line.strip()]
-        return {name for name, mark in rows if mark == wanted}
+        marked = rows(self.find_lists(f"*_test_split{number}.txt"))
+        return {name for name, mark in marked if mark == wanted}
+
+    def official_list(self) -> dict[str, str] | None:
+        """Join the lists: those of a class, in any split, name all of its videos."""
+        files = self.find_lists("*_test_split[123].txt")
+        return respell({name: re.sub(r"_test_split.$", "", file.stem)
+                        for file in files for name, _ in rows([file])}, self.table)  # fmt: skip
 
 
 class KineticsDataModule(VideoDataModule):
@@ -102,14 +130,15 @@ class KineticsDataModule(VideoDataModule):
     classes; of its columns `label` and `youtube_id` are needed.
     """
 
-    how = "put its training videos there as <class name>/<id>_<start>_<end>.mp4"
+    how = "put its training videos there as train/<class name>/<id>_<start>_<end>.mp4"
+    lists = "train.csv (columns youtube_id, label)"
+    labels: Mapping[str, str] = {}  # class by YouTube id in the official list
 
     def find(self) -> list[Video]:
         """List the training videos."""
         self.published = 541_624 if self.table == "kinetics700" else None  # Sec. 4.1
-        self.rows = self.listed()
-        self.root = published_root(self.root, self.table)
-        labels = dict(self.rows)
+        given, self.root = self.root, published_root(self.root, self.table)
+        labels = self.labels = self.listed(given, "train" if self.root != given else "")
         files = [f for f in sorted(self.root.rglob("*")) if f.suffix.lower() in VIDEO_FILES]
         flat = [f for f in files if f.parent == self.root or youtube_id(f) in labels]
         if not labels or not flat:
@@ -124,19 +153,29 @@ class KineticsDataModule(VideoDataModule):
             ]
         )
 
-    def listed(self) -> list[tuple[str, str]]:
-        """Read the official lists beside the videos: (youtube id, class) a row, those with both."""
-        rows = []
-        for file in sorted(self.root.glob("*.csv")):
+    def listed(self, folder: Path, split: str) -> dict[str, str]:
+        """Read the official lists of a folder: class by YouTube id, of rows with both.
+
+        Args:
+            folder: with the CSV files.
+            split: leave out rows that are said to be of another split; empty for all.
+        """
+        labels = {}
+        for file in sorted(folder.glob("*.csv")):
             with file.open(newline="", encoding="utf-8-sig") as lines:
                 for row in csv.DictReader(lines):
-                    if row.get("youtube_id") and row.get("label"):
-                        rows.append((row["youtube_id"], row["label"]))
-        return rows
+                    ours = not split or row.get("split") in (None, "", split)
+                    if ours and row.get("youtube_id") and row.get("label"):
+                        labels[row["youtube_id"]] = row["label"]
+        return labels
 
-    def official_counts(self) -> Counter[str] | None:
-        """Count the videos a class in the official list."""
-        return Counter(label for _, label in self.rows) or None
+    def official_list(self) -> dict[str, str] | None:
+        """Give the official list beside the videos; of `train` its own part."""
+        return respell(self.labels, self.table)
+
+    def listed_name(self, video: Video) -> str:
+        """Give the YouTube id."""
+        return youtube_id(Path(video.path))
 
 
 def youtube_id(file: Path) -> str:
@@ -151,7 +190,12 @@ class ActivityNetDataModule(VideoDataModule):
     labelled frames).
     """
 
-    how = "put activity_net.v1-3.min.json there and the videos as videos/v_<id>.mp4"
+    how = (
+        "put activity_net.v1-3.min.json there and the videos, which activity-net.org/download.html "
+        "gives on request, as videos/v_<id>.mp4"
+    )
+    lists = "activity_net.v1-3.min.json"
+    listed: Mapping[str, str] = {}  # class by segment
 
     def find(self) -> list[Video]:
         """List the labelled segments whose video is there, by time window."""
@@ -164,7 +208,12 @@ class ActivityNetDataModule(VideoDataModule):
             if file.suffix.lower() in VIDEO_FILES
         }
         database = json.loads(lists[0].read_text())["database"]
-        self.published = sum(len(entry["annotations"]) for entry in database.values())
+        self.listed = {
+            f"{key}/{number}": a["label"]
+            for key, entry in database.items()
+            for number, a in enumerate(entry["annotations"])
+        }
+        self.published = len(self.listed)
         segments = [
             Video(f"{key}/{number}", str(files[key]), a["label"], tuple(a["segment"]))
             for key, entry in sorted(database.items())
@@ -172,6 +221,10 @@ class ActivityNetDataModule(VideoDataModule):
             for number, a in enumerate(entry["annotations"])
         ]
         return spell(segments, class_names("activitynet"), self.root)
+
+    def official_list(self) -> dict[str, str] | None:
+        """Give the labelled segments."""
+        return respell(self.listed, "activitynet")
 
 
 class SUN397DataModule(VideoDataModule):

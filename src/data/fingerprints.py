@@ -26,7 +26,7 @@ import numpy as np
 from PIL import Image
 from rich.progress import track
 
-from src.data.faults import UnreadableVideo
+from src.data.decoding.faults import UnreadableVideo
 from src.data.layouts import VIDEO_FILES, existing_root
 from src.errors import UserError
 

@@ -3,12 +3,14 @@
 Shapes: T frames, H W, C = 3 (RGB).
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from src.data.faults import DAMAGED, UnreadableVideo
+from src.data.decoding.faults import DAMAGED, UnreadableVideo
 from src.data.layouts import IMAGE_FILES
 
 SMALLEST = 0.5  # side of the smallest crop, as a share of the image's short side; not in the paper
@@ -56,23 +58,35 @@ def ken_burns(path: str, rng: np.random.Generator, frames: int, size: int) -> np
     Raises:
         UnreadableVideo: the file is missing, no image, or damaged.
     """
+    with opened(path) as image:
+        turned = image.getexif().get(0x0112, 1) >= 5  # EXIF: lies on its side
+        width, height = image.size[::-1] if turned else image.size
+        boxes = draw_boxes(rng, height, width, frames)
+        needed = 2 * size / boxes[:, 2].min()  # two pixels for one keep the reduction unseen
+        if needed < 1:
+            image.draft("RGB", (int(image.width * needed), int(image.height * needed)))
+        upright = (ImageOps.exif_transpose(image) or image).convert("RGB")
+    return cut(upright, boxes * (upright.height / height), size)
+
+
+def read_image(path: str) -> Image.Image:
+    """Decode a still image in full, upright and RGB; raises UnreadableVideo."""
+    with opened(path) as image:
+        return (ImageOps.exif_transpose(image) or image).convert("RGB")
+
+
+@contextmanager
+def opened(path: str) -> Iterator[Image.Image]:
+    """Open an image; faults of it, then and while it is decoded, become UnreadableVideo."""
     try:
         with Image.open(path) as image:
-            turned = image.getexif().get(0x0112, 1) >= 5  # EXIF: lies on its side
-            width, height = image.size[::-1] if turned else image.size
-            boxes = draw_boxes(rng, height, width, frames)
-            needed = 2 * size / boxes[:, 2].min()  # two pixels for one keep the reduction unseen
-            if needed < 1:
-                image.draft("RGB", (int(image.width * needed), int(image.height * needed)))
-            upright = ImageOps.exif_transpose(image) or image
-            upright = upright.convert("RGB")
+            yield image
     except FileNotFoundError:
         raise UnreadableVideo("missing file") from None
     except UnidentifiedImageError:
         raise UnreadableVideo("not an image") from None
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
         raise UnreadableVideo(DAMAGED.replace("frames do", "the image does")) from None
-    return cut(upright, boxes * (upright.height / height), size)
 
 
 def cut(image: Image.Image, boxes: np.ndarray, size: int) -> np.ndarray:

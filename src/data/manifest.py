@@ -2,7 +2,7 @@
 
 Columns: `path` (relative to the file's folder, or absolute) and `class` (or `label`) are needed;
 `id`, `start` and `end` (seconds), `frames` (that decode), `status` (`ok` or not), `reason` and
-`pack` (a pack of frames that stands for the file) are used where they are there.
+`prepared` (a file that stands for the original) are used where they are there.
 """
 
 import csv
@@ -16,7 +16,7 @@ from src.errors import UserError
 
 NAME = "manifest.csv"
 COLUMNS = ("id", "path", "class", "start", "end", "frames", "width", "height", "fps", "seconds",
-           "sha256", "status", "reason", "pack")  # fmt: skip
+           "sha256", "status", "reason", "prepared")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def read_manifest(file: Path, option: str) -> Manifest:
                 quarantined[name] = row.get("reason") or row["status"]
                 continue
             start, end, frames = (row.get(key) for key in ("start", "end", "frames"))
-            path = file.parent / (row.get("pack") or row["path"])
+            path = file.parent / (row.get("prepared") or row["path"])
             window = (float(start), float(end)) if start and end else None
             known = int(frames) if frames else None
             videos.append(Video(name, str(path), row[label].strip(), window, known))

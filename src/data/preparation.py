@@ -1,4 +1,4 @@
-"""Check every file of a data set by really decoding it, and pack its frames for training.
+"""Check every file of a data set by really decoding it, and write the form that trains fast.
 
 Each file is handled in a process of its own, which is ended if it takes too long. What is known of
 a file is written down at once, so that an interrupted preparation goes on where it was; nothing
@@ -9,10 +9,9 @@ import hashlib
 import json
 import os
 import shutil
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import TimeoutError as Timeout
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -21,35 +20,28 @@ import numpy as np
 from pebble import ProcessExpired, ProcessPool
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from src.data.decoding import SMALLEST, check_file, reason, time_limit
-from src.data.faults import UnreadableVideo
+from src.data.decoding.faults import UnreadableVideo
+from src.data.decoding.forms import SUFFIXES, FormSpec, form_bytes, write_form
+from src.data.decoding.pyav_reader import all_frames
+from src.data.decoding.reading import SMALLEST, check_file, reason, time_limit
+from src.data.kenburns import is_image, read_image
 from src.data.layouts import Video
 from src.data.manifest import COLUMNS, NAME, write_table
-from src.data.packs import SUFFIX, pack_bytes, shrink, write_pack
-from src.data.pyav_reader import all_frames
 from src.errors import UserError
 
 JOURNAL = "progress.jsonl"
 SAMPLE = 12  # files that the estimate of the disk looks at
 
 
-@dataclass(frozen=True)
-class PackSpec:
-    """How frames are packed; `short_side` is None where files are checked only."""
-
-    short_side: int | None
-    quality: int
-
-
 def prepare(
-    videos: Sequence[Video], out: Path, spec: PackSpec, workers: int, limit: float
+    videos: Sequence[Video], out: Path, spec: FormSpec, workers: int, limit: float
 ) -> list[dict[str, Any]]:
-    """Check and pack the files of some videos, and write the manifest.
+    """Check the files of some videos, write their prepared form, and the manifest.
 
     Args:
         videos: any number may share a file.
-        out: folder for the manifest and packs.
-        spec: how to pack.
+        out: folder for the manifest and the prepared videos.
+        spec: their form.
         workers: processes.
         limit: seconds a file may take.
 
@@ -60,7 +52,7 @@ def prepare(
         UserError: `out` cannot be written.
     """
     try:
-        (out / "packs").mkdir(parents=True, exist_ok=True)
+        (out / "videos").mkdir(parents=True, exist_ok=True)
         journal = (out / JOURNAL).open("a", encoding="utf-8")
     except OSError as error:
         raise UserError(f"out={out} cannot be written ({error})") from None
@@ -85,6 +77,8 @@ def prepare(
             journal.write(json.dumps(line) + "\n")
             journal.flush()
             bar.advance(task)
+    for part in (out / "videos").rglob("*.part"):  # of processes that were killed
+        part.unlink()
     rows = [row(video, known[state(video.path)]) for video in videos]
     write_table(out / NAME, COLUMNS, rows)
     return rows
@@ -105,59 +99,71 @@ def state(path: str) -> str:
     return f"{os.path.abspath(path)} {found.st_size} {found.st_mtime_ns}"
 
 
-def read_journal(out: Path, spec: PackSpec) -> dict[str, dict[str, Any]]:
-    """Read what is known of files, in their state, with the same way of packing."""
+def read_journal(out: Path, spec: FormSpec) -> dict[str, dict[str, Any]]:
+    """Read what is known of files, in their state, with the same form."""
     known = {}
     for line in (out / JOURNAL).read_text(encoding="utf-8", errors="replace").splitlines():
         try:
             entry = json.loads(line)
         except ValueError:
             continue  # the last line of a killed preparation
-        pack = entry["found"].get("pack")
-        if entry["spec"] == asdict(spec) and (not pack or (out / pack).is_file()):
+        made = entry["found"].get("prepared")
+        if entry["spec"] == asdict(spec) and (not made or (out / made).is_file()):
             known[entry["state"]] = entry["found"]
     return known
 
 
-def examine(path: str, out: str, spec: PackSpec) -> dict[str, Any]:
-    """Decode a file from end to end, and pack its frames.
+def examine(path: str, out: str, spec: FormSpec) -> dict[str, Any]:
+    """Decode a file from end to end, and write its prepared form.
 
     Returns:
         `status` (`ok` or `bad`), `reason`, and of a good file `frames`, `width`, `height`, `fps`,
-        `seconds`, `sha256` and, relative to `out`, its `pack`.
+        `seconds`, `sha256` and, relative to `out`, the `prepared` file.
     """
-    seen: dict[str, Any] = {"frames": 0}
-
-    def shrunk(frames: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
-        for frame in frames:
-            seen["frames"] += 1
-            seen["height"], seen["width"] = frame.shape[:2]
-            if min(frame.shape[:2]) < SMALLEST:
-                raise UnreadableVideo(f"smaller than {SMALLEST} pixels")
-            yield shrink(frame, spec.short_side) if spec.short_side else frame
-
     try:
         check_file(path)
         with open(path, "rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
-        fps, decoded = all_frames(path)
-        frames = shrunk(decoded)
-        pack = None
-        if spec.short_side:
-            name = hashlib.sha256(os.path.abspath(path).encode()).hexdigest()[:20]
-            pack = f"packs/{name[:2]}/{name}{SUFFIX}"
-            write_pack(Path(out) / pack, frames, fps, spec.quality)
-        else:
-            for _ in frames:
-                pass
-        if not seen["frames"]:
-            raise UnreadableVideo("no frames")
+        found = examine_image(path) if is_image(path) else examine_video(path, Path(out), spec)
     except UnreadableVideo as error:
         return {"status": "bad", "reason": str(error)}
     except (av.FFmpegError, OSError, ValueError, RuntimeError, MemoryError) as error:
         return {"status": "bad", "reason": reason(error)}
-    return {"status": "ok", "reason": "", "fps": round(fps, 4), "sha256": digest, "pack": pack,
-            "seconds": round(seen["frames"] / fps, 3), **seen}  # fmt: skip
+    return {"status": "ok", "reason": "", "sha256": digest, **found}
+
+
+def examine_image(path: str) -> dict[str, Any]:
+    """Decode a still image, which is a clip by the Ken Burns effect and has no prepared form."""
+    image = read_image(path)
+    return {"frames": 1, "width": image.width, "height": image.height}
+
+
+def examine_video(path: str, out: Path, spec: FormSpec) -> dict[str, Any]:
+    """Decode a video and write its prepared form."""
+    whole = all_frames(path)
+    seen: dict[str, Any] = {"frames": 0, "fps": round(float(whole.rate), 4)}
+    last = 0
+
+    def watched() -> Iterator[tuple[int, np.ndarray]]:
+        nonlocal last
+        for last, frame in whole.frames:
+            seen["frames"] += 1
+            seen["height"], seen["width"] = frame.shape[:2]
+            if min(frame.shape[:2]) < SMALLEST:
+                raise UnreadableVideo(f"smaller than {SMALLEST} pixels")
+            yield last, frame
+
+    if spec.form == "check":
+        for _ in watched():
+            pass
+    else:
+        name = hashlib.sha256(os.path.abspath(path).encode()).hexdigest()[:20]
+        seen["prepared"] = f"videos/{name[:2]}/{name}{SUFFIXES[spec.form]}"
+        write_form(out / seen["prepared"], whole._replace(frames=watched()), spec)
+    if not seen["frames"]:
+        raise UnreadableVideo("no frames")
+    seen["seconds"] = round(float(last * whole.time_base + 1 / whole.rate), 3)
+    return seen
 
 
 def row(video: Video, found: dict[str, Any]) -> dict[str, Any]:
@@ -167,17 +173,17 @@ def row(video: Video, found: dict[str, Any]) -> dict[str, Any]:
             "start": start, "end": end}  # fmt: skip
 
 
-def disk_needed(videos: Sequence[Video], spec: PackSpec) -> int:
-    """Estimate the bytes of the packs from a few files spread over the set."""
-    files = sorted({video.path for video in videos})
-    if not spec.short_side or not files:
+def disk_needed(videos: Sequence[Video], spec: FormSpec) -> int:
+    """Estimate the bytes of the prepared videos from a few files spread over the set."""
+    files = sorted({video.path for video in videos if not is_image(video.path)})
+    if spec.form == "check" or not files:
         return 0
     sizes = []
     for i in np.unique(np.linspace(0, len(files) - 1, SAMPLE).astype(int)):
         try:
             check_file(files[i])
             with time_limit(10.0):
-                sizes.append(pack_bytes(files[i], spec.short_side, spec.quality))
+                sizes.append(form_bytes(files[i], spec))
         except (UnreadableVideo, av.FFmpegError, OSError, ValueError):
             continue
     return int(np.mean(sizes) * len(files)) if sizes else 0
@@ -190,26 +196,5 @@ def check_disk(out: Path, needed: int) -> None:
     if needed > free:
         raise UserError(
             f"out={out} needs about {needed / 1e9:.1f} GB and has {free / 1e9:.1f} GB free; choose "
-            "another disk, or check the files only: pack=false"
+            "another disk, or take a smaller form: form=h264, or form=check, which writes none"
         )
-
-
-def by_class(
-    rows: Sequence[dict[str, Any]], classes: Sequence[str], expected: Counter[str] | None
-) -> list[dict[str, Any]]:
-    """Count each class: files found, usable, and missing against an official list.
-
-    Args:
-        rows: of the manifest.
-        classes: all there should be; those without a video are listed with 0.
-        expected: videos a class in the official list, None where there is none.
-    """
-    found = Counter(r["class"] for r in rows)
-    usable = Counter(r["class"] for r in rows if r["status"] == "ok")
-    names = sorted({*classes, *found, *(expected or ())})
-    return [
-        {"class": n, "found": found[n], "usable": usable[n],
-         "expected": expected[n] if expected else "",
-         "missing": max(expected[n] - found[n], 0) if expected else int(not found[n])}
-        for n in names
-    ]  # fmt: skip

@@ -11,21 +11,29 @@ from rich.markup import escape
 LISTED = 10
 
 
-def show_plan(module: Any, out: Path, needed: int) -> None:
+def show_downloads(items: Sequence[Any], root: str) -> None:
+    """Say what is fetched, and where to."""
+    console = Console(highlight=False, soft_wrap=True)
+    for item in items:
+        size = f" ({item.size / 1e9:.1f} GB)" if item.size else ""
+        console.print(escape(f"fetched into {root}/archives and unpacked: {item.url}{size}"))
+
+
+def show_plan(module: Any, out: Path, form: str, needed: int) -> None:
     """Say what was found and what it needs."""
     files = len({video.path for video in module.videos})
     published = f" of {module.published:,} published" if module.published else ""
     console = Console(highlight=False, soft_wrap=True)
     console.print(
         f"{module.name}: {len(module.videos):,} videos{published} in {files:,} files, "
-        f"{len(module.classes)} classes; about {needed / 1e9:.2f} GB for packs in {out}"
+        f"{len(module.classes)} classes; form={form} needs about {needed / 1e9:.2f} GB in {out}"
     )
     if module.empty:
         console.print(f"class folders without a video: {escape(some(module.empty))}")
 
 
 def show_prepared(
-    rows: Sequence[Mapping[str, Any]], counts: Sequence[Mapping[str, Any]], out: Path
+    module: Any, rows: Sequence[Mapping[str, Any]], counts: Sequence[Mapping[str, Any]], out: Path
 ) -> None:
     """Say what can be used, what not and why, and what is missing."""
     console = Console(highlight=False, soft_wrap=True)
@@ -33,16 +41,29 @@ def show_prepared(
     console.print(f"{usable:,} of {len(rows):,} videos can be used")
     for reason, count in Counter(r["reason"] for r in rows if r["reason"]).most_common():
         console.print(f"  {count:,}: {escape(reason)}")
-    lacking = [f"{c['class']} ({c['missing']})" for c in counts if c["missing"]]
-    if lacking:
-        console.print(f"missing, by class: {escape(some(lacking))}")
-    packs = [out / row["pack"] for row in rows if row.get("pack")]
-    size = sum(file.stat().st_size for file in set(packs))
-    if packs:
-        console.print(f"packs: {size / 1e9:.3f} GB, {size / max(len(set(packs)), 1) / 1e3:.0f} kB "
-                      "a file")  # fmt: skip
+    console.print(escape(lacking(module, counts)))
+    files = {out / row["prepared"] for row in rows if row.get("prepared")}
+    if files:
+        size = sum(file.stat().st_size for file in files)
+        console.print(f"prepared: {size / 1e9:.3f} GB, {size / len(files) / 1e3:.0f} kB a file")
     console.print(f"written: {out}/manifest.csv, classes.csv, quarantine.csv; use it as "
                   f"source.root={out}")  # fmt: skip
+
+
+def lacking(module: Any, counts: Sequence[Mapping[str, Any]]) -> str:
+    """Say what is missing of each class, as far as it can be known."""
+    absent = [c["class"] for c in counts if not c["found"]]
+    classes = f"classes without any video: {some(absent)}" if absent else "every class has videos"
+    if counts and counts[0]["expected"] != "":
+        missing = [f"{c['class']} ({c['missing']})" for c in counts if c["missing"]]
+        total, expected = (sum(c[key] for c in counts) for key in ("missing", "expected"))
+        named = f", by class: {some(missing)}; named in missing.csv" if missing else ""
+        return f"{total:,} of {expected:,} listed videos are missing{named}; {classes}"
+    if not module.table:
+        return classes
+    published = f"; {module.published:,} videos were published" if module.published else ""
+    which = f"; to learn which are missing put {module.lists} there" if module.lists else ""
+    return classes + published + which
 
 
 def some(names: Sequence[str]) -> str:

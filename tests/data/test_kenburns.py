@@ -11,7 +11,7 @@ from PIL import Image
 from src.data.clips import Clips, ClipSpec, Video, assemble
 from src.data.datamodule import LoaderSpec
 from src.data.datasets import SUN397DataModule
-from src.data.faults import UnreadableVideo
+from src.data.decoding.faults import UnreadableVideo
 from src.data.kenburns import cut, draw_boxes, ken_burns
 
 SIZES = [(60, 60), (60, 300), (100, 80), (171, 256), (600, 800), (3, 2), (1, 1)]

@@ -19,7 +19,7 @@ def test_short_and_full_rows(tmp_path):
         ("/b.avi", "/b.avi", "jump"),
     ]
     text = (
-        "id,path,class,start,end,frames,status,reason,pack\n"
+        "id,path,class,start,end,frames,status,reason,prepared\n"
         "one,a.mp4,run,1.5,3,40,ok,,packs/1.frames\n"
         "two,b.mp4,run,,,,bad,truncated,\n"
     )

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from conftest import grey_video, write_video
 
-from src.data import decoding
-from src.data.decoding import read_frames
-from src.data.faults import UnreadableVideo
+from src.data.decoding import reading
+from src.data.decoding.faults import UnreadableVideo
+from src.data.decoding.reading import read_frames
 
 
 def frames_of(file, numbers, window=None):
@@ -94,10 +94,10 @@ def test_damaged_real_file(shared):
 
 def test_a_decoder_that_hangs_is_stopped(tmp_path, monkeypatch):
     grey_video(tmp_path / "a.mp4", 5, codec="libx264")
-    monkeypatch.setattr(decoding, "LIMIT", 0.2)
+    monkeypatch.setattr(reading, "LIMIT", 0.2)
     with pytest.raises(UnreadableVideo, match="not decoded within"):
         read_frames(tmp_path / "a.mp4", lambda n: np.arange(n), lambda frame: time.sleep(5))
-    monkeypatch.setattr(decoding, "LIMIT", 60.0)
+    monkeypatch.setattr(reading, "LIMIT", 60.0)
     assert len(frames_of(tmp_path / "a.mp4", range(5))) == 5
 
 

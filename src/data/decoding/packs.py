@@ -1,62 +1,44 @@
 """Packs: the frames of one prepared video as JPEG pictures in one file, any of them at once.
 
-The file is the pictures one after the other, then their ends as uint64, then a footer of 24 bytes:
-the number of frames (uint64), frames a second (float64) and `MAGIC`, all little-endian.
+The file is the pictures one after the other, then their ends as uint64, their times in seconds as
+float64, and a footer of 16 bytes: the number of frames (uint64) and `MAGIC`, all little-endian.
 """
 
 import io
 import struct
 from collections.abc import Callable, Iterator, Sequence
-from itertools import islice
 from pathlib import Path
 
-import av
 import numpy as np
 import simplejpeg
 
-from src.data.faults import DAMAGED, UnreadableVideo, window_frames
-from src.data.pyav_reader import all_frames
-from src.data.transforms import resize_short_side
+from src.data.decoding.faults import DAMAGED, UnreadableVideo, window_frames
+from src.data.decoding.pyav_reader import Whole
 
 SUFFIX = ".frames"
-MAGIC = b"JPEGPACK"
-FOOTER = struct.Struct("<Qd8s")
+MAGIC = b"JPEGPCK2"
+FOOTER = struct.Struct("<Q8s")
 
 
-def shrink(frame: np.ndarray, short_side: int) -> np.ndarray:
-    """Scale a frame (H, W, 3) uint8 to a short side, as clips are; a smaller one stays."""
-    return frame if min(frame.shape[:2]) <= short_side else resize_short_side(frame, short_side)
-
-
-def write_pack(file: Path, frames: Iterator[np.ndarray], fps: float, quality: int) -> int:
-    """Write frames (H, W, 3) uint8 as a pack, whole or not at all; give their number.
+def write_pack(file: Path, video: Whole, quality: int) -> int:
+    """Write a video's frames, all of one size, as a pack; give their number.
 
     Args:
         file: where to.
-        frames: of one size.
-        fps: frames a second, for windows in seconds.
+        video: its frames and their times.
         quality: of the JPEGs.
     """
-    part = file.with_suffix(".part")
-    part.parent.mkdir(parents=True, exist_ok=True)
     ends: list[int] = []
-    with part.open("wb") as opened:
-        for frame in frames:
+    times: list[int] = []
+    with file.open("wb") as opened:
+        for time, frame in video.frames:
             opened.write(jpeg(frame, quality))
             ends.append(opened.tell())
+            times.append(time)
         opened.write(np.array(ends, "<u8").tobytes())
-        opened.write(FOOTER.pack(len(ends), fps, MAGIC))
-    part.replace(file)
+        opened.write((np.array(times) * float(video.time_base)).astype("<f8").tobytes())
+        opened.write(FOOTER.pack(len(ends), MAGIC))
     return len(ends)
-
-
-def pack_bytes(path: str, short_side: int, quality: int) -> int:
-    """Estimate the size of a video's pack from its first frames and the length it claims."""
-    with av.open(path, metadata_errors="ignore") as container:
-        claimed = len(container.streams.video[0].index_entries) if container.streams.video else 0
-    _, frames = all_frames(path)
-    sizes = [len(jpeg(shrink(f, short_side), quality)) for f in islice(frames, 8)]
-    return int(np.mean(sizes) + 8) * max(claimed, len(sizes)) if sizes else 0
 
 
 def jpeg(frame: np.ndarray, quality: int) -> bytes:
@@ -70,7 +52,7 @@ def pack_frames(
     window: tuple[float, float] | None,
     length: int | None,
 ) -> Iterator[np.ndarray]:
-    """Decode the chosen frames of a pack; see `src.data.decoding.read_frames`.
+    """Decode the chosen frames of a pack; see `src.data.decoding.reading.read_frames`.
 
     Yields:
         (H, W, 3) uint8 RGB.
@@ -84,10 +66,10 @@ def pack_frames(
         tail = file.read()
         if len(tail) < FOOTER.size or tail[-8:] != MAGIC:
             raise UnreadableVideo("truncated")
-        total, fps, _ = FOOTER.unpack(tail)
-        file.seek(size - FOOTER.size - 8 * total)
+        total, _ = FOOTER.unpack(tail)
+        file.seek(max(size - FOOTER.size - 16 * total, 0))
         ends = np.frombuffer(file.read(8 * total), "<u8").astype(np.int64)
-        first, count = window_frames(window, np.arange(total) / fps)
+        first, count = window_frames(window, np.frombuffer(file.read(8 * total), "<f8"))
         if count <= 0:
             raise UnreadableVideo("no frames")
         wanted = first + choose(count)

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from conftest import write_video
 
-from src.data import pyav_reader
-from src.data.decoding import read_frames
+from src.data.decoding import pyav_reader
+from src.data.decoding.reading import read_frames
 
 
 def moving(count, size=(48, 64), seed=0):

@@ -14,9 +14,9 @@ from typing import TypeVar
 import av
 import numpy as np
 
-from src.data.faults import DAMAGED, ShorterVideo, UnreadableVideo
-from src.data.packs import SUFFIX, pack_frames
-from src.data.pyav_reader import pyav_frames
+from src.data.decoding.faults import DAMAGED, ShorterVideo, UnreadableVideo
+from src.data.decoding.packs import SUFFIX, pack_frames
+from src.data.decoding.pyav_reader import pyav_frames
 
 DECODERS = ("pyav", "decord")
 SMALLEST = 8  # pixels of a side
@@ -56,7 +56,7 @@ def read_frames(
     if Path(path).suffix == SUFFIX:
         frames, count = pack_frames, None
     elif decoder == "decord":
-        from src.data.decord_reader import decord_frames as frames
+        from src.data.decoding.decord_reader import decord_frames as frames
 
         count = length
     else:

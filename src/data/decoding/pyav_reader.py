@@ -8,6 +8,7 @@ frames into a packet): there decoding begins at the first frame, and frames are 
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from fractions import Fraction
 from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,7 +17,7 @@ import av
 import numpy as np
 from av.video.reformatter import VideoReformatter
 
-from src.data.faults import DAMAGED, ShorterVideo, UnreadableVideo, window_frames
+from src.data.decoding.faults import DAMAGED, ShorterVideo, UnreadableVideo, window_frames
 
 HELD = 64 << 20  # bytes: the packets of larger files are read again after a seek
 PLACEHOLDER = 9  # bytes: smaller MPEG-4 packets hold no frame of their own
@@ -38,7 +39,7 @@ def pyav_frames(
     window: tuple[float, float] | None,
     length: int | None,
 ) -> Iterator[np.ndarray]:
-    """Decode the chosen frames of a video; see `src.data.decoding.read_frames`.
+    """Decode the chosen frames of a video; see `src.data.decoding.reading.read_frames`.
 
     Yields:
         (H, W, 3) uint8 RGB, upright.
@@ -78,8 +79,22 @@ def pyav_frames(
         yield from upright(frames)
 
 
-def all_frames(path: str | Path) -> tuple[float, Iterator[np.ndarray]]:
-    """Decode a video from end to end: its frames a second, and its frames (H, W, 3) uint8 RGB.
+class Whole(NamedTuple):
+    """A video from end to end.
+
+    Attributes:
+        rate: frames a second, on average.
+        time_base: seconds of one unit of time.
+        frames: time of showing, from 0 and rising, and frame (H, W, 3) uint8 RGB, upright.
+    """
+
+    rate: Fraction
+    time_base: Fraction
+    frames: Iterator[tuple[int, np.ndarray]]
+
+
+def all_frames(path: str | Path) -> Whole:
+    """Decode a video from end to end.
 
     Raises:
         UnreadableVideo: no video stream; while decoding: damaged or cut short.
@@ -89,17 +104,39 @@ def all_frames(path: str | Path) -> tuple[float, Iterator[np.ndarray]]:
     if not isinstance(stream, av.VideoStream):
         raise UnreadableVideo("no video stream")
     stream.codec_context.thread_count = 1
+    is_avi = container.format.name == "avi"
+    rate = stream.average_rate or Fraction(25)
+    counted = is_avi and stream.codec_context.has_b_frames
+    time_base = 1 / rate if counted else stream.time_base or 1 / rate
+    step = max(round(1 / rate / time_base), 1)
 
-    def decoded() -> Iterator[np.ndarray]:
+    def decoded() -> Iterator[tuple[int, np.ndarray]]:
+        first, last = None, -step
         with container:
             packets = 0
             for packet in container.demux(stream):
                 packets += bool(packet.size)
-                yield from upright(packet.decode())
-            if packets < len(stream.index_entries) - 1 and container.format.name != "avi":
+                for frame in packet.decode():
+                    time = last + step
+                    if not counted and frame.pts is not None:
+                        first = frame.pts if first is None else first
+                        time = frame.pts - first if frame.pts - first > last else time
+                    last = max(time, 0)
+                    yield from ((last, pixels) for pixels in upright([frame]))
+            if packets < len(stream.index_entries) - 1 and not is_avi:
                 raise UnreadableVideo("truncated")
 
-    return float(stream.average_rate or 25), decoded()
+    return Whole(rate, time_base, decoded())
+
+
+def claimed_frames(path: str | Path) -> int:
+    """Tell how many frames a video says it has, without decoding it; 0 if it says nothing."""
+    with av.open(str(path), metadata_errors="ignore") as container:
+        stream = next(iter(container.streams.video), None)
+        if stream is None:
+            return 0
+        lasting = float(stream.average_rate or 25) * (container.duration or 0) / av.time_base
+        return max(stream.frames, len(stream.index_entries), round(lasting))
 
 
 def upright(frames: Iterable[Any]) -> Iterator[np.ndarray]:

@@ -1,17 +1,20 @@
 """Packs of JPEG frames."""
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
-from conftest import grey_video
 
-from src.data.decoding import read_frames
-from src.data.faults import UnreadableVideo
-from src.data.packs import pack_bytes, runs, shrink, write_pack
+from src.data.decoding.faults import UnreadableVideo
+from src.data.decoding.packs import runs, write_pack
+from src.data.decoding.pyav_reader import Whole
+from src.data.decoding.reading import read_frames
 
 
-def pack(tmp_path, count=40, fps=20.0):
+def pack(tmp_path, count=40, fps=20):
     frames = [np.full((48, 64, 3), 5 * i + 10, np.uint8) for i in range(count)]
-    assert write_pack(tmp_path / "a.frames", iter(frames), fps, 90) == count
+    video = Whole(Fraction(fps), Fraction(1, fps), enumerate(frames))
+    assert write_pack(tmp_path / "a.frames", video, 90) == count
     return tmp_path / "a.frames"
 
 
@@ -45,16 +48,5 @@ def test_a_picture_overwritten_inside_a_pack_is_told(tmp_path):
         read_frames(file, lambda n: np.array([0]), np.copy)
 
 
-def test_runs_and_shrink():
+def test_runs():
     assert [r.tolist() for r in runs(np.array([1, 2, 5, 7, 8]))] == [[1, 2], [5], [7, 8]]
-    assert shrink(np.zeros((240, 320, 3), np.uint8), 128).shape == (128, 171, 3)
-    assert shrink(np.zeros((100, 320, 3), np.uint8), 128).shape == (100, 320, 3)
-
-
-def test_size_is_estimated(tmp_path):
-    grey_video(tmp_path / "a.mp4", 30, codec="libx264")
-    real = tmp_path / "b.frames"
-    frames = read_frames(tmp_path / "a.mp4", np.arange, np.copy)
-    write_pack(real, iter(frames), 25.0, 90)
-    estimate = pack_bytes(str(tmp_path / "a.mp4"), 128, 90)
-    assert abs(estimate - real.stat().st_size) < 0.3 * real.stat().st_size

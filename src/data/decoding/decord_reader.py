@@ -6,7 +6,7 @@ from pathlib import Path
 import decord
 import numpy as np
 
-from src.data.faults import DAMAGED, ShorterVideo, UnreadableVideo, window_frames
+from src.data.decoding.faults import DAMAGED, ShorterVideo, UnreadableVideo, window_frames
 
 decord.logging.set_level(decord.logging.QUIET)
 
@@ -19,7 +19,7 @@ def decord_frames(
     window: tuple[float, float] | None,
     length: int | None,
 ) -> Iterator[np.ndarray]:
-    """Decode the chosen frames of a video; see `src.data.decoding.read_frames`.
+    """Decode the chosen frames of a video; see `src.data.decoding.reading.read_frames`.
 
     Yields:
         (H, W, 3) uint8 RGB.

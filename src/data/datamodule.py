@@ -124,6 +124,10 @@ class VideoDataModule(pl.LightningDataModule):
         """Count the videos a class in the official list, where it lies with the data."""
         return None
 
+    def test_splits(self) -> list[set[str]] | None:
+        """List the file names in each official test split, where lists lie with the data."""
+        return None
+
     @property
     def classes(self) -> list[str]:
         """Names of the classes found, sorted as the data set spells them."""

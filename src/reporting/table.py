@@ -16,6 +16,7 @@ def rows(run: Run) -> list[list[str]]:
         for name, target in run.metrics["targets"].items()
         for key, numbers in target.items()
         if isinstance(numbers, dict) and "classes" in numbers
+        if "top1" in numbers or "top1_mean" in numbers
     ]
 
 
@@ -29,7 +30,7 @@ def scores(numbers: dict[str, Any]) -> list[str]:
 def value(numbers: dict[str, Any], key: str) -> str:
     """Show an accuracy, with its standard deviation where it is a mean over draws."""
     if key in numbers:
-        return f"{numbers[key]:.1f}"
+        return "-" if numbers[key] is None else f"{numbers[key]:.1f}"
     mean, std = numbers[f"{key}_mean"], numbers[f"{key}_std"]
     return "-" if mean is None else f"{mean:.1f} ± {std:.1f}"
 
@@ -37,6 +38,8 @@ def value(numbers: dict[str, Any], key: str) -> str:
 def videos(target: dict[str, Any]) -> str:
     """Say how many videos were used of how many there should be."""
     used, expected = target["used"], target["expected"]
+    if expected is None:
+        return f"{used:,} of ?"
     return f"{used:,}" if used == expected else f"{used:,} of {expected:,}: INCOMPLETE"
 
 

@@ -40,7 +40,9 @@ def ranks(
         ahead = unit_rows.astype(np.float32) @ single.T
         ahead -= np.take_along_axis(ahead, own[:, None], axis=1)
         before = ahead > 0
-        near_video, near_class = np.nonzero(np.abs(ahead) < NEAR)
+        near_video, near_class = divmod(
+            np.flatnonzero((np.abs(ahead) < NEAR).ravel()), len(vectors)
+        )
         right = dot(unit_rows, exact[own])[near_video]
         other = dot(unit_rows[near_video], exact[near_class])
         equal = np.abs(other - right) < TIE

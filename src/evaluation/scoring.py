@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,10 +36,17 @@ def score_target(
         except NotApplicable as error:
             left_out[name] = str(error)
             continue
-        numbers[name] = scored.numbers
+        numbers[name] = {**scored.numbers, "options": options(evaluation)}
         if scored.ranks is not None and resamples:
             numbers[name]["interval"] = intervals(scored.ranks, predictions.labels, resamples)
     return {**numbers, "not_applicable": left_out, "hashes": content(predictions)}
+
+
+def options(evaluation: Callable[[Predictions], Scored]) -> dict[str, Any]:
+    """Name the function of an evaluation and its options."""
+    if not isinstance(evaluation, partial):
+        return {"function": getattr(evaluation, "__name__", str(evaluation))}
+    return {"function": evaluation.func.__name__, **evaluation.keywords}
 
 
 def content(predictions: Predictions) -> dict[str, str]:

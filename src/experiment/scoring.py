@@ -34,7 +34,7 @@ def score_run(
         about: what else `metrics.json` shall say.
     """
     resamples = check_resamples(config.resamples)
-    evaluations = {key: instantiate(e) for key, e in config.evaluation.items()}
+    evaluations = {key: instantiate(e, _convert_="all") for key, e in config.evaluation.items()}
     targets, seen = {}, None
     for name, held in predictions.items():
         noted = {"predictions_sha256": file_hash(run / "predictions" / f"{name}.npz")}
@@ -66,6 +66,7 @@ def summary(protocol: dict[str, Any]) -> dict[str, Any]:
         "kept_sha256": protocol.get("source", {}).get("kept_sha256"),
         "vectors": protocol["vectors"],
         "leaks": protocol["leaks"] and [leak["name"] for leak in protocol["leaks"]],
+        "pretrain": lineage_summary(protocol.get("pretrain")),
         "test_only": protocol["test_only"],
         "same_vector": {
             name: entry["same_vector"]
@@ -85,6 +86,18 @@ def summary(protocol: dict[str, Any]) -> dict[str, Any]:
             )
             for entry in entries
         },
+    }
+
+
+def lineage_summary(lineage: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Take from first weights what every number must say; `leaks` is None where unknown."""
+    return lineage and {
+        "name": lineage["name"],
+        "sha256": lineage["sha256"],
+        "dataset": lineage.get("dataset"),
+        "classes": lineage.get("classes") and len(lineage["classes"]),
+        "leaks": lineage.get("leaks") and [leak["name"] for leak in lineage["leaks"]],
+        "pretrain": lineage_summary(lineage.get("pretrain")),
     }
 
 

@@ -123,9 +123,34 @@ def remarks(run: Run) -> list[str]:
             "others (metrics.json names them)"
         )
     for name, target in run.metrics["targets"].items():
+        said += beyond_the_table(name, target)
         if target["unreadable"]:
             said.append(
                 f"{name}: {len(target['unreadable'])} unreadable test videos were left out "
                 "(metrics.json names them)"
             )
+    return said
+
+
+def beyond_the_table(name: str, target: dict[str, Any]) -> list[str]:
+    """Say what the evaluations found that are no accuracy over draws, and which were left out."""
+    said = []
+    for numbers in target.values():
+        if isinstance(numbers, dict) and "harmonic" in numbers:
+            told = f"{name}: generalised, mean over classes: unseen {numbers['unseen']:.1f} %"
+            if numbers["harmonic"] is None:
+                told += "; no seen videos were embedded (source@seen), so no harmonic mean"
+            else:
+                told += (f", seen {numbers['seen']:.1f} %, harmonic mean "
+                         f"{numbers['harmonic']:.1f} %, area {numbers['ausuc']:.3f}")  # fmt: skip
+            said.append(told)
+        if isinstance(numbers, dict) and "distances" in numbers:
+            middle = numbers["curve"][len(numbers["curve"]) // 2]
+            said.append(
+                f"{name}: the {middle['classes']} classes farther than {middle['threshold']:.2f} "
+                f"from training: top-1 {value(middle, 'top1')} % of all {numbers['candidates']} "
+                "candidates (metrics.json has the curve of Fig. 7)"
+            )
+    for evaluation, why in target.get("not_applicable", {}).items():
+        said.append(f"{name}: evaluation {evaluation} left out: {why}")
     return said

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from test_protocols import predictions
+from made import predictions
 
 from src.evaluation.diagnosis import calibration, diagnose
 from src.evaluation.protocols import full

@@ -2,8 +2,7 @@
 
 import numpy as np
 import pytest
-from test_protocols import predictions
-from test_transfer import trained
+from made import predictions, trained
 
 from src.errors import UserError
 from src.evaluation.predictions import Predictions

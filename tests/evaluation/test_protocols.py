@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 import torch
+from made import predictions
 from sklearn.metrics import balanced_accuracy_score, top_k_accuracy_score
 
 from src.errors import UserError
@@ -20,17 +21,6 @@ from src.evaluation.protocols import (
     shuffled,
 )
 from src.semantics.words import class_names, read
-
-
-def predictions(videos=1000, classes=30, dim=300, noise=10.0, seed=0, **more):
-    rng = np.random.default_rng(seed)
-    vectors = rng.normal(size=(classes, dim)).astype(np.float32)
-    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    labels = rng.integers(0, classes, videos)
-    shaken = rng.normal(size=(videos, dim)) * noise / np.sqrt(dim)
-    embeddings = (vectors[labels] + shaken).astype(np.float32)
-    names = np.array([f"c{i:02d}" for i in range(classes)])
-    return Predictions(np.arange(videos).astype(str), labels, embeddings, names, vectors, **more)
 
 
 def cosines(p):

@@ -4,20 +4,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from test_protocols import predictions
+from made import predictions, trained
 
 from src.evaluation.protocols import NotApplicable, full
 from src.evaluation.transfer import class_distances, distance, generalised
 from src.semantics.protocol import Protocol, separate
 from src.semantics.vectors import WordVectors
 from src.semantics.words import class_names
-
-
-def trained(p, count=25, seed=3):
-    vectors = np.random.default_rng(seed).normal(size=(count, p.class_vectors.shape[1]))
-    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    names = np.array([f"t{i:02d}" for i in range(count)])
-    return replace(p, trained_names=names, trained_vectors=vectors.astype(np.float32))
 
 
 def test_distances_are_means_over_the_ten_nearest():

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
+from made import predictions
 from scipy import stats
-from test_protocols import predictions
 
 from src.errors import UserError
 from src.evaluation.protocols import full, half

@@ -16,7 +16,16 @@ from src.reporting.rows import Row, over_seeds, paired_content
 from src.reporting.run import Run
 from src.reporting.table import value, videos
 
-COLUMNS = ("run", "top-1 %", "95 %", "top-5 %", "macro top-1 %", "videos", "stamps", "protocol")
+COLUMNS = (
+    "run",
+    "top-1 %",
+    "95 % (classes, videos)",
+    "top-5 %",
+    "macro top-1 %",
+    "videos",
+    "stamps",
+    "protocol",
+)
 
 
 def compare(
@@ -152,7 +161,7 @@ def row_content(row: Row, first: Row) -> dict[str, Any]:
     return {
         "run": row.name,
         "top-1 %": value(numbers, "top1"),
-        "95 %": f"{ends[0]:.1f} to {ends[1]:.1f}" if ends else "-",
+        "95 % (classes, videos)": f"{ends[0]:.1f} to {ends[1]:.1f}" if ends else "-",
         "top-5 %": value(numbers, "top5"),
         "macro top-1 %": value(numbers, "macro_top1")
         if {"macro_top1", "macro_top1_mean"} & set(numbers)

@@ -18,6 +18,8 @@ RANKED: dict[str, Callable[..., protocols.Scored]] = {
     for function in (protocols.full, protocols.half, protocols.official_splits)
 }
 
+SCORED = ("evaluation", "target")  # settings that say how a run was scored, not what it is
+
 
 @dataclass(frozen=True)
 class Row:
@@ -82,12 +84,19 @@ def scored_again(predictions: Predictions, row: Row) -> np.ndarray:
     return ranks
 
 
+def without_seeds(content: Any) -> Any:
+    """Drop every key `seed`."""
+    if not isinstance(content, dict):
+        return content
+    return {key: without_seeds(inner) for key, inner in content.items() if key != "seed"}
+
+
 def over_seeds(rows: Sequence[Row]) -> list[dict[str, Any]]:
     """Average the runs whose settings are equal, their seed aside."""
     found: dict[str, list[Row]] = {}
     for row in rows:
         setup = dict(row.run.metrics.get("setup", {"run": row.name}))
-        settings = {k: v for k, v in setup.items() if k not in ("evaluation", "target")}
+        settings = {k: v for k, v in without_seeds(setup).items() if k not in SCORED}
         found.setdefault(json.dumps(settings, sort_keys=True, default=str), []).append(row)
     result = []
     for group in found.values():

@@ -30,8 +30,9 @@ lint: $(READY)  ## ruff and mypy
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy
 
-bench: $(READY)  ## measure clips a second on this machine
+bench: $(READY)  ## measure clips a second and scoring on this machine
 	$(RUN) -m benchmarks.clips
+	$(RUN) -m benchmarks.scoring
 
 clean:  ## remove the virtual environment, caches and the demo's data and run
 	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache *.egg-info data/synthetic data/cache runs/demo

@@ -1,11 +1,13 @@
-"""Score a checkpoint zero-shot: `python -m src.evaluate ckpt=RUN`.
+"""Score zero-shot: `python -m src.evaluate ckpt=RUN`, or `predictions=RUN` without a network.
 
-The options of the run are taken over; what is given on the command line comes on top.
+A checkpoint is tested with the options of its run; what is given on the command line comes on top.
+Saved predictions need neither videos nor network.
 """
 
 import sys
 from pathlib import Path
 
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from src.door import open_door, stored_options, tell
@@ -32,7 +34,13 @@ def checkpoint_and_run(given: str) -> tuple[Path, Path]:
 
 
 def evaluate(config: DictConfig) -> None:
-    """Embed the targets with a trained model and score them in a new run folder."""
+    """Score saved predictions, or embed the targets with a trained model first."""
+    if (config.ckpt is None) == (config.predictions is None):
+        raise UserError("give either ckpt=RUN (embed and score) or predictions=RUN (only score)")
+    if config.predictions is not None:
+        from src.experiment.rescoring import rescore
+
+        return rescore(config, Path(HydraConfig.get().runtime.output_dir))
     from src.experiment.build import build_targets, load_model, read_protocol
     from src.experiment.testing import test
     from src.experiment.trainer import folder, lightning_trainer

@@ -1,6 +1,7 @@
 """Every option composes, and every key of it has a reader."""
 
 import inspect
+from dataclasses import replace
 
 import pytest
 from hydra.utils import get_method
@@ -46,7 +47,12 @@ def accepted(target):
 def test_every_key_is_read(config, group, option):
     if group in ("paths", "hydra", "experiments"):
         return
-    composed = config(f"{group}={f'[{option}]' if group in LISTS else option}")[group]
+    composed = config(f"{group}={f'[{option}]' if group in LISTS else option}")
+    if group == "compat":  # sets switches of other groups
+        ClipSpec(**composed.clips)
+        assert composed.compat == option
+        return
+    composed = composed[group]
     plain = OmegaConf.to_container(composed, resolve=False)
     known = {
         "pretrain": {
@@ -94,3 +100,16 @@ def test_protocol_sets_targets_and_narrowing_keeps_what_is_kept_out(config):
     narrowed = config("protocol=605", "target=[ucf101]")
     assert list(narrowed.target) == ["ucf101"]
     assert narrowed.protocol.keep_out == ["ucf101", "hmdb51", "activitynet"]
+
+
+def test_compat_sets_every_switch_and_each_can_be_set_alone(config):
+    ours = ClipSpec(**config("compat=ours").clips)
+    assert ours == ClipSpec(16, 25, 128, 112, 0.5, "loop") == ClipSpec(**config().clips)
+    authors = ClipSpec(**config("compat=authors_code").clips)
+    assert (authors.test_rule, authors.single_clip, authors.segment_cap, authors.train_last,
+            authors.resize, authors.short_videos) == (
+        "authors_code", "first", 300, False, "floor", "repeat_last",
+    )  # fmt: skip
+    mixed = ClipSpec(**config("compat=authors_code", "clips.test_rule=linspace").clips)
+    assert mixed == replace(authors, test_rule="linspace")
+    assert config("compat=paper").clips.flip == 0

@@ -18,14 +18,24 @@ from src.data.decoding.faults import UnreadableVideo
 from src.data.decoding.reading import DECODERS, read_frames
 from src.data.kenburns import is_image, ken_burns
 from src.data.layouts import Video
-from src.data.sampling import SHORT_VIDEOS, clip_frames, test_starts, train_start
-from src.data.transforms import Crop, random_crop, to_input
+from src.data.sampling import (
+    SHORT_VIDEOS,
+    SINGLE_CLIPS,
+    TEST_RULES,
+    clip_frames,
+    test_frames,
+    train_start,
+)
+from src.data.transforms import RESIZES, Crop, random_crop, to_input
 from src.errors import UserError
 
 
 @dataclass(frozen=True)
 class ClipSpec:
-    """What a clip is: the config group `clips`, see `conf/clips/paper.yaml`."""
+    """What a clip is: the config groups `clips` and `compat`, see `conf/clips/paper.yaml`.
+
+    The defaults are those of `conf/compat/ours.yaml`.
+    """
 
     frames: int
     test_clips: int
@@ -34,6 +44,11 @@ class ClipSpec:
     flip: float
     short_videos: str
     decoder: str = "pyav"
+    test_rule: str = "linspace"
+    single_clip: str = "centre"
+    segment_cap: int | None = None
+    train_last: bool = True
+    resize: str = "exact"
 
     def __post_init__(self) -> None:
         """Check the values; raises UserError."""
@@ -43,18 +58,24 @@ class ClipSpec:
                 raise UserError(f"clips.{name}={value} must be a whole number above 0")
         if not isinstance(self.flip, (int, float)) or not 0 <= self.flip <= 1:
             raise UserError(f"clips.flip={self.flip} must be a share from 0 to 1")
-        if self.decoder not in DECODERS:
+        for name, allowed in (
+            ("decoder", DECODERS),
+            ("short_videos", SHORT_VIDEOS),
+            ("test_rule", TEST_RULES),
+            ("single_clip", SINGLE_CLIPS),
+            ("resize", RESIZES),
+        ):
+            if (value := getattr(self, name)) not in allowed:
+                raise UserError(f"clips.{name}={value} is unknown; allowed: {', '.join(allowed)}")
+        cap = self.segment_cap
+        if cap is not None and (not isinstance(cap, int) or cap < self.frames):
+            raise UserError(f"clips.segment_cap={cap} must be null or at least clips.frames")
+        if not isinstance(self.train_last, bool):
+            raise UserError(f"clips.train_last={self.train_last} must be true or false")
+        if self.crop > self.short_side - (self.resize == "floor"):
             raise UserError(
-                f"clips.decoder={self.decoder} is unknown; allowed: {', '.join(DECODERS)}"
-            )
-        if self.crop > self.short_side:
-            raise UserError(
-                f"clips.crop={self.crop} is larger than clips.short_side={self.short_side}"
-            )
-        if self.short_videos not in SHORT_VIDEOS:
-            raise UserError(
-                f"clips.short_videos={self.short_videos} is unknown; allowed: "
-                f"{', '.join(SHORT_VIDEOS)}"
+                f"clips.crop={self.crop} is larger than clips.short_side={self.short_side} leaves "
+                f"by clips.resize={self.resize}"
             )
 
 
@@ -142,23 +163,32 @@ class Clips(Dataset[dict[str, Any]]):
             frames = ken_burns(video.path, rng, self.spec.frames, self.spec.crop)
             moved = np.ascontiguousarray(frames[:, :, ::-1]) if crop.flip else frames
             return torch.from_numpy(moved), torch.arange(self.spec.frames)[None]
-        return self.read(video, crop, lambda n: np.array([train_start(n, self.spec.frames, rng)]))
+        spec = self.spec
+
+        def clip(length: int) -> np.ndarray:
+            start = train_start(length, spec.frames, rng, spec.train_last)
+            return clip_frames(np.array([start]), length, spec.frames, spec.short_videos)
+
+        return self.read(video, crop, clip)
 
     def test_clips(self, video: Video) -> tuple[Tensor, Tensor]:
         """Read N linearly spaced, centre-cropped clips, decoding each frame once."""
         spec = self.spec
-        return self.read(video, Crop(), lambda n: test_starts(n, spec.frames, spec.test_clips))
+        cap = spec.segment_cap if video.window else None
 
-    def read(self, video: Video, crop: Crop, starts: Any) -> tuple[Tensor, Tensor]:
-        """Read the frames (F, H, W, C) of clips that start at `starts(length)`, and places."""
+        def clips(length: int) -> np.ndarray:
+            return test_frames(length, spec.frames, spec.test_clips, spec.test_rule,
+                               spec.single_clip, cap, spec.short_videos)  # fmt: skip
+
+        return self.read(video, Crop(), clips)
+
+    def read(self, video: Video, crop: Crop, clips: Any) -> tuple[Tensor, Tensor]:
+        """Read the frames (F, H, W, C) of the clips `clips(length)`, (N, T), and their places."""
         indices = np.empty((0, 0), np.int64)
 
         def choose(length: int) -> np.ndarray:
             nonlocal indices
-            frames, inverse = np.unique(
-                clip_frames(starts(length), length, self.spec.frames, self.spec.short_videos),
-                return_inverse=True,
-            )
+            frames, inverse = np.unique(clips(length), return_inverse=True)
             indices = inverse.reshape(-1, self.spec.frames)
             return frames
 
@@ -166,7 +196,7 @@ class Clips(Dataset[dict[str, Any]]):
         frames = read_frames(
             video.path,
             choose,
-            lambda frame: to_input(frame, spec.short_side, spec.crop, crop),
+            lambda frame: to_input(frame, spec.short_side, spec.crop, crop, spec.resize),
             video.window,
             video.frames,
             spec.decoder,

@@ -139,6 +139,10 @@ class VideoDataModule(pl.LightningDataModule):
         """Name a video as the official list does."""
         return video.id
 
+    def test_splits(self) -> list[set[str]] | None:
+        """List the file names in each official test split, where lists lie with the data."""
+        return None
+
     @property
     def classes(self) -> list[str]:
         """Names of the classes found, sorted as the data set spells them."""

@@ -51,6 +51,11 @@ class SplitDataModule(VideoDataModule):
         self.videos = [v for v in self.videos if self.listed_name(v) in files]
         self.published = len(files)
 
+    def test_splits(self) -> list[set[str]] | None:
+        """List the file names in each of the three test splits; None unless all lists are there."""
+        splits = [self.listed("test", number) for number in "123"]
+        return splits if all(splits) else None
+
     def listed(self, part: str, number: str) -> set[str]:
         """Read the file names of one part of a split."""
         raise AssertionError
@@ -271,6 +276,7 @@ class SyntheticDataModule(VideoDataModule):
         target_classes: int,
         planted: int,
         data_seed: int,
+        video_seed: int | None,
         clips: ClipSpec,
         loader: LoaderSpec,
         seed: int,
@@ -285,15 +291,17 @@ class SyntheticDataModule(VideoDataModule):
             target_classes: classes held out for the target.
             planted: target classes that the source holds too, for the protocol to remove.
             data_seed: of classes and videos.
+            video_seed: of the videos alone, for other videos of the same classes.
             clips: what a clip is.
             loader: how clips are loaded.
             seed: of the clips and of the order of training.
             option: the config key of `root`, for messages.
         """
         names = domain_classes(domain, target_classes, planted, data_seed)
-        folder = domain_folder(Path(root), domain, names, videos, data_seed)
+        drawn = data_seed if video_seed is None else video_seed
+        folder = domain_folder(Path(root), domain, names, videos, drawn)
         try:
-            generate(folder, names, videos, domain, data_seed)
+            generate(folder, names, videos, domain, drawn)
         except OSError as error:
             raise UserError(
                 f"cannot write generated videos to {root} ({option}): {error}"

@@ -35,18 +35,28 @@ def random_crop(rng: np.random.Generator, flip: float) -> Crop:
     return Crop(top, left, bool(coin < flip))
 
 
-def resize_short_side(frame: np.ndarray, size: int) -> np.ndarray:
-    """Scale (H, W, C) uint8 to a short side of exactly `size`, keeping the aspect to 1 pixel.
+RESIZES = ("exact", "floor")
+
+
+def resize_short_side(frame: np.ndarray, size: int, resize: str = "exact") -> np.ndarray:
+    """Scale (H, W, C) uint8 to a short side of `size`, keeping the aspect to 1 pixel.
 
     Bilinear without antialiasing, as in the paper's time; OpenCV equals PyTorch to 1 grey level.
+    `exact` gives just that size; `floor` cuts sides * (size / short side) as the authors' code did,
+    which makes one pixel less of 40 of the sizes 64..720.
     """
     height, width = frame.shape[:2]
     scale = size / min(height, width)
-    new = max(size, round(width * scale)), max(size, round(height * scale))
+    if resize == "floor":
+        new = int(width * scale), int(height * scale)
+    else:
+        new = max(size, round(width * scale)), max(size, round(height * scale))
     return frame if new == (width, height) else cv2.resize(frame, new)
 
 
-def to_input(frame: np.ndarray, short_side: int, size: int, crop: Crop) -> np.ndarray:
+def to_input(
+    frame: np.ndarray, short_side: int, size: int, crop: Crop, resize: str = "exact"
+) -> np.ndarray:
     """Resize and crop a decoded frame; it is not yet mirrored.
 
     Args:
@@ -54,11 +64,12 @@ def to_input(frame: np.ndarray, short_side: int, size: int, crop: Crop) -> np.nd
         short_side: pixels of the short side after scaling.
         size: pixels of the square crop.
         crop: where.
+        resize: see `resize_short_side`.
 
     Returns:
         (size, size, C) uint8, a view.
     """
-    pixels = resize_short_side(frame, short_side)
+    pixels = resize_short_side(frame, short_side, resize)
     height, width = pixels.shape[:2]
     # Shares below 1 spread evenly over the height - size + 1 whole-pixel places; 0.5 is the centre.
     top = min(int(crop.top * (height - size + 1)), height - size)

@@ -1,4 +1,6 @@
-"""Top-1 and top-5 accuracy by nearest class vector (Eq. 1), as one torchmetrics metric.
+"""Top-1 and top-5 accuracy by nearest class vector (Eq. 1), as a torchmetrics metric.
+
+It gives what `src.evaluation.protocols.full` gives, batch by batch and on the network's device.
 
 Shapes: B videos, K classes, D embedding.
 """
@@ -7,6 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 from torchmetrics import Metric
+
+from src.evaluation.ranking import TIE
 
 
 class ZeroShotAccuracy(Metric):
@@ -45,8 +49,8 @@ class ZeroShotAccuracy(Metric):
         scores = F.normalize(embeddings.double(), dim=1) @ self.class_vectors.T
         own = scores.gather(1, labels[:, None])
         earlier = torch.arange(scores.shape[1], device=scores.device) < labels[:, None]
-        equal = scores == own
-        rank = (scores > own).sum(1) + (equal & earlier).sum(1)
+        equal = (scores - own).abs() < TIE
+        rank = ((scores > own) & ~equal | equal & earlier).sum(1)
         rank[~embeddings.isfinite().all(1)] = scores.shape[1]  # not a number is never right
         self.videos += len(labels)
         self.top1 += (rank < 1).sum()

@@ -8,9 +8,11 @@ from omegaconf import DictConfig, open_dict
 from src.data.datamodule import TargetsDataModule
 from src.data.listing import listed_classes
 from src.errors import UserError
+from src.evaluation.predictions import file_hash
 from src.experiment.build import build_data, build_model, read_protocol
 from src.experiment.resume import resume
-from src.experiment.testing import file_hash, source_counts, summary, write_json
+from src.experiment.scoring import summary, write_json
+from src.experiment.testing import source_counts
 from src.experiment.trainer import lightning_trainer
 from src.models.checkpoints import LAST
 from src.models.module import ZeroShotModule

@@ -1,28 +1,28 @@
-"""From a trained network to predictions, metrics and the run's record."""
+"""From a trained network to the predictions of a run."""
 
-import hashlib
-import json
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytorch_lightning as pl
 import torch
-from hydra.utils import instantiate
 from omegaconf import DictConfig
 from pytorch_lightning.loggers import WandbLogger
 
 from src.data.clips import assemble
 from src.data.datamodule import TargetsDataModule, VideoDataModule, ZeroShotDataModule
 from src.errors import UserError
-from src.evaluation.predictions import Predictions
+from src.evaluation.predictions import SEEN, Predictions, file_hash
+from src.experiment.build import build_videos
+from src.experiment.environment import environment, settings
+from src.experiment.scoring import score_run
 from src.experiment.trainer import folder
 from src.models.callbacks import UnreadableVideos
 from src.models.checkpoints import read_checkpoint
 from src.models.module import ZeroShotModule
 from src.reporting.panels import log_panels
-from src.reporting.show import show
 
 
 def test(
@@ -37,7 +37,7 @@ def test(
     """Embed every target video once, score it by each evaluation protocol, write and show it all.
 
     Args:
-        config: with the group `evaluation`.
+        config: with the group `evaluation` and, for generalised scoring, `seen`.
         trainer: the one that trained, or a new one.
         unreadable: its callback that collects the videos left out.
         model: with the weights of `checkpoint`.
@@ -49,42 +49,97 @@ def test(
     if not checkpoint.is_file():
         raise UserError("nothing was trained, so there is no checkpoint to test: see trainer.max_*")
     state = read_checkpoint(checkpoint) or {}
-    write_json(run / "protocol.json", protocol)
     started = time.monotonic()
-    outputs: list[Any] = trainer.predict(model, dataloaders=data.predict_dataloader()) or []
-    outputs = outputs if len(data.targets) > 1 else [outputs]
-    targets = {}
-    for number, (name, target) in enumerate(data.targets.items()):
-        left_out = target.quarantined | unreadable.targets.get(number, {})
-        predictions = gather(outputs[number], target)
-        predictions.save(run / "predictions" / f"{name}.npz")
-        save_samples(target, run / "samples" / f"{name}.npz")
-        targets[name] = {
-            **{key: instantiate(e)(predictions) for key, e in config.evaluation.items()},
-            "used": len(predictions.ids),
-            "found": len(target.videos) + len(target.quarantined),
-            "expected": target.published or len(target.videos) + len(target.quarantined),
-            "unreadable": left_out,
+    trained = trained_vectors(data, protocol)
+    videos = {**data.targets, **seen_videos(config, data, trained)}
+    loaders = [target.predict_dataloader() for target in videos.values()]
+    outputs: list[Any] = trainer.predict(model, dataloaders=loaders) or []
+    outputs = outputs if len(loaders) > 1 else [outputs]
+    predictions, counts = {}, {}
+    for number, (name, target) in enumerate(videos.items()):
+        predictions[name] = gather(outputs[number], target, trained)
+        predictions[name].save(run / "predictions" / f"{name}.npz")
+        if name != SEEN:
+            save_samples(target, run / "samples" / f"{name}.npz")
+        found = len(target.videos) + len(target.quarantined)
+        counts[name] = {
+            "used": len(predictions[name].ids),
+            "found": found,
+            "expected": target.published or found,
+            "unreadable": target.quarantined | unreadable.targets.get(number, {}),
         }
-    metrics = {
-        "targets": targets,
+    if SEEN in predictions:
+        seen = predictions[SEEN]
+        predictions = {name: replace(held, seen=seen) for name, held in predictions.items()}
+    about = {
         "source": source_counts(data, unreadable.source),
         "selection": "last" if checkpoint.name == "last.ckpt" else "given",
-        "protocol": summary(protocol),
         "checkpoint": {"file": str(checkpoint), "sha256": file_hash(checkpoint)},
         "seed": config.seed,
         "test_clips": config.clips.test_clips,
         "steps": state.get("global_step"),
         "seconds": {"test": round(time.monotonic() - started, 1)},
+        "track": "video",
+        "setup": settings(config),
+        "environment": environment(accelerators(trainer)),
     }
-    write_json(run / "metrics.json", metrics)
-    shown = show(run)
+    shown = score_run(config, run, protocol, predictions, counts, about)
     for logger in trainer.loggers:
         if isinstance(logger, WandbLogger):
             log_panels(shown, logger.experiment)
 
 
-def gather(outputs: list[Any], target: VideoDataModule) -> Predictions:
+def accelerators(trainer: pl.Trainer) -> list[str]:
+    """Name the devices of a trainer that are no CPU."""
+    if trainer.strategy.root_device.type != "cuda":
+        return []
+    return [torch.cuda.get_device_name(device) for device in trainer.device_ids]
+
+
+def trained_vectors(
+    data: TargetsDataModule, protocol: dict[str, Any]
+) -> dict[str, np.ndarray] | None:
+    """Give the class vectors that the model was trained on, by name; None if they are unknown."""
+    if not (names := protocol.get("trained_classes")):
+        return None
+    source = protocol["source"]
+    classes = data.vectors.of(names, source["dataset"], source["table"])
+    return data.vectors.pick(classes, names)
+
+
+def seen_videos(
+    config: DictConfig, data: TargetsDataModule, trained: dict[str, np.ndarray] | None
+) -> dict[str, VideoDataModule]:
+    """Build the held-out videos of classes trained on that `source@seen` names, if it does.
+
+    Raises:
+        UserError: the classes trained on are unknown, the set has none of them, or it holds videos
+            that were trained on.
+    """
+    if not config.get(SEEN):
+        return {}
+    if trained is None:
+        raise UserError(
+            "source@seen: what the model was trained on is unknown; give its run folder"
+        )
+    seen = build_videos(config[SEEN], config, "seen.root")
+    seen.restrict([name for name in trained if name in seen.classes])
+    if not seen.videos:
+        raise UserError(f"seen.root={seen.root} holds no class that was trained on")
+    if isinstance(data, ZeroShotDataModule):
+        both = {video.path for video in seen.videos} & {v.path for v in data.source.chosen}
+        if both:
+            raise UserError(
+                f"seen.root={seen.root}: {len(both)} of its videos were trained on, such as "
+                f"{min(both)}; give held-out videos, such as the validation part"
+            )
+    seen.use({name: trained[name] for name in seen.classes})
+    return {SEEN: seen}
+
+
+def gather(
+    outputs: list[Any], target: VideoDataModule, trained: dict[str, np.ndarray] | None
+) -> Predictions:
     """Join the embeddings of one target's batches; the order is that of its videos."""
     batches = [batch for batch in outputs if batch is not None]
     if not batches:
@@ -96,13 +151,24 @@ def gather(outputs: list[Any], target: VideoDataModule) -> Predictions:
     embeddings = torch.cat([batch["embeddings"] for batch in batches])
     if not embeddings.isfinite().all():
         raise UserError("the network gives embeddings that are not finite; lower model.lr")
+    videos = [target.chosen[i] for i in index]
+    names = [video.id.rsplit("/", 1)[-1] for video in videos]
+    splits = target.test_splits()
     return Predictions(
-        ids=np.array([target.chosen[i].id for i in index]),
+        ids=np.array([video.id for video in videos]),
         labels=torch.cat([batch["label"] for batch in batches]).numpy(),
         embeddings=embeddings.numpy(),
         class_names=np.array(list(target.class_vectors)),
-        class_vectors=np.stack(list(target.class_vectors.values())).astype(np.float32),
+        class_vectors=stacked(target.class_vectors),
+        splits=None if splits is None else np.array([[n in s for s in splits] for n in names]),
+        trained_names=None if trained is None else np.array(list(trained)),
+        trained_vectors=None if trained is None else stacked(trained),
     )
+
+
+def stacked(vectors: dict[str, np.ndarray]) -> np.ndarray:
+    """Stack class vectors to (K, D) float32."""
+    return np.stack(list(vectors.values())).astype(np.float32)
 
 
 def save_samples(target: VideoDataModule, file: Path, count: int = 12) -> None:
@@ -138,59 +204,3 @@ def source_counts(data: TargetsDataModule, unreadable: dict[str, str]) -> dict[s
         "used": used - len(unreadable),
         "unreadable_replaced": unreadable,
     }
-
-
-def summary(protocol: dict[str, Any]) -> dict[str, Any]:
-    """Take from a protocol's record what every number must say."""
-    return {
-        "name": protocol["name"],
-        "counts": protocol.get("counts"),
-        "kept_sha256": protocol.get("source", {}).get("kept_sha256"),
-        "vectors": protocol["vectors"],
-        "leaks": protocol["leaks"] and [leak["name"] for leak in protocol["leaks"]],
-        "pretrain": lineage_summary(protocol.get("pretrain")),
-        "test_only": protocol["test_only"],
-        "same_vector": {
-            name: entry["same_vector"]
-            for name, entry in protocol["targets"].items()
-            if entry["same_vector"]
-        },
-        "survivors": protocol["survivors"]
-        and [f"{p['source']} ~ {p['target']} ({p['grade']})" for p in protocol["survivors"]],
-        "coverage": {
-            f"{entry['dataset']} ({role})": {
-                key: entry[key] for key in ("count", "covered", "percent")
-            }
-            for role, entries in (
-                ("source", [protocol["source"]] if "source" in protocol else []),
-                ("kept out", protocol.get("kept_out", [])),
-                ("tested", protocol["targets"].values()),
-            )
-            for entry in entries
-        },
-    }
-
-
-def lineage_summary(lineage: dict[str, Any] | None) -> dict[str, Any] | None:
-    """Take from first weights what every number must say; `leaks` is None where unknown."""
-    return lineage and {
-        "name": lineage["name"],
-        "sha256": lineage["sha256"],
-        "dataset": lineage.get("dataset"),
-        "classes": lineage.get("classes") and len(lineage["classes"]),
-        "leaks": lineage.get("leaks") and [leak["name"] for leak in lineage["leaks"]],
-        "pretrain": lineage_summary(lineage.get("pretrain")),
-    }
-
-
-def file_hash(file: Path) -> str:
-    """Hash a file (sha256)."""
-    with file.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()
-
-
-def write_json(file: Path, content: dict[str, Any]) -> None:
-    """Write plain data so that a reader sees all of it or nothing."""
-    part = file.with_suffix(".part")
-    part.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
-    part.replace(file)

@@ -1,7 +1,7 @@
 """Read a run folder: what every table, figure and panel starts from."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from src.errors import UserError
+from src.evaluation.integrity import read_target
 from src.evaluation.predictions import Predictions
 
 
@@ -17,6 +18,7 @@ class Run:
     """A finished run folder."""
 
     folder: Path
+    loaded: dict[str, Predictions] = field(default_factory=dict, compare=False, repr=False)
 
     @cached_property
     def metrics(self) -> dict[str, Any]:
@@ -48,8 +50,10 @@ class Run:
         return list(self.metrics["targets"])
 
     def predictions(self, target: str) -> Predictions:
-        """Load the saved predictions of a target."""
-        return Predictions.load(self.folder / "predictions" / f"{target}.npz")
+        """Load the saved predictions of a target; raises UserError if they were changed."""
+        if target not in self.loaded:
+            self.loaded[target] = read_target(self.folder, target, self.metrics, self.protocol)
+        return self.loaded[target]
 
     def samples(self, target: str) -> list[tuple[np.ndarray, str, str]]:
         """List some test clips (T, H, W, C) uint8 with their true and their predicted class."""

@@ -16,6 +16,7 @@ def rows(run: Run) -> list[list[str]]:
         for name, target in run.metrics["targets"].items()
         for key, numbers in target.items()
         if isinstance(numbers, dict) and "classes" in numbers
+        if "top1" in numbers or "top1_mean" in numbers
     ]
 
 
@@ -29,7 +30,7 @@ def scores(numbers: dict[str, Any]) -> list[str]:
 def value(numbers: dict[str, Any], key: str) -> str:
     """Show an accuracy, with its standard deviation where it is a mean over draws."""
     if key in numbers:
-        return f"{numbers[key]:.1f}"
+        return "-" if numbers[key] is None else f"{numbers[key]:.1f}"
     mean, std = numbers[f"{key}_mean"], numbers[f"{key}_std"]
     return "-" if mean is None else f"{mean:.1f} ± {std:.1f}"
 
@@ -37,6 +38,8 @@ def value(numbers: dict[str, Any], key: str) -> str:
 def videos(target: dict[str, Any]) -> str:
     """Say how many videos were used of how many there should be."""
     used, expected = target["used"], target["expected"]
+    if expected is None:
+        return f"{used:,} of ?"
     return f"{used:,}" if used == expected else f"{used:,} of {expected:,}: INCOMPLETE"
 
 
@@ -138,9 +141,34 @@ def remarks(run: Run) -> list[str]:
             "others (metrics.json names them)"
         )
     for name, target in run.metrics["targets"].items():
+        said += beyond_the_table(name, target)
         if target["unreadable"]:
             said.append(
                 f"{name}: {len(target['unreadable'])} unreadable test videos were left out "
                 "(metrics.json names them)"
             )
+    return said
+
+
+def beyond_the_table(name: str, target: dict[str, Any]) -> list[str]:
+    """Say what the evaluations found that are no accuracy over draws, and which were left out."""
+    said = []
+    for numbers in target.values():
+        if isinstance(numbers, dict) and "harmonic" in numbers:
+            told = f"{name}: generalised, mean over classes: unseen {numbers['unseen']:.1f} %"
+            if numbers["harmonic"] is None:
+                told += "; no seen videos were embedded (source@seen), so no harmonic mean"
+            else:
+                told += (f", seen {numbers['seen']:.1f} %, harmonic mean "
+                         f"{numbers['harmonic']:.1f} %, area {numbers['ausuc']:.3f}")  # fmt: skip
+            said.append(told)
+        if isinstance(numbers, dict) and "distances" in numbers:
+            middle = numbers["curve"][len(numbers["curve"]) // 2]
+            said.append(
+                f"{name}: the {middle['classes']} classes farther than {middle['threshold']:.2f} "
+                f"from training: top-1 {value(middle, 'top1')} % of all {numbers['candidates']} "
+                "candidates (metrics.json has the curve of Fig. 7)"
+            )
+    for evaluation, why in target.get("not_applicable", {}).items():
+        said.append(f"{name}: evaluation {evaluation} left out: {why}")
     return said

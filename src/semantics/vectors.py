@@ -77,7 +77,7 @@ class WordVectors:
 
     @cached_property
     def sha256(self) -> str:
-        """Hash of the file, remembered in the cache until the file's size or time changes."""
+        """Hash of the file, remembered in the cache until the file's size or times change."""
         try:
             return self.hash_note.read_text()
         except OSError:
@@ -90,7 +90,7 @@ class WordVectors:
     def hash_note(self) -> Path:
         """The file in the cache that remembers the hash."""
         state = self.path.stat()
-        seen = f"{self.path.resolve()} {state.st_size} {state.st_mtime_ns}"
+        seen = f"{self.path.resolve()} {state.st_size} {state.st_mtime_ns} {state.st_ctime_ns}"
         return self.cache / f"sha256-{text_hash(seen)}.txt"
 
     def of(self, names: Sequence[str], dataset: str, table: str | None) -> ClassVectors:

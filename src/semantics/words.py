@@ -19,6 +19,7 @@ from pathlib import Path
 from src.errors import UserError
 
 TABLES = Path(__file__).parent / "tables"
+SUMS = "SHA256SUMS"
 DATASETS = (
     "kinetics400",
     "kinetics600",
@@ -151,9 +152,27 @@ def plain(name: str) -> str:
 
 
 def read(file: str) -> list[dict[str, str]]:
-    """Read a tab-separated table."""
-    with (TABLES / file).open(newline="", encoding="utf-8") as lines:
-        return list(csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE))
+    """Read a tab-separated table.
+
+    Raises:
+        UserError: it is not the table that `SHA256SUMS` notes.
+    """
+    content = (TABLES / file).read_bytes()
+    noted = dict(line.split()[::-1] for line in (TABLES / SUMS).read_text().splitlines())
+    if noted.get(file) != hashlib.sha256(content).hexdigest():
+        raise UserError(
+            f"src/semantics/tables/{file} was changed: its hash is not the one in {SUMS}; restore "
+            "it, or note a change made on purpose: python -m src.semantics.words write"
+        )
+    lines = content.decode("utf-8").splitlines()
+    return list(csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE))
+
+
+def write_sums() -> None:
+    """Note the hash of every table, as `sha256sum` does."""
+    rows = [f"{hashlib.sha256(file.read_bytes()).hexdigest()}  {file.name}\n"
+            for file in sorted(TABLES.glob("*.tsv"))]  # fmt: skip
+    (TABLES / SUMS).write_text("".join(rows))
 
 
 @cache
@@ -205,10 +224,13 @@ def main(arguments: list[str]) -> int:
         print("usage: python -m src.semantics.words check|write", file=sys.stderr)
         return 2
     status = 0
+    if arguments == ["write"]:
+        write_sums()
     for dataset in DATASETS:
         file = TABLES / f"{dataset}.tsv"
         if arguments == ["write"]:
             file.write_text(made(dataset), encoding="utf-8")
+            write_sums()
         same = file.read_text(encoding="utf-8") == made(dataset)
         status |= not same
         digest = hashlib.sha256(file.read_bytes()).hexdigest()

@@ -1,5 +1,6 @@
 """Clips are the same for any number of workers; unreadable videos never feed noise."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ from conftest import grey_video, write_video
 from torch.utils.data import DataLoader
 
 from src.data.clips import Clips, ClipSpec, EpochSampler, Video, assemble, collate
+from src.data.sampling import authors_frames
 from src.errors import UserError
 
 SPEC = ClipSpec(16, 25, 40, 32, 0.5, "loop")
@@ -88,10 +90,35 @@ def test_a_batch_without_a_readable_video(videos):
 
 
 def test_bad_specs():
+    for name, value in (("test_rule", "tsn"), ("single_clip", "last"), ("resize", "round"),
+                        ("segment_cap", 3), ("train_last", "no")):  # fmt: skip
+        with pytest.raises(UserError, match=f"clips.{name}={value}"):
+            ClipSpec(16, 25, 128, 112, 0.5, "loop", **{name: value})
+    with pytest.raises(UserError, match=r"clips\.crop=128"):
+        ClipSpec(16, 25, 128, 128, 0.5, "loop", resize="floor")
     with pytest.raises(UserError, match="short_videos"):
         ClipSpec(16, 25, 128, 112, 0.5, "noise")
     with pytest.raises(UserError, match="crop"):
         ClipSpec(16, 25, 100, 112, 0.5, "loop")
+
+
+def grey_frames(clips):
+    """Tell frame numbers (N, T) from the grey values of `grey_video`."""
+    return ((clips.float().mean(dim=(1, 3, 4)) - 10) / 5).round().int()
+
+
+def test_clips_of_a_video_file_in_the_authors_code(tmp_path):
+    grey_video(tmp_path / "a" / "0.mkv", 40, codec="ffv1")
+    video = Video("a/0.mkv", str(tmp_path / "a" / "0.mkv"), "a")
+    spec = ClipSpec(16, 25, 40, 32, 0.0, "repeat_last", test_rule="authors_code")
+    clips = assemble(Clips([video], VECTORS, spec, 0, train=False)[(0, 0)])
+    assert np.array_equal(grey_frames(clips).numpy(), authors_frames(40, 16, 25, None))
+    segment = replace(video, window=(0.0, 1.0))  # frames 0..24
+    capped = Clips([segment], VECTORS, replace(spec, segment_cap=16), 0, train=False)
+    length = len(np.unique(grey_frames(assemble(capped[(0, 0)]))))
+    assert length == 25  # starts 0..15, each of 16 frames, as far as the segment goes
+    single = Clips([video], VECTORS, replace(spec, test_clips=1, single_clip="first"), 0, False)
+    assert grey_frames(assemble(single[(0, 0)]))[0].tolist() == list(range(16))
 
 
 def test_a_flipped_clip_is_the_mirror_of_itself(tmp_path):

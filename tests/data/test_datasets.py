@@ -178,3 +178,21 @@ def test_splits_that_are_not_there(tmp_path):
         UCF101DataModule("test1", root=str(tmp_path), table="ucf101", **SHARED_ARGS)
     with pytest.raises(UserError, match="train1"):
         UCF101DataModule("test9", root=str(tmp_path), table="ucf101", **SHARED_ARGS)
+
+
+def test_the_three_test_splits_say_which_videos_they_hold(tmp_path):
+    names = [f"v_Archery_g0{n}_c01.avi" for n in range(1, 5)]
+    touch(tmp_path / "u" / "UCF-101", *(f"Archery/{name}" for name in names))
+    module = UCF101DataModule(None, root=str(tmp_path / "u"), table="ucf101", **SHARED_ARGS)
+    assert module.test_splits() is None
+    for number in (1, 2, 3):
+        lines = f"Archery/{names[number - 1]}\nArchery/{names[3]}\n"
+        (tmp_path / "u" / f"testlist0{number}.txt").write_text(lines)
+    assert module.test_splits() == [{names[n], names[3]} for n in range(3)]
+
+    touch(tmp_path / "h", "wave/a.avi", "wave/b.avi")
+    module = HMDB51DataModule(None, root=str(tmp_path / "h"), table="hmdb51", **SHARED_ARGS)
+    for number in (1, 2, 3):
+        text = f"a.avi {1 + number % 2}\nb.avi {2 - number % 2}\n"
+        (tmp_path / "h" / f"wave_test_split{number}.txt").write_text(text)
+    assert module.test_splits() == [{"a.avi"}, {"b.avi"}, {"a.avi"}]

@@ -15,6 +15,15 @@ def test_short_side_is_exact_and_aspect_is_kept(side):
         assert abs(max(out.shape[:2]) - 128 * max(height, width) / min(height, width)) <= 1
 
 
+def test_floor_gives_one_pixel_less_for_forty_sizes():
+    sides = range(64, 721)
+    short = {side: min(resize_short_side(np.zeros((side, 2 * side, 3), np.uint8), 128,
+                                         "floor").shape[:2]) for side in sides}  # fmt: skip
+    less = [side for side in sides if short[side] == 127]
+    assert len(less) == 40 and {98, 161, 237, 322} <= set(less)
+    assert all(short[side] == 128 for side in sides if side not in less)
+
+
 def test_crop_places_reach_both_edges_and_the_centre():
     ramp = np.tile(np.arange(160, dtype=np.uint8)[None, :, None], (128, 1, 3))
     for share, first in ((0.0, 0), (0.5, 24), (0.9999, 48)):

@@ -1,8 +1,10 @@
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 
+import src.semantics.words as words_module
 from src.errors import UserError
 from src.semantics.words import DATASETS, bag, class_names, made, main, tokenise, words
 
@@ -149,3 +151,15 @@ def test_tables_equal_the_rules(capsys):
     assert capsys.readouterr().out.count("equal") == len(DATASETS)
     assert made("hmdb51").startswith("name\tlegacy\tfixed\nbrush_hair\tbrush hair\tbrush hair\n")
     assert main([]) == 2
+
+
+def test_a_changed_table_is_found_by_its_hash(tmp_path, monkeypatch):
+    shutil.copytree(words_module.TABLES, tmp_path / "tables")
+    monkeypatch.setattr(words_module, "TABLES", tmp_path / "tables")
+    assert len(words_module.read("ucf101.tsv")) == 101
+    file = tmp_path / "tables" / "ucf101.tsv"
+    file.write_text(file.read_text().replace("Archery", "Archer"))
+    with pytest.raises(UserError, match=r"tables/ucf101\.tsv was changed"):
+        words_module.read("ucf101.tsv")
+    words_module.write_sums()
+    assert len(words_module.read("ucf101.tsv")) == 101

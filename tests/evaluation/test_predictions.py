@@ -1,0 +1,53 @@
+"""Saved predictions survive a file, and a change of it is found."""
+
+import numpy as np
+import pytest
+from made import predictions, trained
+
+from src.errors import UserError
+from src.evaluation.predictions import Predictions
+
+
+def test_predictions_survive_a_file(tmp_path):
+    p = trained(predictions(10, splits=np.ones((10, 3), bool)))
+    p.save(tmp_path / "p.npz")
+    again = Predictions.load(tmp_path / "p.npz")
+    assert again.arrays().keys() == p.arrays().keys() and len(p.arrays()) == 8
+    assert all(np.array_equal(a, again.arrays()[k]) for k, a in p.arrays().items())
+    for content in (b"x", (tmp_path / "p.npz").read_bytes()[:500], b""):
+        (tmp_path / "bad.npz").write_bytes(content)
+        with pytest.raises(UserError, match="predictions"):
+            Predictions.load(tmp_path / "bad.npz")
+
+
+@pytest.mark.parametrize("array", ["embeddings", "labels", "ids", "class_names", "class_vectors"])
+def test_a_changed_array_is_found_by_its_hash(tmp_path, array):
+    p = predictions(10)
+    p.save(tmp_path / "p.npz")
+    with np.load(tmp_path / "p.npz") as held:
+        arrays = dict(held)
+    arrays[array] = arrays[array].copy()
+    arrays[array][0] = arrays[array][-1]
+    np.savez(tmp_path / "p.npz", **arrays)
+    with pytest.raises(UserError, match=f"changed after it was written: {array}"):
+        Predictions.load(tmp_path / "p.npz")
+
+
+def test_a_file_without_hashes_is_taken_with_a_warning(tmp_path, caplog):
+    p = predictions(10)
+    np.savez(tmp_path / "p.npz", **p.arrays())
+    assert len(Predictions.load(tmp_path / "p.npz").ids) == 10
+    assert "carries no hashes" in caplog.text
+
+
+def test_arrays_that_do_not_fit_are_refused(tmp_path):
+    p = predictions(10)
+    np.savez(tmp_path / "p.npz", **p.arrays() | {"labels": p.labels + 30})
+    with pytest.raises(UserError, match="do not fit"):
+        Predictions.load(tmp_path / "p.npz")
+
+
+def test_the_order_of_videos_does_not_change_their_hash():
+    p = predictions(10)
+    assert p.of(np.arange(10)[::-1]).videos_hash() == p.videos_hash()
+    assert p.of(np.arange(9)).videos_hash() != p.videos_hash()

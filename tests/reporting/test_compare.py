@@ -1,0 +1,178 @@
+"""Rows stand side by side only where they mean the same; the card says what a number is."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from made import finished_run, predictions, trained
+from scipy import stats
+
+from src.errors import UserError
+from src.reporting.card import card, markdown
+from src.reporting.compare import compare
+from src.reporting.identity import fields, protocol_hash, stamps
+from src.reporting.quoted import quoted
+from src.reporting.run import Run
+
+
+@pytest.fixture
+def pair(tmp_path):
+    """Two runs of other seeds on the same videos, in another order."""
+    p = trained(predictions(400, noise=8))
+    noise = np.random.default_rng(5).normal(size=p.embeddings.shape) * 0.3
+    second = replace(p, embeddings=(p.embeddings + noise).astype(np.float32))
+    second = second.of(np.random.default_rng(1).permutation(400))
+    return [
+        finished_run(tmp_path / "first", p, seed=0),
+        finished_run(tmp_path / "second", second, seed=1),
+    ]
+
+
+def compared(runs, tmp_path, force=False, quoted_file=None):
+    compare([str(r) for r in runs], force, quoted_file, 200, tmp_path / "out")
+    return (
+        json.loads((tmp_path / "out" / "comparison.json").read_text()),
+        (tmp_path / "out" / "comparison.md").read_text(),
+    )
+
+
+def test_two_seeds_are_compared_video_by_video(pair, tmp_path):
+    found, text = compared(pair, tmp_path)
+    full = next(g for g in found if g["evaluation"] == "full")
+    a, b = (Run(run) for run in pair)
+    p, q = a.predictions("own"), b.predictions("own")
+    first = dict(zip(p.ids, p.nearest() == p.labels, strict=True))
+    second = dict(zip(q.ids, q.nearest() == q.labels, strict=True))
+    only_first = sum(first[v] and not second[v] for v in first)
+    only_second = sum(second[v] and not first[v] for v in first)
+    entry = full["paired"][0]
+    assert (entry["only_first"], entry["only_second"]) == (only_first, only_second)
+    assert entry["difference"] == pytest.approx(100 * (only_second - only_first) / 400)
+    assert entry["p_mcnemar"] == pytest.approx(
+        stats.binomtest(only_first, only_first + only_second).pvalue
+    )
+    assert entry["interval"]["videos"][0] < entry["difference"] < entry["interval"]["videos"][1]
+    scores = [run.metrics["targets"]["own"]["full"]["top1"] for run in (a, b)]
+    mean = full["seeds"][0]
+    assert mean["mean"] == pytest.approx(np.mean(scores)) and mean["seeds"] == [0, 1]
+    half = next(g for g in found if g["evaluation"] == "half")
+    means = [run.metrics["targets"]["own"]["half"]["top1_mean"] for run in (a, b)]
+    assert half["paired"][0]["difference"] == pytest.approx(means[1] - means[0])
+    assert "McNemar" in text and "mean over seeds 0, 1" in text
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"clips": 1}, "clips.test_clips"),
+        ({"selection": "test_best"}, "selection"),
+    ],
+)
+def test_other_protocols_are_refused_by_the_field_that_differs(pair, tmp_path, change, field):
+    p = Run(pair[0]).predictions("own")
+    odd = finished_run(tmp_path / "odd", p, **change)
+    with pytest.raises(UserError, match=f"first and odd differ in {field} for own, full: "):
+        compared([pair[0], odd], tmp_path)
+    _, text = compared([pair[0], odd], tmp_path, force=True)
+    assert f"{field}: " in text and "| differs |" in text
+
+
+def test_other_videos_or_classes_are_refused_and_not_paired(pair, tmp_path):
+    p = Run(pair[0]).predictions("own")
+    fewer = finished_run(tmp_path / "fewer", p.of(np.arange(399)), expected=400)
+    with pytest.raises(UserError, match="differ in test videos"):
+        compared([pair[0], fewer], tmp_path)
+    found, text = compared([pair[0], fewer], tmp_path, force=True)
+    assert "not scored on the same videos" in found[0]["paired"][0]["not_paired"]
+    assert "INCOMPLETE: videos missing" in text
+    other = replace(p, class_vectors=p.class_vectors[::-1].copy())
+    other = finished_run(tmp_path / "other", other)
+    with pytest.raises(UserError, match="differ in class vectors"):
+        compared([pair[0], other], tmp_path)
+
+
+def test_the_network_and_its_seed_are_no_part_of_the_protocol(pair):
+    first, second = (fields(Run(run), "own", "full") for run in pair)
+    assert protocol_hash(first) == protocol_hash(second)
+    assert protocol_hash(first) != protocol_hash(fields(Run(pair[0]), "own", "half"))
+
+
+def test_vision_language_models_stand_in_a_table_of_their_own(pair, tmp_path):
+    p = Run(pair[0]).predictions("own")
+    others = [finished_run(tmp_path / n, p, track="vision-language") for n in ("clip1", "clip2")]
+    found, text = compared([*pair, *others], tmp_path)
+    tracks = {(g["track"], g["evaluation"]): [r["run"] for r in g["rows"]] for g in found}
+    assert tracks["video", "full"] == ["first", "second"]
+    assert tracks["vision-language", "full"] == ["clip1", "clip2"]
+    assert "track: vision-language" in text
+
+
+def test_nothing_to_compare(pair, tmp_path):
+    with pytest.raises(UserError, match="two runs"):
+        compared(pair[:1], tmp_path)
+    with pytest.raises(UserError, match="holds no finished run"):
+        compared([pair[0], tmp_path / "nowhere"], tmp_path)
+
+
+def test_a_folder_of_runs_is_its_runs(pair, tmp_path):
+    found, _ = compared([tmp_path], tmp_path / "elsewhere")
+    assert [row["run"] for row in found[0]["rows"]] == ["first", "second"]
+
+
+def test_quoted_numbers_have_a_source_and_stand_apart(pair, tmp_path):
+    rows = quoted()
+    assert all(row.source and row.protocol and row.track == "video" for row in rows)
+    ucf = {(r.row, r.evaluation, r.measure): r.value for r in rows if r.target == "ucf101"}
+    assert ucf["r2plus1d 664", "half", "top1"] == 48 and ucf["URL [64], ResNet200", "full",
+                                                              "top1"] == 34.2  # fmt: skip
+    mine = tmp_path / "mine.tsv"
+    head = "row\ttarget\tevaluation\tmeasure\tvalue\tsource\tprotocol\ttrack\n"
+    mine.write_text(head + "Other\town\tfull\ttop1\t12.5\tA paper\tits own\tvideo\n")
+    _, text = compared(pair, tmp_path, quoted_file=str(mine))
+    assert "| Other (quoted) | 12.5 | A paper | its own |" in text
+    mine.write_text(head + "Other\town\tfull\ttop1\t12.5\t\tits own\tvideo\n")
+    with pytest.raises(UserError, match="line 2 lacks source"):
+        quoted(str(mine))
+
+
+def test_stamps(pair, tmp_path):
+    p = Run(pair[0]).predictions("own")
+    lineage = {"name": "k400", "sha256": "2" * 64, "dataset": "kinetics400", "classes": ["a"],
+               "leaks": [{"name": "archery"}], "pretrain": None}  # fmt: skip
+    clean = {**lineage, "leaks": []}
+    cases = [
+        ({}, []),
+        ({"selection": "test_best"}, ["LEAK: selected on test"]),
+        ({"pretrain": lineage}, ["LEAK: pre-training classes overlap"]),
+        ({"pretrain": {**clean, "pretrain": lineage}}, ["LEAK: pre-training classes overlap"]),
+        ({"pretrain": clean}, []),
+        ({"pretrain": {**lineage, "leaks": None}}, ["UNKNOWN: pre-training classes"]),
+        ({"expected": 500}, ["INCOMPLETE: videos missing"]),
+        ({"leaks": None}, ["UNKNOWN: training classes"]),
+    ]
+    for number, (change, expected) in enumerate(cases):
+        run = Run(finished_run(tmp_path / f"s{number}", p, **change))
+        assert stamps(run) == expected
+        assert all(f"**{stamp}**" in (run.folder / "card.md").read_text() for stamp in expected)
+
+
+def test_the_card_has_what_a_reviewer_asks(pair):
+    run = Run(pair[0])
+    content = card(run)
+    assert content == json.loads((run.folder / "card.json").read_text())
+    assert (
+        content["results"]["own"]["full"]["top1"] == run.metrics["targets"]["own"]["full"]["top1"]
+    )
+    assert len(content["results"]["own"]["full"]["protocol"]) == 64
+    assert content["training classes"]["removed"] == [
+        "c00x (distance 0.0100 < 0.05; nearest own/c00)"
+    ]
+    assert content["test videos"]["own"]["used"] == 400
+    assert content["checkpoint"]["selection"] == "last" and content["compat"]["clips.resize"]
+    text = markdown(content)
+    for heading in ("Results", "Training classes", "Class vectors", "Audit", "Test videos",
+                    "Clips", "Compat", "Checkpoint", "Pre-training", "Software", "Hardware",
+                    "Time"):  # fmt: skip
+        assert f"\n## {heading}\n" in text
+    assert "95 % over videos" in text and "farthest half" in text

@@ -17,11 +17,14 @@ def report(config: DictConfig) -> None:
     from src.errors import UserError
     from src.reporting.show import show
     from src.reporting.study_report import report as report_study
+    from src.reporting.wandb_workspace import save_workspace
 
     if config.run:
         show(Path(config.run).expanduser())
     elif config.study.name:
         report_study(config.study.name, Path(HydraConfig.get().sweep.dir))
+        if config.wandb:
+            print("workspace: " + save_workspace(config.wandb, list(config.target)))
     else:
         raise UserError("nothing to report; give run=RUN or experiments=table3")
 

@@ -1,8 +1,13 @@
-"""Show a finished run again, `run=RUN`, or runs side by side, `compare=[RUN,RUN]`."""
+"""Show a run again, `run=RUN`, a study, `experiments=table3`, or runs, `compare=[RUN,RUN]`.
+
+Only run folders are read: a run's table and figures; or a table or figure of the paper, from the
+cells that its sweep left.
+"""
 
 import sys
 from pathlib import Path
 
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from src.door import open_door
@@ -10,19 +15,25 @@ from src.errors import UserError
 
 
 def report(config: DictConfig) -> None:
-    """Draw the run that the config names, or compare runs."""
+    """Draw the run, or the artefact, that the config names, or compare runs."""
     from src.evaluation.uncertainty import check_resamples
     from src.reporting.compare import compare
     from src.reporting.show import show
+    from src.reporting.study_report import report as report_study
+    from src.reporting.wandb_workspace import save_workspace
 
-    if (config.run is None) == (config.compare is None):
-        raise UserError("give either run=RUN or compare=[RUN,RUN]")
-    if config.run is not None:
+    if sum(map(bool, (config.run, config.compare, config.study.name))) != 1:
+        raise UserError("give one of run=RUN, experiments=table3, or compare=[RUN,RUN]")
+    if config.run:
         show(Path(config.run).expanduser())
-        return
-    given = [config.compare] if isinstance(config.compare, str) else list(config.compare)
-    out = Path(config.out).expanduser()
-    compare(given, config.force, config.quoted, check_resamples(config.resamples), out)
+    elif config.compare:
+        given = [config.compare] if isinstance(config.compare, str) else list(config.compare)
+        out = Path(config.out).expanduser()
+        compare(given, config.force, config.quoted, check_resamples(config.resamples), out)
+    else:
+        report_study(config.study.name, Path(HydraConfig.get().sweep.dir))
+        if config.wandb:
+            print("workspace: " + save_workspace(config.wandb, list(config.target)))
 
 
 if __name__ == "__main__":

@@ -100,9 +100,13 @@ def test_each_job_of_a_multirun_is_its_own_wandb_run(door, folders, tmp_path):
     options = ["logger=wandb", "logger.wandb.offline=true", "trainer.max_epochs=1", "seed=0,1"]
     finished(door("train", "-m", *folders, *options, f"hydra.sweep.dir={sweep}"))
     runs = sorted(sweep.glob("*/wandb/offline-run-*"))
-    assert len(runs) == 2 and {r.parent.parent.name for r in runs} == {"0", "1"}
+    assert len({r.parent.parent.name for r in runs}) == len(runs) == 2
     assert all(list(r.glob("files/media/table/results*")) for r in runs)
     assert all(list(r.glob("files/media/videos/**/*.gif")) for r in runs)
+    assert all(list(r.glob("files/media/table/folder/confusions*")) for r in runs)
+    logged = [next(r.glob("*.wandb")).read_bytes() for r in runs]
+    for key in (b"subset/classes", b"subset/diversity", b"folder/full/top1", b"predictions/"):
+        assert all(key in log for log in logged), key
 
 
 def test_tensorboard(door, folders, tmp_path):
@@ -137,6 +141,7 @@ def test_real_clips(door, shared, tmp_path):
         "classes": 1,
         "found": 4,
         "kept_out_by_protocol": 1,
+        "left_out_by_subset": 0,
         "without_vector": ["using segway"],
         "used": 1,
         "quarantined": {},

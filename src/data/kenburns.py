@@ -59,14 +59,17 @@ def ken_burns(path: str, rng: np.random.Generator, frames: int, size: int) -> np
         UnreadableVideo: the file is missing, no image, or damaged.
     """
     with opened(path) as image:
-        turned = image.getexif().get(0x0112, 1) >= 5  # EXIF: lies on its side
-        width, height = image.size[::-1] if turned else image.size
+        orientation = image.getexif().get(0x0112, 1)
+        width, height = image.size[::-1] if orientation >= 5 else image.size  # EXIF: on its side
         boxes = draw_boxes(rng, height, width, frames)
         needed = 2 * size / boxes[:, 2].min()  # two pixels for one keep the reduction unseen
-        if needed < 1:
+        if needed < 1 and orientation == 1:  # turned ones would begin in part of a pixel
             image.draft("RGB", (int(image.width * needed), int(image.height * needed)))
+        reduced = 2 ** round(
+            np.log2(max(width, height) / max(image.size))
+        )  # the decoder's 1, 2, 4, 8
         upright = (ImageOps.exif_transpose(image) or image).convert("RGB")
-    return cut(upright, boxes * (upright.height / height), size)
+    return cut(upright, boxes / reduced, size)
 
 
 def read_image(path: str) -> Image.Image:

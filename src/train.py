@@ -17,7 +17,7 @@ def train(config: DictConfig) -> None:
     """Train a model and score it; `src.experiment` says what the run folder then holds."""
     from pytorch_lightning.utilities.exceptions import SIGTERMException
 
-    from src.experiment.build import build_data, build_model
+    from src.experiment.build import build_data, build_model, fit_to_device
     from src.experiment.features import cache_features
     from src.experiment.pretraining import pretrain
     from src.experiment.resume import resume
@@ -35,8 +35,9 @@ def train(config: DictConfig) -> None:
     lineage = pretrain(config, data, model, run)
     protocol = data.record(data.protocol | {"pretrain": lineage})
     cache_features(config, data, model)
-    chosen_by = selecting(config, data, run)
-    with lightning_trainer(config, run, begun.step, chosen_by) as (trainer, unreadable):
+    fit_to_device(config, data, model)
+    chosen_by, parts = selecting(config, data, run), data.source.loader.parts
+    with lightning_trainer(config, run, begun.step, chosen_by, parts) as (trainer, unreadable):
         try:
             trainer.fit(model, data, ckpt_path=begun.checkpoint, weights_only=True)
         except SIGTERMException:

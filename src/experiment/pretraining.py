@@ -9,7 +9,7 @@ from src.data.datamodule import TargetsDataModule
 from src.data.listing import listed_classes
 from src.errors import UserError
 from src.evaluation.predictions import file_hash
-from src.experiment.build import build_data, build_model, read_protocol
+from src.experiment.build import build_data, build_model, fit_to_device, read_protocol
 from src.experiment.resume import resume
 from src.experiment.scoring import summary, write_json
 from src.experiment.testing import source_counts
@@ -86,7 +86,9 @@ def train_first(config: DictConfig, run: Path) -> Path:
         return checkpoint
     data = build_data(stage)
     model = build_model(stage, data)
-    with lightning_trainer(stage, run, begun.step) as (trainer, unreadable):
+    fit_to_device(stage, data, model)
+    parts = data.source.loader.parts
+    with lightning_trainer(stage, run, begun.step, parts=parts) as (trainer, unreadable):
         trainer.fit(model, data, ckpt_path=begun.checkpoint, weights_only=True)
         if trainer.is_global_zero:
             write_json(run / "protocol.json", data.protocol)
@@ -97,6 +99,7 @@ def train_first(config: DictConfig, run: Path) -> Path:
                 "trained_steps": trainer.global_step,
             }
             write_json(run / "metrics.json", metrics)
+        trainer.strategy.barrier("pre-training is written")
     return checkpoint
 
 

@@ -1,6 +1,8 @@
 """From a trained network to the predictions of a run."""
 
 import json
+import logging
+import os
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -23,7 +25,10 @@ from src.experiment.trainer import folder
 from src.models.callbacks import UnreadableVideos
 from src.models.checkpoints import read_checkpoint
 from src.models.module import ZeroShotModule
+from src.models.parallel import gather_objects
 from src.reporting.panels import log_panels
+
+log = logging.getLogger(__name__)
 
 
 def test(
@@ -52,12 +57,21 @@ def test(
     if not checkpoint.is_file():
         raise UserError("nothing was trained, so there is no checkpoint to test: see trainer.max_*")
     state = read_checkpoint(checkpoint) or {}
-    started = time.monotonic()
+    started, bound = time.monotonic(), bottleneck(config, trainer)
     trained = trained_vectors(data, protocol)
     videos = {**data.targets, **seen_videos(config, data, trained)}
-    loaders = [target.predict_dataloader() for target in videos.values()]
-    outputs: list[Any] = trainer.predict(model, dataloaders=loaders) or []
-    outputs = outputs if len(loaders) > 1 else [outputs]
+    share = (trainer.global_rank, trainer.world_size)
+    loaders = [target.predict_dataloader(share) for target in videos.values()]
+    mine: list[Any] = trainer.predict(model, dataloaders=loaders) or []
+    mine = mine if len(loaders) > 1 else [mine]
+    ranks = gather_objects(trainer, (mine, unreadable.targets, unreadable.source))
+    if not trainer.is_global_zero:
+        return
+    for _, targets, source in ranks:
+        unreadable.source |= source
+        for number, left_out in targets.items():
+            unreadable.targets.setdefault(number, {}).update(left_out)
+    outputs = [[b for rank in ranks for b in rank[0][n]] for n in range(len(loaders))]
     predictions, counts = {}, {}
     for number, (name, target) in enumerate(videos.items()):
         predictions[name] = gather(outputs[number], target, trained)
@@ -82,6 +96,7 @@ def test(
         "test_clips": config.clips.test_clips,
         "steps": state.get("global_step"),
         "trained_steps": trainer.global_step or None,
+        "bottleneck": bound,
         "seconds": {"test": round(time.monotonic() - started, 1)},
         "track": "video",
         "setup": settings(config),
@@ -91,6 +106,17 @@ def test(
     for logger in trainer.loggers:
         if isinstance(logger, WandbLogger):
             log_panels(shown, logger.experiment)
+
+
+def bottleneck(config: DictConfig, trainer: pl.Trainer) -> dict[str, Any] | None:
+    """Say what bounded the training of this process; None without training."""
+    meter = trainer.profiler  # type: ignore[attr-defined]
+    if found := meter.report(config.loader.workers, os.cpu_count() or 1):
+        shares = ", ".join(
+            f"{phase} {100 * share:.0f}%" for phase, share in found["shares"].items()
+        )
+        log.warning("time of training: %s; faster by %s", shares, found["change"])
+    return found
 
 
 def selection_of(run: Path, checkpoint: Path) -> str:
@@ -161,16 +187,17 @@ def gather(
             f"none of the {len(target.chosen)} videos of {target.name} under {target.root} "
             "can be decoded; check the files"
         )
-    index = torch.cat([batch["index"] for batch in batches]).numpy()
-    embeddings = torch.cat([batch["embeddings"] for batch in batches])
+    index = torch.cat([batch["index"] for batch in batches])
+    order = index.argsort()  # of several processes
+    embeddings = torch.cat([batch["embeddings"] for batch in batches])[order]
     if not embeddings.isfinite().all():
         raise UserError("the network gives embeddings that are not finite; lower model.lr")
-    videos = [target.chosen[i] for i in index]
+    videos = [target.chosen[i] for i in index[order]]
     names = [video.id.rsplit("/", 1)[-1] for video in videos]
     splits = target.test_splits()
     return Predictions(
         ids=np.array([video.id for video in videos]),
-        labels=torch.cat([batch["label"] for batch in batches]).numpy(),
+        labels=torch.cat([batch["label"] for batch in batches])[order].numpy(),
         embeddings=embeddings.numpy(),
         class_names=np.array(list(target.class_vectors)),
         class_vectors=stacked(target.class_vectors),

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.callbacks import Callback
@@ -19,6 +20,7 @@ from pytorch_lightning.loggers import CSVLogger, WandbLogger
 from src.errors import UserError
 from src.models.callbacks import UnreadableVideos
 from src.models.checkpoints import LAST, AtomicCheckpointIO, Interruption
+from src.models.meter import Meter
 
 logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
 warnings.filterwarnings("ignore", module="(pytorch_lightning|lightning_fabric)")
@@ -35,6 +37,7 @@ def lightning_trainer(
     run: Path,
     resumed_step: int | None = None,
     callbacks: Sequence[Callback] = (),
+    parts: int = 1,
 ) -> Iterator[tuple[pl.Trainer, UnreadableVideos]]:
     """Give a Trainer with its loggers and callbacks; a W&B run ends with it, as sweeps need.
 
@@ -43,8 +46,9 @@ def lightning_trainer(
         run: folder of the run.
         resumed_step: the optimiser step to continue from, so that the curve goes on; None begins.
         callbacks: besides those of the config.
+        parts: of a batch, see `loader.micro_batch`.
     """
-    for key in ("max_epochs", "max_steps"):
+    for key in ("max_epochs", "max_steps", "accumulate_grad_batches"):
         if not isinstance(config.trainer[key], int):
             raise UserError(f"trainer.{key}={config.trainer[key]} must be a whole number")
     every = config.get("save_every", 1)
@@ -63,9 +67,17 @@ def lightning_trainer(
             Interruption(resolved, run / "checkpoints" / LAST, every),
         ],
         plugins=[AtomicCheckpointIO()],
+        profiler=Meter(),
+        accumulate_grad_batches=config.trainer.accumulate_grad_batches * parts,
         default_root_dir=str(run),
         _convert_="all",
     )
+    sweep = HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN
+    if trainer.world_size > 1 and sweep and trainer.strategy.launcher is not None:
+        raise UserError(
+            f"trainer.devices={config.trainer.devices}: a sweep starts one device a job, because "
+            "each process would start the whole sweep again; take 1, or hydra/launcher=slurm"
+        )
     if trainer.is_global_zero:
         (run / "metrics.json").unlink(missing_ok=True)  # of an earlier run in this folder
     try:

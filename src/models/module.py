@@ -45,6 +45,9 @@ class ZeroShotModule(pl.LightningModule):
         std: Sequence[float],
         frozen: bool = False,
         legacy_bn: bool = False,
+        channels_last: bool = False,
+        compile: bool = False,
+        fused: bool = False,
         seed: int = 0,
     ) -> None:
         """Make a network with random weights.
@@ -63,6 +66,9 @@ class ZeroShotModule(pl.LightningModule):
             std: of RGB in 0..1, by which they are divided.
             frozen: train f_s alone; f_v has no gradient and its BatchNorm moves no statistics.
             legacy_bn: with `frozen`, let BatchNorm move them all the same (authors' code).
+            channels_last: lay clips and f_v out with the channels last in memory.
+            compile: compile f_v for training.
+            fused: on a GPU, update all weights in one kernel.
             seed: of dropout; each batch draws from (seed, its number, rank) alone, so that a run
                 can be continued anywhere.
 
@@ -88,6 +94,8 @@ class ZeroShotModule(pl.LightningModule):
         self.register_buffer("mean", torch.tensor(mean).view(-1, 1, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(-1, 1, 1, 1), persistent=False)
         self.f_v.requires_grad_(not frozen)
+        if channels_last:
+            self.f_v.to(memory_format=torch.channels_last_3d)
         self.train()
 
     def train(self, mode: bool = True) -> Self:
@@ -101,7 +109,11 @@ class ZeroShotModule(pl.LightningModule):
         """Average f_v over the clips of each video: (B, N, C, T, H, W) uint8 to (B, F)."""
         flat = clips.flatten(0, 1)
         step = len(flat) if self.training else self.hparams["clips_per_pass"]
-        features = [self.f_v((c / 255.0 - self.mean) / self.std) for c in flat.split(step)]
+        layout = torch.channels_last_3d if self.hparams["channels_last"] else torch.preserve_format
+        features = [
+            self.f_v(((c / 255.0 - self.mean) / self.std).to(memory_format=layout))
+            for c in flat.split(step)
+        ]
         return torch.cat(features).unflatten(0, clips.shape[:2]).mean(dim=1)
 
     def forward(self, clips: Tensor) -> Tensor:
@@ -128,6 +140,11 @@ class ZeroShotModule(pl.LightningModule):
     def loss(self, embeddings: Tensor, targets: Tensor) -> Tensor:
         """Squared error of (B, D) to the class vectors (Eq. 2)."""
         return F.mse_loss(embeddings, targets, reduction=self.hparams["reduction"])
+
+    def on_fit_start(self) -> None:
+        """Compile f_v; its parameters keep their names."""
+        if self.hparams["compile"]:
+            self.f_v.compile()
 
     def on_train_batch_start(self, batch: dict[str, Any], batch_idx: int) -> None:
         """Seed what the batch draws."""
@@ -181,7 +198,8 @@ class ZeroShotModule(pl.LightningModule):
     def configure_optimizers(self) -> Any:
         """Adam with a tenfold decay at the milestones (Sec. 4.4)."""
         trained = [p for p in self.parameters() if p.requires_grad]
-        optimizer = torch.optim.Adam(trained, lr=self.hparams["lr"])
+        fused = True if self.hparams["fused"] and self.device.type == "cuda" else None
+        optimizer = torch.optim.Adam(trained, lr=self.hparams["lr"], fused=fused)
         schedule = torch.optim.lr_scheduler.MultiStepLR(
             optimizer, self.hparams["milestones"], self.hparams["gamma"]
         )

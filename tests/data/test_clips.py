@@ -10,6 +10,7 @@ from conftest import grey_video, write_video
 from torch.utils.data import DataLoader
 
 from src.data.clips import Clips, ClipSpec, EpochSampler, Video, assemble, collate
+from src.data.datamodule import LoaderSpec
 from src.data.sampling import authors_frames
 from src.errors import UserError
 
@@ -133,3 +134,38 @@ def test_a_flipped_clip_is_the_mirror_of_itself(tmp_path):
     spec = ClipSpec(16, 25, 40, 32, 1.0, "loop")
     mirrored = assemble(Clips(video, VECTORS, spec, 0, train=True)[(0, 0)]).float()
     assert (mirrored[..., 0] > mirrored[..., -1]).all()
+
+
+def epoch(sampler, number):
+    sampler.set_epoch(number)
+    return list(sampler)
+
+
+def test_an_epoch_is_shared_without_double_and_can_be_continued():
+    whole = epoch(EpochSampler(10, 3, True, length=8), 2)
+    shares = [epoch(EpochSampler(10, 3, True, length=8, share=(r, 2)), 2) for r in (0, 1)]
+    assert sorted(shares[0] + shares[1]) == sorted(whole) and len(set(whole)) == 8
+    continued = EpochSampler(10, 3, True, length=8)
+    continued.start_at(2, 5)
+    assert list(continued) == whole[5:]
+    assert epoch(continued, 3) == epoch(EpochSampler(10, 3, True, length=8), 3)
+    tested = [epoch(EpochSampler(7, 3, False, share=(r, 2)), 0) for r in (0, 1)]
+    assert sorted(tested[0] + tested[1]) == [(0, i) for i in range(7)]
+
+
+def test_a_small_set_taken_again_gives_other_clips():
+    pairs = epoch(EpochSampler(3, 0, True, length=7), 4)
+    assert len(set(pairs)) == 7 and {p for p, _ in pairs} == {12, 13, 14}
+    assert [sorted(i for _, i in pairs[k : k + 3]) for k in (0, 3)] == [[0, 1, 2]] * 2
+    assert not set(pairs) & set(epoch(EpochSampler(3, 0, True, length=7), 5))
+
+
+@pytest.mark.parametrize(
+    ("videos", "world", "batches"),
+    [(600_000, 1, 4547), (600_000, 2, 2274), (1000, 1, 45), (45, 2, 1), (5, 1, 1)],
+)
+def test_batches_of_an_epoch(videos, world, batches):
+    spec = LoaderSpec(22, 4, 0, 0)
+    assert spec.epoch_batches(videos, world) == batches
+    equal = LoaderSpec(22, 4, 0, 0, equal_updates=True)
+    assert equal.epoch_batches(videos, world) == 100_000 // (22 * world) + 2

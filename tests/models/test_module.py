@@ -21,6 +21,9 @@ OPTIONS = {
     "std": [0.2, 0.2, 0.2],
     "frozen": False,
     "legacy_bn": False,
+    "channels_last": False,
+    "compile": False,
+    "fused": False,
     "seed": 0,
 }
 

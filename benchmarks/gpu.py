@@ -1,0 +1,137 @@
+"""Training clips a second of R(2+1)D-18 on one GPU, switch by switch: `make bench-gpu`.
+
+Prints for each switch added: clips/s, achieved TFLOP/s, and the share of the matrix peak that is
+measured here; then how long the GPU waits for clips of prepared videos in a real training.
+"""
+
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from torch.nn import functional as F
+
+from benchmarks.videos import make
+from src.data.clips import ClipSpec
+from src.data.datamodule import LoaderSpec, VideoDataModule
+from src.data.decoding.forms import SUFFIXES, FormSpec, write_form
+from src.models.meter import Meter
+from src.models.module import ZeroShotModule
+
+FLOP_A_CLIP = 242.5e9  # forward and backward of R(2+1)D-18, 16 x 112 x 112
+SWITCHES = [
+    ("eager fp32", {}),
+    ("+ bf16", {"bf16": True}),
+    ("+ channels last", {"channels_last": True}),
+    ("+ fused Adam", {"fused": True}),
+    ("+ compiled", {"compile": True}),
+]
+OPTIONS = {
+    "backbone": "r2plus1d", "embedding_dim": 300, "dropout": 0.05, "normalize_output": True,
+    "reduction": "mean", "lr": 1e-3, "milestones": [60, 120], "gamma": 0.1, "clips_per_pass": 50,
+    "mean": [0.4] * 3, "std": [0.2] * 3,
+}  # fmt: skip
+
+
+def clips_per_second(batch: int, steps: int, switches: dict[str, bool]) -> float:
+    """Time training steps on random clips that lie on the GPU."""
+    options = dict(switches)
+    bf16 = options.pop("bf16", False)
+    net = ZeroShotModule(**OPTIONS, **options).cuda().train()
+    if options.get("compile"):
+        net.f_v.compile()
+    trained = [p for p in net.parameters() if p.requires_grad]
+    optimizer = torch.optim.Adam(trained, fused=True if options.get("fused") else None)
+    shape = (batch, 1, 3, 16, 112, 112)
+    clips = torch.randint(0, 256, shape, dtype=torch.uint8, device="cuda")
+    target = F.normalize(torch.randn(batch, 300, device="cuda"), dim=1)
+
+    def step() -> None:
+        with torch.autocast("cuda", torch.bfloat16, enabled=bf16):
+            loss = net.loss(net(clips).float(), target)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+
+    for _ in range(5):
+        step()
+    torch.cuda.synchronize()
+    since = time.perf_counter()
+    for _ in range(steps):
+        step()
+    torch.cuda.synchronize()
+    return batch * steps / (time.perf_counter() - since)
+
+
+def matrix_peak() -> float:
+    """Measure bf16 matrix products, in FLOP a second."""
+    size = 8192
+    a, b = (torch.randn(size, size, device="cuda", dtype=torch.bfloat16) for _ in range(2))
+    for _ in range(5):
+        a @ b
+    torch.cuda.synchronize()
+    since = time.perf_counter()
+    for _ in range(50):
+        a @ b
+    torch.cuda.synchronize()
+    return 50 * 2 * size**3 / (time.perf_counter() - since)
+
+
+def waiting(folder: Path, batch: int, workers: int, steps: int) -> tuple[float, float]:
+    """Train on prepared clips; give clips/s and the most that the GPU can have waited, 0..1."""
+    original = make(folder, "H.264 340x256, key 250")
+    for name in ("a", "b"):
+        (folder / "prepared" / name).mkdir(parents=True, exist_ok=True)
+    form = FormSpec("pack", 128, 90)
+    packed = folder / f"clip{SUFFIXES['pack']}"
+    write_form(original, packed, form, None)
+    rows = [f"{n},{packed},{'ab'[n % 2]}" for n in range(batch * steps)]
+    manifest = folder / "manifest.csv"
+    manifest.write_text("\n".join(["id,path,class", *rows]))
+    spec = ClipSpec(16, 25, 128, 112, 0.5, "loop")
+    loader = LoaderSpec(batch, 4, workers, 120)
+    videos = VideoDataModule(str(manifest), None, spec, loader, 0, "root")
+    videos.use({"a": np.eye(300)[0], "b": np.eye(300)[1]})
+    net = ZeroShotModule(**OPTIONS, channels_last=True, fused=True, compile=True)
+    meter = Meter()
+    trainer = pl.Trainer(
+        max_epochs=2, precision="bf16-mixed", logger=False, enable_checkpointing=False,
+        profiler=meter, enable_progress_bar=False, use_distributed_sampler=False,
+    )  # fmt: skip
+    since = time.perf_counter()
+    trainer.fit(net, videos.train_dataloader())
+    return 2 * batch * steps / (time.perf_counter() - since), meter.shares()["data"]
+
+
+def main() -> None:
+    """Print both tables."""
+    if not torch.cuda.is_available():
+        sys.exit("error: no GPU that torch can use; `make bench` measures what needs none")
+    torch.backends.cudnn.benchmark = True
+    peak = matrix_peak()
+    print(f"{torch.cuda.get_device_name()}, bf16 matrix products {peak / 1e12:.0f} TFLOP/s\n")
+    for batch in (22, 128):
+        print(f"| batch {batch} | clips/s | times eager | TFLOP/s | share of peak |")
+        print("|---|---|---|---|---|")
+        used: dict[str, bool] = {}
+        first = None
+        for name, switch in SWITCHES:
+            used |= switch
+            rate = clips_per_second(batch, 30, used)
+            first = first or rate
+            flops = rate * FLOP_A_CLIP
+            print(f"| {name} | {rate:.0f} | {rate / first:.2f} | {flops / 1e12:.1f} "
+                  f"| {flops / peak:.1%} |", flush=True)  # fmt: skip
+        print()
+    with tempfile.TemporaryDirectory() as folder:
+        for workers in (4, 8, 16):
+            rate, share = waiting(Path(folder), 128, workers, 40)
+            print(f"training on packs, {workers} workers: {rate:.0f} clips/s, compiling included; "
+                  f"the GPU waits at most {share:.1%} of the time", flush=True)  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()

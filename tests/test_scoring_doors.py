@@ -114,7 +114,7 @@ def test_mistakes_are_told_in_one_line(trained, door, folders, tmp_path):
     assert "resamples=-1" in refused(door("evaluate", f"predictions={run}", "resamples=-1", place))
     wrong = ["evaluation.half.draws=0", place]
     assert "draws=0" in refused(door("evaluate", f"predictions={run}", *wrong))
-    assert "either run=RUN" in refused(door("report"))
+    assert "one of run=RUN" in refused(door("report"))
     seen = [*folders, "source@seen=folder", f"seen.root={tmp_path}/source", place]
     assert "were trained on" in refused(door("train", *seen, "trainer.max_epochs=1"))
 

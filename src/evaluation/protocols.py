@@ -16,7 +16,7 @@ from scipy.sparse import csr_array
 
 from src.errors import UserError
 from src.evaluation.predictions import Predictions, lines_hash
-from src.evaluation.ranking import ranks
+from src.evaluation.ranking import all_ranks, ranks
 from src.semantics.words import TABLES, read
 
 ORDERS = ("authors", "casefold")
@@ -124,15 +124,18 @@ def shuffled(predictions: Predictions, permutations: int) -> Scored:
 
     Gives mean, standard deviation and the central 95 % of top-1 over permutations, and
     `chance_top1`, 100 / K.
+
+    Raises:
+        UserError: no permutations.
     """
+    if not isinstance(permutations, int) or permutations < 1:
+        raise UserError(f"permutations={permutations} of an evaluation must be a number above 0")
     count = len(predictions.class_names)
     rng = np.random.default_rng(0)
-    everything = np.ones((1, count), bool)
-    drawn = []
-    for _ in range(permutations):
-        vectors = predictions.class_vectors[rng.permutation(count)]
-        drawn.append(ranks(predictions.embeddings, predictions.labels, vectors, everything)[0][0])
-    places = np.stack(drawn)
+    everyones = all_ranks(predictions.embeddings, predictions.class_vectors)
+    # To deal out the vectors anew is to rename the classes.
+    drawn = [rng.permutation(count)[predictions.labels] for _ in range(permutations)]
+    places = np.stack([np.take_along_axis(everyones, d[:, None], axis=1)[:, 0] for d in drawn])
     low, high = np.percentile(100 * (places < 1).mean(axis=1), [2.5, 97.5])
     numbers = averages(places, predictions.labels, count)
     return Scored(

@@ -58,6 +58,18 @@ def ranks(
     return places, tied
 
 
+def all_ranks(embeddings: np.ndarray, vectors: np.ndarray) -> np.ndarray:
+    """Rank every class for each video, (V, K) int32 from 0; ties go to the first."""
+    exact = unit(vectors)
+    places = np.empty((len(embeddings), len(vectors)), np.int32)
+    counting = np.arange(len(vectors), dtype=np.int32)[None]
+    for rows in chunks(len(embeddings)):
+        order = np.argsort(-(unit(embeddings[rows]) @ exact.T), axis=1, kind="stable")
+        np.put_along_axis(places[rows], order, counting, axis=1)
+    places[~np.isfinite(embeddings).all(axis=1)] = len(vectors)
+    return places
+
+
 def best(embeddings: np.ndarray, vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Give the nearest class of each video (V,) and its cosine; ties go to the first."""
     exact = unit(vectors)

@@ -53,7 +53,7 @@ def card(run: Run) -> dict[str, Any]:
             "steps": metrics.get("steps", UNKNOWN),
             "seed": metrics.get("seed", UNKNOWN),
         },
-        "pre-training": run.protocol.get("pretrain") or metrics.get("pretrain") or "none recorded",
+        "pre-training": metrics["protocol"].get("pretrain") or "none",
         "software": {"code": there.get("code"), **there.get("software", {})},
         "hardware": there.get("hardware", UNKNOWN),
         "time": {"finished": there.get("time", UNKNOWN), "seconds": metrics.get("seconds")},

@@ -1,6 +1,7 @@
 """Accuracy by every evaluation protocol, against brute force and closed forms."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -200,6 +201,16 @@ def test_shuffled_vectors_score_like_chance():
     scored = shuffled(predictions(noise=0.5), permutations=100).numbers
     assert full(predictions(noise=0.5)).numbers["top1"] > 95
     assert scored["top1_low"] <= scored["chance_top1"] <= scored["top1_high"]
+
+
+def test_shuffled_is_the_mean_over_vectors_dealt_out_anew():
+    p = predictions(noise=6)
+    rng = np.random.default_rng(0)
+    values = []
+    for _ in range(3):
+        moved = replace(p, class_vectors=p.class_vectors[rng.permutation(30)])
+        values.append(full(moved).numbers["top1"])
+    assert shuffled(p, permutations=3).numbers["top1_mean"] == pytest.approx(np.mean(values))
 
 
 def test_embeddings_that_are_not_finite_are_wrong():

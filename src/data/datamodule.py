@@ -14,6 +14,7 @@ from src.data.clips import Clips, ClipSpec, EpochSampler, collate
 from src.data.features import FeatureClips, FeatureStore
 from src.data.layouts import Video, class_folders, empty_classes, existing_root, spell, spelling_key
 from src.data.manifest import NAME, read_manifest
+from src.data.subsets import Draw, everything, record_subset
 from src.errors import UserError
 from src.semantics.protocol import Protocol, kept_out_classes, separate
 from src.semantics.records import record, record_targets
@@ -113,6 +114,7 @@ class VideoDataModule(pl.LightningDataModule):
             raise UserError(f"no videos of {self.name} under {self.root} ({option}); {self.how}")
         self.class_vectors: dict[str, np.ndarray] = {}
         self.features: dict[bool, FeatureStore] = {}  # of training and test clips, by a frozen f_v
+        self.drawn: Sequence[Video] | None = None
 
     def find(self) -> list[Video]:
         """List the videos; a data set with another layout overrides this."""
@@ -153,8 +155,14 @@ class VideoDataModule(pl.LightningDataModule):
         self.videos = [video for video in self.videos if video.label in set(names)]
         self.published = None
 
-    def use(self, class_vectors: dict[str, np.ndarray]) -> None:
+    def use(
+        self, class_vectors: dict[str, np.ndarray], videos: Sequence[Video] | None = None
+    ) -> None:
         """Choose the classes to load, with their (D,) vectors; their order is the labels'.
+
+        Args:
+            class_vectors: class name to vector.
+            videos: of these classes, to load; None takes all.
 
         Raises:
             UserError: a class folder is empty.
@@ -165,11 +173,13 @@ class VideoDataModule(pl.LightningDataModule):
                 f"{', '.join(self.empty)}; fill or remove them"
             )
         self.class_vectors = class_vectors
+        self.drawn = videos
 
     @property
     def chosen(self) -> list[Video]:
-        """The videos of the classes in use."""
-        return [video for video in self.videos if video.label in self.class_vectors]
+        """The videos of the classes in use, or the part of them that was drawn."""
+        videos = self.videos if self.drawn is None else self.drawn
+        return [video for video in videos if video.label in self.class_vectors]
 
     def load(
         self, clips: Dataset[dict[str, Any]], sampler: EpochSampler, size: int, train: bool
@@ -328,8 +338,9 @@ class ZeroShotDataModule(TargetsDataModule):
         targets: dict[str, VideoDataModule],
         protocol: Protocol,
         vectors: WordVectors,
+        subset: Draw = everything,
     ) -> None:
-        """Decide which classes of the source may be trained on.
+        """Decide which classes of the source may be trained on, and draw a subset of the rest.
 
         Raises:
             UserError: a class to train on or to tell apart has words without a vector, or the
@@ -349,10 +360,15 @@ class ZeroShotDataModule(TargetsDataModule):
                 f"protocol={protocol.name} leaves none of the {len(present)} classes under "
                 f"{source.root} to train on; choose other videos or another protocol"
             )
-        source.use(vectors.pick(candidates, trained))
+        allowed = vectors.pick(candidates, trained)
+        drawn = subset(source.videos, allowed)
+        labels = {video.label for video in drawn.videos}
+        source.use({n: v for n, v in allowed.items() if n in labels}, drawn.videos)
+        left = sum(video.label in allowed for video in source.videos)
         self.protocol = record(protocol, candidates, kept_out, decisions) | {
             "vectors": vectors.describe(),
             "trained_classes": list(source.class_vectors),
+            "subset": record_subset(drawn, left, source.class_vectors),
         }
         self.protocol = self.record(self.protocol)
 

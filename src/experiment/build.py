@@ -33,7 +33,8 @@ def build_data(config: DictConfig) -> ZeroShotDataModule:
     source = build_videos(config.source, config, "source.root")
     targets = build_target_sets(config)
     protocol = Protocol(**config.protocol)
-    return ZeroShotDataModule(source, targets, protocol, instantiate(config.semantics))
+    vectors, subset = instantiate(config.semantics), instantiate(config.subset)
+    return ZeroShotDataModule(source, targets, protocol, vectors, subset)
 
 
 def build_targets(config: DictConfig) -> TargetsDataModule:

@@ -192,14 +192,17 @@ def source_counts(data: TargetsDataModule, unreadable: dict[str, str]) -> dict[s
         return None
     found, used = len(data.source.videos), len(data.source.chosen)
     kept = {entry["name"] for entry in data.protocol["source"]["kept"]}
-    lost = {v.label for v in data.source.videos} & kept - set(data.source.class_vectors)
+    unknown = set(data.protocol["source"]["without_vector"])
+    lost = {v.label for v in data.source.videos} & kept & unknown
+    left_out = data.protocol["subset"]["left_out"]
     without = sum(video.label in lost for video in data.source.videos)
     return {
         "dataset": data.source.name,
         "classes": len(data.source.class_vectors),
         "found": found + len(data.source.quarantined),
         "quarantined": data.source.quarantined,
-        "kept_out_by_protocol": found - used - without,
+        "kept_out_by_protocol": found - used - without - left_out,
+        "left_out_by_subset": left_out,
         "without_vector": sorted(lost),
         "used": used - len(unreadable),
         "unreadable_replaced": unreadable,

@@ -1,0 +1,179 @@
+"""Subsets of the training set: sizes, seeds, clusters, and the link from label to vector."""
+
+import itertools
+from functools import partial
+
+import numpy as np
+import pytest
+from conftest import grey_video, toy_vectors
+from scipy.spatial.distance import pdist
+
+from src.data import subsets
+from src.data.clips import ClipSpec
+from src.data.datamodule import LoaderSpec, VideoDataModule, ZeroShotDataModule
+from src.data.layouts import Video
+from src.errors import UserError
+from src.semantics.protocol import Protocol
+from src.semantics.vectors import WordVectors
+
+NAMES = [f"c{n:02d}" for n in range(40)]
+VIDEOS = [Video(f"{name}/{i}", "", name) for name in [*NAMES, "kept out"] for i in range(5)]
+
+
+def unit_rows(seed=0, groups=4):
+    rng = np.random.default_rng(seed)
+    centres = 3 * rng.normal(size=(groups, 30))
+    rows = centres[np.arange(len(NAMES)) % groups] + rng.normal(size=(len(NAMES), 30))
+    return dict(zip(NAMES, rows / np.linalg.norm(rows, axis=1, keepdims=True), strict=True))
+
+
+VECTORS = unit_rows()
+
+
+def labels(subset):
+    return {video.label for video in subset.videos}
+
+
+def by_class(count, seed=0, nested=False, legacy=False):
+    return subsets.classes(VIDEOS, VECTORS, count, seed, nested, legacy)
+
+
+def by_sample(count, seed=0, nested=False, legacy=False):
+    return subsets.samples(VIDEOS, VECTORS, count, seed, nested, legacy)
+
+
+def by_cluster(clusters, classes=8, seed=0, cluster=None):
+    return subsets.clusters(VIDEOS, VECTORS, clusters, classes, seed, cluster, 0)
+
+
+def test_classes_come_with_all_their_videos_and_by_seed():
+    for count in (1, 2, 25, 40):
+        drawn = by_class(count)
+        assert len(labels(drawn)) == count and len(drawn.videos) == 5 * count
+        assert labels(drawn) <= set(NAMES)
+    assert by_class(10) == by_class(10) and labels(by_class(10)) != labels(by_class(10, seed=1))
+    assert labels(by_class(None)) == set(NAMES)
+    drawn = [tuple(sorted(labels(by_class(4, seed=s)))) for s in range(300)]
+    counts = np.array([sum(n in d for d in drawn) for n in NAMES])
+    assert counts.min() > 10 and counts.max() < 55  # 30 each if all are equally likely
+
+
+def test_nested_draws_grow_and_others_are_apart():
+    grow = [labels(by_class(n, nested=True)) for n in (2, 4, 10, 25)]
+    assert all(a < b for a, b in itertools.pairwise(grow))
+    assert not labels(by_class(4)) <= labels(by_class(10))
+    videos = [{v.id for v in by_sample(n, nested=True).videos} for n in (10, 50)]
+    assert videos[0] < videos[1]
+
+
+def test_legacy_draws_over_the_alphabet_before_overlap_removal():
+    assert labels(by_class(2, legacy=True)) == {"c00"}  # the other one is kept out
+    assert labels(by_class(3, legacy=True)) == {"c00", "c20"}
+    assert [v.id for v in by_sample(2, legacy=True).videos] == ["c00/0"]
+
+
+def test_samples_over_all_classes():
+    drawn = by_sample(60)
+    assert len(drawn.videos) == 60 and len(labels(drawn)) > 25
+    assert len(by_sample(0.25).videos) == 50 and len(by_sample(None).videos) == 200
+    assert "kept out" not in labels(by_sample(200))
+
+
+def test_clusters_lose_diversity_and_small_ones_are_left_out():
+    spread = []
+    for clusters in (1, 2, 4):
+        values = []
+        for seed in range(10):
+            drawn = by_cluster(clusters, seed=seed)
+            assert len(labels(drawn)) == 8
+            rows = np.stack([VECTORS[name] for name in sorted(labels(drawn))])
+            values.append(subsets.diversity(rows))
+            assert values[-1] == pytest.approx(pdist(rows, "cosine").mean())
+        spread.append(np.mean(values))
+    assert spread[0] > spread[1] > spread[2]
+    group = [{name for name in NAMES if NAMES.index(name) % 4 == k} for k in range(4)]
+    assert any(labels(by_cluster(4)) <= g for g in group)
+    assert len({frozenset(labels(by_cluster(4, seed=s))) for s in range(10)}) > 5
+    assert by_cluster(4).notes["cluster_sizes"] == [10, 10, 10, 10]
+    uneven = by_cluster(7, classes=9)
+    assert uneven.notes["skipped_clusters"]
+    assert uneven.notes["cluster"] not in uneven.notes["skipped_clusters"]
+
+
+def test_a_cluster_can_be_named():
+    assert by_cluster(4, cluster=2, seed=1).notes["cluster"] == 2
+    with pytest.raises(UserError, match=r"subset\.cluster"):
+        by_cluster(4, cluster=9)
+
+
+@pytest.mark.parametrize(
+    ("draw", "words"),
+    [
+        (lambda: by_class(41), "subset.classes=41"),
+        (lambda: by_class(0), "1 to 40"),
+        (lambda: by_sample(201), "subset.samples=201"),
+        (lambda: by_sample(1.5), "subset.samples=1.5"),
+        (lambda: by_cluster(0), "subset.clusters=0"),
+        (lambda: by_cluster(4, classes=11), "subset.classes=11"),
+    ],
+)
+def test_impossible_subsets(draw, words):
+    with pytest.raises(UserError, match=words):
+        draw()
+
+
+@pytest.fixture
+def module(tmp_path):
+    words = ["climb", "dance", "jump", "read", "run", "sing", "swim", "write"]
+    toy_vectors(words).save_word2vec_format(str(tmp_path / "toy.bin"), binary=True)
+    for name in words[:6]:
+        for number in range(3):
+            grey_video(tmp_path / "source" / name / f"{number}.avi", 18)
+    for name in words[6:]:
+        grey_video(tmp_path / "target" / name / "0.avi", 18)
+    vectors = WordVectors(str(tmp_path / "toy.bin"), str(tmp_path / "cache"))
+    clips, loader = ClipSpec(16, 1, 40, 32, 0.0, "loop"), LoaderSpec(2, 2, 0, 0)
+
+    def make(subset):
+        source, target = (
+            VideoDataModule(str(tmp_path / place), None, clips, loader, 0, "root")
+            for place in ("source", "target")
+        )
+        protocol = Protocol("p", "tau", 0.05, False, ["targets"])
+        return ZeroShotDataModule(source, {"t": target}, protocol, vectors, subset), vectors
+
+    return make
+
+
+@pytest.mark.parametrize(
+    "subset",
+    [
+        partial(subsets.samples, samples=4, seed=3, nested=False, legacy=False),
+        partial(subsets.classes, classes=2, seed=1, nested=False, legacy=False),
+        subsets.everything,
+    ],
+)
+def test_each_label_keeps_its_own_vector(module, subset):
+    """D-20: a class that loses all its videos must not shift the vectors of later ones."""
+    data, vectors = module(subset)
+    clips = data.source.load(train=True).dataset
+    names = list(data.source.class_vectors)
+    for index, video in enumerate(data.source.chosen):
+        sample = clips[(0, index)]
+        own = vectors.of([video.label], "own", None).matrix[0]
+        assert np.allclose(sample["target"].numpy(), own, atol=1e-6)
+        assert names[sample["label"]] == video.label
+    assert set(names) == {video.label for video in data.source.chosen}
+
+
+def test_the_record_says_what_was_drawn(module):
+    draw = partial(subsets.samples, samples=4, seed=3, nested=False, legacy=False)
+    data, _ = module(draw)
+    written = data.protocol["subset"]
+    assert (written["kind"], written["seed"], written["videos"], written["left_out"]) == (
+        "samples", 3, 4, 14,
+    )  # fmt: skip
+    assert sum(written["classes"].values()) == 4 and len(written["classes"]) < 6
+    assert data.protocol["trained_classes"] == list(written["classes"])
+    assert written["videos_sha256"] == module(draw)[0].protocol["subset"]["videos_sha256"]
+    assert data.protocol["counts"]["kept"] == 6  # of the protocol, before the subset

@@ -13,10 +13,12 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from src.errors import UserError
+from src.experiment.cells import cell_name
 
 ROOT = Path(__file__).resolve().parent.parent
 CONF = ROOT / "conf"
 OmegaConf.register_new_resolver("repo_root", lambda: str(ROOT), replace=True)
+OmegaConf.register_new_resolver("cell_name", lambda _root_: cell_name(_root_), replace=True)
 
 
 def quote_digits(arguments: Iterable[str]) -> list[str]:
@@ -56,23 +58,27 @@ def open_door(task: Callable[[DictConfig], object], config_name: str) -> None:
     begun = False
 
     @hydra.main(version_base="1.3", config_path=str(CONF), config_name=config_name)
-    def job(config: DictConfig) -> None:
+    def job(config: DictConfig) -> Exception | None:
         nonlocal begun
         begun = True
         try:
             if unset := sorted(OmegaConf.missing_keys(config)):
                 given = " ".join(f"{key}=..." for key in unset)
                 raise UserError(f"not set: {', '.join(unset)}; add {given} to the command")
+            if config.get("dry_run") and "study" in config:
+                raise UserError("--dry-run tells what a sweep lacks; add -m and what is swept")
             task(config)
         except (UserError, HydraException, OmegaConfBaseException) as error:
             mistakes.append(error)
             tell(error)
+            return error
+        return None
 
     os.environ["HYDRA_FULL_ERROR"] = "1"
-    sys.argv[1:] = quote_digits(sys.argv[1:])
+    sys.argv[1:] = quote_digits("dry_run=true" if a == "--dry-run" else a for a in sys.argv[1:])
     try:
         job()
-    except (HydraException, OmegaConfBaseException) as error:
+    except (UserError, HydraException, OmegaConfBaseException) as error:
         mistakes.append(error)
         tell(error)
     except OSError as error:

@@ -5,7 +5,6 @@ It can be stopped at any time and goes on when started again.
 """
 
 import os
-import sys
 from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
@@ -60,5 +59,4 @@ def prepare(config: DictConfig) -> None:
 
 
 if __name__ == "__main__":
-    sys.argv[1:] = ["dry_run=true" if a == "--dry-run" else a for a in sys.argv[1:]]
     open_door(prepare, "prepare")

@@ -191,6 +191,7 @@ class VideoDataModule(pl.LightningDataModule):
             batch_size=size,
             sampler=sampler,
             num_workers=workers,
+            multiprocessing_context="fork" if workers else None,  # a sweep's pool sets another
             collate_fn=collate,
             timeout=self.loader.timeout if workers else 0,
             persistent_workers=train and workers > 0,

@@ -1,0 +1,132 @@
+"""The sweep of `python -m src.train -m ...`: Hydra's own, that continues and knows its cells.
+
+Finished cells are skipped, a cell that fails does not stop the others, and `--dry-run` tells what
+is missing and what it would cost. Any Hydra launcher runs the cells.
+"""
+
+import itertools
+import logging
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.utils import JobReturn, JobStatus
+from omegaconf import OmegaConf
+
+from src.door import explain, quote_digits
+from src.errors import UserError
+from src.experiment.cells import Cell, axis_value, cell_hash, write_study
+from src.experiment.cost import plan
+
+log = logging.getLogger(__name__)
+LISTED = 5
+
+
+class CellSweeper(BasicSweeper):
+    """Hydra's basic sweeper, over `hydra.sweeper.params`, `study.rows` and what is typed."""
+
+    def sweep(self, arguments: list[str]) -> list[Sequence[JobReturn]]:
+        """Run the cells that are not finished.
+
+        Args:
+            arguments: options as typed, those that sweep among them.
+
+        Raises:
+            UserError: some cells are still not finished, or an option does not exist.
+        """
+        assert self.config is not None and self.launcher is not None
+        top = Path(self.config.hydra.sweep.dir)
+        asked = self.cells(arguments)
+        left = [cell for cell in asked if not cell.finished]
+        log.info("%d cells, %d of them finished before", len(asked), len(asked) - len(left))
+        if self.config.dry_run:
+            print(plan(left, len(asked), self.config.rate))
+            return []
+        study = OmegaConf.to_container(self.config.study, resolve=True) or {}
+        write_study(top / str(study.get("name") or "") / "cells.json", study, asked)
+        OmegaConf.save(self.config, top / str(study.get("name") or "") / "multirun.yaml")
+        returns: list[Sequence[JobReturn]] = []
+        size = self.max_batch_size or len(left) or 1
+        for first in range(0, len(left), size):
+            part = left[first : first + size]
+            try:
+                results = self.launcher.launch([c.options for c in part], initial_job_idx=first)
+            except Exception:  # a launcher may raise where one of its jobs did
+                log.exception("the launcher stopped; the cells that are left are told below")
+                continue
+            returns.append(results)
+            for cell, result in zip(part, results, strict=True):
+                self.note_failure(cell, result)
+        self.tell(asked)
+        return returns
+
+    def cells(self, arguments: Sequence[str]) -> list[Cell]:
+        """Compose every cell once, in the order of the sweep; equal ones are one."""
+        assert self.config is not None and self.hydra_context is not None
+        parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
+        typed = parser.parse_overrides(list(arguments))
+        given = {override.key_or_group for override in typed}
+        params = [f"{key}={plain(value)}" for key, value in self.params.items() if key not in given]
+        swept = self.split_arguments(parser.parse_overrides(quote_digits(params)) + typed, None)[0]
+        rows = [
+            quote_digits(f"{key}={plain(value)}" for key, value in row.items() if key not in given)
+            for row in self.config.study.get("rows") or [{}]
+        ]
+        found: dict[str, Cell] = {}
+        before = HydraConfig.instance().cfg
+        try:
+            for row, options in itertools.product(rows, swept):
+                cell = self.compose([*row, *options])
+                found.setdefault(cell.sha256, cell)
+        finally:
+            HydraConfig.instance().cfg = before
+        return list(found.values())
+
+    def compose(self, options: list[str]) -> Cell:
+        """Compose one cell as its job will."""
+        assert self.config is not None and self.hydra_context is not None
+        loader = self.hydra_context.config_loader
+        config = loader.load_sweep_config(self.config, options)
+        HydraConfig.instance().set_config(config)
+        folder = Path(config.hydra.sweep.dir) / config.hydra.sweep.subdir
+        axes = {axis: axis_value(config, axis) for axis in config.study.get("axes") or []}
+        return Cell(folder, cell_hash(config), axes, options, config)
+
+    def note_failure(self, cell: Cell, result: JobReturn) -> None:
+        """Keep why a cell failed in its folder, as `error.txt`; remove what an earlier try left."""
+        file = cell.folder / "error.txt"
+        error = result._return_value
+        if result.status == JobStatus.COMPLETED and not isinstance(error, Exception):
+            file.unlink(missing_ok=True)
+        elif isinstance(error, Exception) and cell.folder.is_dir():
+            said = " ".join(explain(error).split()) or type(error).__name__
+            file.write_text("\n".join([said, *traceback.format_exception(error)]))
+
+    def tell(self, asked: Sequence[Cell]) -> None:
+        """Raise UserError that names the cells which are not finished, if there are any."""
+        left = [cell for cell in asked if not cell.finished]
+        log.info("%d of %d cells finished", len(asked) - len(left), len(asked))
+        if not left:
+            return
+        shown = "; ".join(f"{cell.folder} ({why(cell.folder)})" for cell in left[:LISTED])
+        raise UserError(
+            f"{len(left)} of {len(asked)} cells did not finish: {shown}"
+            f"{' ...' if len(left) > LISTED else ''}; the same command runs these again"
+        )
+
+
+def why(folder: Path) -> str:
+    """Give the first line of what a cell left as its error."""
+    file = folder / "error.txt"
+    return file.read_text().split("\n", 1)[0] if file.is_file() else "no result"
+
+
+def plain(value: Any) -> str:
+    """Write a value of YAML as an option's value is typed."""
+    if value is None:
+        return "null"
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,0 +1,77 @@
+"""Sweeps that continue: cells known by content, skipped when finished, told when missing."""
+
+import json
+
+import pytest
+from omegaconf import OmegaConf
+from test_door import fails
+from test_runs import finished
+
+from src.experiment.cells import cell_hash, is_finished
+
+SWEEP = ["-m", "trainer.max_epochs=1"]
+
+
+def cells(sweep):
+    return json.loads((sweep / "cells.json").read_text())["cells"]
+
+
+def runs(sweep):
+    return sorted(file.parent for file in sweep.glob("*/metrics.json"))
+
+
+def test_the_hash_is_of_what_is_computed(config):
+    options = ["source=synthetic", "target=[synthetic]", "protocol=targets"]
+    one = cell_hash(config(*options))
+    same = ["paths.data=elsewhere", "logger=wandb", "loader.workers=0", "rate=5",
+            "trainer.accelerator=cpu"]  # fmt: skip
+    assert {cell_hash(config(*options, other)) for other in same} == {one}
+    others = ["seed=1", "model=tiny", "subset=classes", "clips.test_clips=1", "protocol.tau=0.1",
+              "source.videos=3", "evaluation=[full]"]  # fmt: skip
+    assert len({cell_hash(config(*options, other)) for other in others} | {one}) == len(others) + 1
+
+
+def test_a_finished_folder_counts_only_for_its_own_cell(config, tmp_path):
+    composed = config("source=synthetic", "target=[synthetic]", "protocol=targets")
+    (tmp_path / ".hydra").mkdir()
+    OmegaConf.save(composed, tmp_path / ".hydra" / "config.yaml")
+    assert not is_finished(tmp_path, cell_hash(composed))
+    (tmp_path / "metrics.json").write_text("{}")
+    assert is_finished(tmp_path, cell_hash(composed))
+    assert not is_finished(tmp_path, cell_hash(config("seed=1")))
+
+
+def test_a_sweep_continues_and_outlives_a_failure(door, folders, tmp_path):
+    sweep = tmp_path / "sweep"
+    options = [*SWEEP, *folders, f"hydra.sweep.dir={sweep}"]
+    told = fails(door("train", *options, "model.lr=0.001,fast", "seed=0,1"), "model.lr=fast")
+    assert "2 of 4 cells did not finish" in told[-1] and len(runs(sweep)) == 2
+    assert len(list(sweep.glob("*/error.txt"))) == 2
+    before = {run: (run / "metrics.json").stat().st_mtime_ns for run in runs(sweep)}
+    said = finished(door("train", *options, "model.lr=0.001,0.002", "seed=0,1"))
+    assert "4 cells, 2 of them finished before" in said and said.count("Predicting") == 2
+    assert {run: (run / "metrics.json").stat().st_mtime_ns for run in before} == before
+    assert len(cells(sweep)) == 4 and len(runs(sweep)) == 4
+    again = finished(door("train", *options, "model.lr=0.002,0.001", "seed=1,0"))
+    assert "4 of 4 cells finished" in again and "Epoch" not in again
+
+
+def test_a_dry_run_tells_and_writes_nothing(door, tmp_path):
+    sweep = tmp_path / "sweep"
+    options = ["-m", "--dry-run", "protocol=605,664", "seed=0,1", f"hydra.sweep.dir={sweep}"]
+    said = finished(door("train", *options, "rate=500"))
+    assert "4 of 4 cells missing" in said and not sweep.exists()
+    # 150 epochs of 100,000 clips and 25 forward passes a test video, at 500 clips a second
+    hours = sum(150 * 1e5 + n * 25 / 3 for n in (20_086, 47_887)) * 2 / 500 / 3600
+    assert f"{hours:,.1f} GPU-hours" in said
+    fails(door("train", "--dry-run", f"hydra.run.dir={tmp_path}/run"), "-m")
+
+
+@pytest.mark.parametrize("launcher", ["joblib"])
+def test_other_launchers(door, folders, tmp_path, launcher):
+    pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
+    sweep = tmp_path / "sweep"
+    options = [*SWEEP, *folders, f"hydra.sweep.dir={sweep}", f"hydra/launcher={launcher}"]
+    told = fails(door("train", *options, "model.lr=0.001,fast", "seed=0,1"), "model.lr=fast")
+    assert "2 of 4 cells did not finish" in told[-1] and len(runs(sweep)) == 2
+    assert len(list(sweep.glob("*/error.txt"))) == 2

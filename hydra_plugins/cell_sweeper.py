@@ -20,7 +20,6 @@ from omegaconf import OmegaConf
 from src.door import explain, quote_digits
 from src.errors import UserError
 from src.experiment.cells import Cell, axis_value, cell_hash, write_study
-from src.experiment.cost import plan
 
 log = logging.getLogger(__name__)
 LISTED = 5
@@ -44,6 +43,8 @@ class CellSweeper(BasicSweeper):
         left = [cell for cell in asked if not cell.finished]
         log.info("%d cells, %d of them finished before", len(asked), len(asked) - len(left))
         if self.config.dry_run:
+            from src.experiment.cost import plan
+
             print(plan(left, len(asked), self.config.rate))
             return []
         study = OmegaConf.to_container(self.config.study, resolve=True) or {}

@@ -11,7 +11,9 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 # What does not change the numbers of a run.
-MACHINERY = ("paths", "hydra", "logger", "callbacks", "study", "resume", "rate", "dry_run")
+MACHINERY = (
+    "paths", "hydra", "logger", "callbacks", "study", "scale", "resume", "rate", "dry_run",
+)  # fmt: skip
 PROCESSES = {"loader": ("workers", "timeout"), "trainer": ("accelerator", "log_every_n_steps")}
 FINISHED = ("metrics.json", "audit.json")
 NAMED = ("source", "model", "method", "pretrain", "subset")  # groups in the name of a folder

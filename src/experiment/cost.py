@@ -32,11 +32,11 @@ def published(videos: DictConfig) -> tuple[int, int]:
 
 def training_videos(config: DictConfig) -> float:
     """Estimate the videos that a cell trains on: what its protocol and its subset leave."""
-    classes, videos = published(config.source)
+    classes, found = published(config.source)
     if not classes:
-        return 0
+        return 0.0
     kept = (config.protocol.get("expected") or {}).get(config.source.get("table")) or classes
-    videos *= min(kept / classes, 1)
+    videos: float = found * min(kept / classes, 1)
     subset: Any = config.get("subset") or {}
     if subset.get("classes"):
         videos *= min(subset.classes / kept, 1)

@@ -19,7 +19,7 @@ from src.data.layouts import (
     spell,
     spelling_key,
 )
-from src.data.synthetic import domain_classes, domain_folder, generate
+from src.data.synthetic import DOMAINS, domain_classes, domain_folder, generate
 from src.errors import UserError
 from src.semantics.words import class_names
 
@@ -286,7 +286,7 @@ class SyntheticDataModule(VideoDataModule):
 
         Args:
             root: folder for generated sets; each setting has its own inside, made once.
-            domain: `source` or `target`.
+            domain: `source`, `target` or `stills`.
             videos: a class.
             target_classes: classes held out for the target.
             planted: target classes that the source holds too, for the protocol to remove.
@@ -306,5 +306,11 @@ class SyntheticDataModule(VideoDataModule):
             raise UserError(
                 f"cannot write generated videos to {root} ({option}): {error}"
             ) from None
+        self.suffix = DOMAINS[domain].suffix
         super().__init__(str(folder), None, clips, loader, seed, option)
         self.name = "synthetic"
+
+    def find(self) -> list[Video]:
+        """List what was generated."""
+        files = sorted(self.root.glob(f"*/*.{self.suffix}"))
+        return [Video(f"{f.parent.name}/{f.name}", str(f), f.parent.name) for f in files]

@@ -3,7 +3,7 @@
 A class is three words, 'colour shape motion'. No single frame tells the motion: place, size and
 angle are drawn alike for all motions, and the moving one of them starts at a random phase. Falling
 and floating (up), expanding and contracting differ in the order of frames only. Mirroring a video
-left to right keeps its class.
+left to right keeps its class. The domain `stills` has pictures of 'colour shape' instead.
 
 Shapes: T frames, H W, C = 3 (RGB). Lengths are in units of the short side, times in seconds.
 """
@@ -19,6 +19,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+from PIL import Image
 
 from src.errors import UserError
 
@@ -64,7 +65,9 @@ DOMAINS = {
     "target": Domain(
         "avi", "mpeg4", {"qmin": "5", "qmax": "5"}, (80, 60), 30, (0.25, 0.5), 0.10, 0.03
     ),
+    "stills": Domain("png", "", {}, (120, 90), 25, (0.02, 0.5), 0.08, 0.02),
 }
+STILLS = tuple(sorted(" ".join(look) for look in product(COLOURS, SHAPES)))
 
 
 def class_split(targets: int, planted: int, seed: int) -> tuple[list[str], list[str]]:
@@ -96,13 +99,15 @@ def class_split(targets: int, planted: int, seed: int) -> tuple[list[str], list[
 
 
 def domain_classes(domain: str, targets: int, planted: int, seed: int) -> list[str]:
-    """List the classes of one domain, `source` or `target`, as `class_split` draws them.
+    """List the classes of one domain: all of `stills`, else as `class_split` draws them.
 
     Raises:
         UserError: there is no such domain, or the numbers do not fit.
     """
     if domain not in DOMAINS:
         raise UserError(f"domain={domain} is unknown; allowed: {', '.join(DOMAINS)}")
+    if domain == "stills":
+        return list(STILLS)
     return class_split(targets, planted, seed)[list(DOMAINS).index(domain)]
 
 
@@ -123,7 +128,8 @@ def generate(root: Path, classes: Sequence[str], videos: int, domain: str, seed:
     """
     root = Path(root)
     settings = {"classes": list(classes), "videos": videos, "domain": domain, "seed": seed}
-    if unknown := set(classes) - {" ".join(w) for w in product(COLOURS, SHAPES, MOTIONS)}:
+    known = STILLS if domain == "stills" else map(" ".join, product(COLOURS, SHAPES, MOTIONS))
+    if unknown := set(classes) - set(known):
         raise UserError(f"no class of the synthetic videos: {', '.join(sorted(unknown))}")
     if domain not in DOMAINS:
         raise UserError(f"domain {domain!r} is unknown; allowed: {', '.join(DOMAINS)}")
@@ -139,7 +145,11 @@ def generate(root: Path, classes: Sequence[str], videos: int, domain: str, seed:
         for number in range(videos):
             rng = np.random.default_rng([seed, zlib.crc32(f"{domain}/{name}/{number}".encode())])
             file = partial / name / f"{number:03d}.{DOMAINS[domain].suffix}"
-            encode(file, draw_video(name, DOMAINS[domain], rng), DOMAINS[domain])
+            frames = draw_video(name, DOMAINS[domain], rng)
+            if domain == "stills":
+                Image.fromarray(frames[0]).save(file)
+            else:
+                encode(file, frames, DOMAINS[domain])
     (partial / SETTINGS).write_text(json.dumps(settings, indent=1))
     partial.replace(root)
 
@@ -163,7 +173,7 @@ def draw_video(name: str, domain: Domain, rng: np.random.Generator) -> np.ndarra
     Returns:
         (T, H, W, C) uint8, T in 24..40.
     """
-    colour, shape, motion = name.split()
+    colour, shape, motion = [*name.split(), "spinning"][:3]  # a picture may stand at any angle
     width, height = domain.size
     seconds = np.arange(rng.integers(24, 41)) / domain.fps
     x, y, radius, angle = trajectory(motion, seconds, width / height, rng)

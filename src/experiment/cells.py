@@ -11,9 +11,8 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 # What does not change the numbers of a run.
-MACHINERY = (
-    "paths", "hydra", "logger", "callbacks", "study", "scale", "resume", "rate", "dry_run",
-)  # fmt: skip
+MACHINERY = ("paths", "hydra", "logger", "callbacks", "study", "scale", "resume", "save_every",
+             "rate", "dry_run")  # fmt: skip
 PROCESSES = {"loader": ("workers", "timeout"), "trainer": ("accelerator", "log_every_n_steps")}
 FINISHED = ("metrics.json", "audit.json")
 NAMED = ("source", "model", "method", "pretrain", "subset")  # groups in the name of a folder
@@ -45,7 +44,9 @@ class Cell:
 
 def cell_hash(config: DictConfig) -> str:
     """Hash what a config computes: all of it, resolved, without the machinery (sha256)."""
-    plain = OmegaConf.masked_copy(config, [k for k in config if k not in ("hydra", "callbacks")])
+    plain = OmegaConf.masked_copy(
+        config, [str(key) for key in config if key not in ("hydra", "callbacks")]
+    )
     with open_dict(plain):
         plain.pop("logger", None)  # asks for the run folder
         for key in plain.get("paths") or {}:

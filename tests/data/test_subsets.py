@@ -156,7 +156,7 @@ def module(tmp_path):
 def test_each_label_keeps_its_own_vector(module, subset):
     """D-20: a class that loses all its videos must not shift the vectors of later ones."""
     data, vectors = module(subset)
-    clips = data.source.load(train=True).dataset
+    clips = data.source.samples(train=True)
     names = list(data.source.class_vectors)
     for index, video in enumerate(data.source.chosen):
         sample = clips[(0, index)]

@@ -39,7 +39,7 @@ def test_split_rejects_impossible_numbers(targets, planted):
         class_split(targets, planted, 0)
 
 
-@pytest.mark.parametrize("domain", DOMAINS)
+@pytest.mark.parametrize("domain", ["source", "target"])
 def test_decord_reads_every_frame_that_was_drawn(tmp_path, domain):
     generate(tmp_path / "set", CLASSES, 2, domain, 0)
     found = sorted((tmp_path / "set").glob("*/*.*"))

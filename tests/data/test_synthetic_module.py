@@ -1,5 +1,6 @@
 """The generated data set as a data module."""
 
+import numpy as np
 import pytest
 
 from src.data.clips import ClipSpec
@@ -25,5 +26,15 @@ def test_settings_do_not_get_into_each_others_way(tmp_path):
 
 
 def test_unknown_domain(tmp_path):
-    with pytest.raises(UserError, match="source, target"):
+    with pytest.raises(UserError, match="source, target, stills"):
         module(tmp_path, domain="moon")
+
+
+def test_stills_become_clips_that_move(tmp_path):
+    found = module(tmp_path, domain="stills", videos=2)
+    assert len(found.classes) == 12 and len(found.videos) == 24
+    assert "purple cross" in found.classes
+    found.use({name: np.ones(4) for name in found.classes})
+    frames = next(iter(found.train_dataloader()))["frames"]
+    assert frames.shape[1:] == (32, 32, 3)
+    assert (frames[0] != frames[15]).any()

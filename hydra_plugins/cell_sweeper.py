@@ -73,6 +73,9 @@ class CellSweeper(BasicSweeper):
         given = {override.key_or_group for override in typed}
         params = [f"{key}={plain(value)}" for key, value in self.params.items() if key not in given]
         swept = self.split_arguments(parser.parse_overrides(quote_digits(params)) + typed, None)[0]
+        axes = [*(self.config.study.get("axes") or [])]
+        axes += [o.key_or_group for o in typed if o.is_sweep_override()]
+        self.axes = list(dict.fromkeys(axes))
         rows = [
             quote_digits(f"{key}={plain(value)}" for key, value in row.items() if key not in given)
             for row in self.config.study.get("rows") or [{}]
@@ -94,7 +97,7 @@ class CellSweeper(BasicSweeper):
         config = loader.load_sweep_config(self.config, options)
         HydraConfig.instance().set_config(config)
         folder = Path(config.hydra.sweep.dir) / config.hydra.sweep.subdir
-        axes = {axis: axis_value(config, axis) for axis in config.study.get("axes") or []}
+        axes = {axis: axis_value(config, axis) for axis in self.axes}
         return Cell(folder, cell_hash(config), axes, options, config)
 
     def note_failure(self, cell: Cell, result: JobReturn) -> None:

@@ -1,8 +1,12 @@
-"""Show a finished run again, `run=RUN`, or runs side by side, `compare=[RUN,RUN]`."""
+"""Show a finished run, `run=RUN`, runs side by side, `compare=[RUN,RUN]`, or `experiments=table3`.
+
+Only run folders are read: for a table or figure of the paper, the cells that its sweep left.
+"""
 
 import sys
 from pathlib import Path
 
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from src.door import open_door
@@ -10,19 +14,23 @@ from src.errors import UserError
 
 
 def report(config: DictConfig) -> None:
-    """Draw the run that the config names, or compare runs."""
+    """Draw the run or the artefact that the config names, or compare runs."""
     from src.evaluation.uncertainty import check_resamples
     from src.reporting.compare import compare
     from src.reporting.show import show
+    from src.reporting.study_report import report as report_study
 
-    if (config.run is None) == (config.compare is None):
-        raise UserError("give either run=RUN or compare=[RUN,RUN]")
+    asked = [config.run, config.compare, config.study.name]
+    if sum(one is not None for one in asked) != 1:
+        raise UserError("give one of run=RUN, compare=[RUN,RUN] and experiments=table3")
     if config.run is not None:
         show(Path(config.run).expanduser())
-        return
-    given = [config.compare] if isinstance(config.compare, str) else list(config.compare)
-    out = Path(config.out).expanduser()
-    compare(given, config.force, config.quoted, check_resamples(config.resamples), out)
+    elif config.compare is not None:
+        given = [config.compare] if isinstance(config.compare, str) else list(config.compare)
+        out = Path(config.out).expanduser()
+        compare(given, config.force, config.quoted, check_resamples(config.resamples), out)
+    else:
+        report_study(config.study.name, Path(HydraConfig.get().sweep.dir))
 
 
 if __name__ == "__main__":

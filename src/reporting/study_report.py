@@ -1,0 +1,212 @@
+"""What a study leaves behind: its table or figure, in every format, beside the paper's numbers."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
+from rich.console import Console
+from rich.markup import escape
+
+from src.errors import UserError
+from src.reporting import study_figures as figures
+from src.reporting import study_tables as tables
+from src.reporting.claims import claims
+from src.reporting.study import Cell, Study, spread
+from src.reporting.study_audit import audit_figure
+from src.reporting.study_tables import Row
+
+TITLES = {
+    "table1": "Table 1: Evaluation Protocol 1, half the classes",
+    "table2": "Table 2: Evaluation Protocol 2, all classes",
+    "table3": "Table 3: ablation",
+    "fig1": "Fig. 1: error beside earlier methods",
+    "fig2": "Fig. 2: class vectors by t-SNE",
+    "fig3": "Fig. 3: distance of training classes to the nearest test class",
+    "fig4_classes": "Fig. 4: number of training classes against number of videos",
+    "fig4_samples": "Fig. 4: number of training classes against number of videos",
+    "fig5": "Fig. 5: diversity of the training classes",
+    "fig6": "Fig. 6: pre-training on still images",
+    "fig7": "Fig. 7: test classes ever farther from the training classes",
+}
+READS = {"fig1": ["table1"], "fig4_classes": ["fig4_classes", "fig4_samples"],
+         "fig4_samples": ["fig4_samples", "fig4_classes"]}  # fmt: skip
+PAPER_ALL = {"ucf101": 37.6, "hmdb51": 26.9}  # Table 2: e2e, all classes
+LISTED = 8
+
+
+def report(artefact: str, top: Path) -> Path:
+    """Write a table or figure of the paper from the runs of its studies, and print it.
+
+    Args:
+        artefact: a name of `TITLES`.
+        top: folder of the studies of one scale.
+
+    Returns:
+        The folder with `<artefact>.md`, `.csv`, `.tex`, `.png` and `.svg`.
+
+    Raises:
+        UserError: no such artefact, or its study has not been run.
+    """
+    if artefact not in TITLES:
+        raise UserError(f"experiments={artefact} is no artefact; allowed: {', '.join(TITLES)}")
+    folder = top / artefact
+    if artefact in ("fig2", "fig3"):
+        rows, drawn, lines = audit_figure(artefact, folder)
+    else:
+        names = READS.get(artefact, [artefact])
+        studies = [Study.load(top / names[0])]
+        studies += [Study.load(top / n) for n in names[1:] if (top / n / "cells.json").is_file()]
+        with matplotlib.rc_context(figures.STYLE):
+            rows, drawn = make(artefact, studies)
+        lines = [*claims(studies, artefact), *remarks(studies)]
+    folder.mkdir(parents=True, exist_ok=True)
+    title = TITLES[artefact] + ("" if top.name == "full" else f"; scale={top.name}")
+    write(rows, drawn, lines, title, folder / artefact)
+    console = Console(width=None if Console().is_terminal else 140, highlight=False)
+    console.print(f"[bold]{title}[/]")
+    console.print(escape(tables.markdown(rows[:40])), soft_wrap=True)
+    for line in lines:
+        console.print(f"[yellow]*[/] {escape(line)}", soft_wrap=True)
+    console.print(f"{folder}/{artefact}.md, .csv, .tex, .png, .svg", soft_wrap=True)
+    return folder
+
+
+def make(artefact: str, studies: Sequence[Study]) -> tuple[list[Row], Figure]:
+    """Make the rows of an artefact and draw them."""
+    study = studies[0]
+    if artefact.startswith("table"):
+        rows = tables.table_rows(study, artefact)
+        return rows, figures.table_figure(rows)
+    if artefact == "fig1":
+        rows = tables.table_rows(study, "table1")
+        column = next(c for c in rows[0] if c.startswith(("ucf101", *study.targets)))
+        own = [c for c in rows[0] if c.split()[0] in study.targets]
+        chosen = column if not own or column in own else own[0]
+        return rows, figures.bars([{**r, chosen: r[chosen] or r[column]} for r in rows], chosen)
+    if artefact == "fig5":
+        rows = cluster_rows(study)
+        return rows, figures.cluster_panels(rows)
+    if artefact == "fig7":
+        rows = distance_rows(study)
+        return rows, figures.curves(rows, "distance", "top-1", "distance from training classes",
+                                    "top-1 accuracy (%)", log=False)  # fmt: skip
+    rows = [row for one in studies for row in size_rows(one)]
+    if artefact == "fig6":
+        return rows, figures.curves(rows, "classes", "error", "training classes", "top-1 error (%)")
+    return rows, figures.curves(rows, "videos", "error", "training videos", "top-1 error (%)")
+
+
+def series(study: Study, cell: Cell) -> str:
+    """Name the line of a cell."""
+    shown = ("method", "pretrain", "subset", "subset.classes", "subset.samples", "subset.clusters")
+    if study.name == "fig6":
+        first = "none" if cell.axes["pretrain"] == "none" else f"{cell.axes['pretrain']} first"
+    elif study.name == "fig7":
+        kept = "" if cell.axes["pretrain"] == "none" else f" + {cell.axes['pretrain']}"
+        first = "baseline" if cell.axes["method"] == "baseline" else f"e2e{kept}"
+    else:
+        first = f"{cell.axes['method']}, {study.name.split('_')[-1]}"
+    return " ".join([first, *tables.others(cell, shown)])
+
+
+def size_rows(study: Study) -> list[Row]:
+    """Make the points of Fig. 4 or 6: one a series, size and target."""
+    size = "subset.samples" if study.name == "fig4_samples" else "subset.classes"
+    groups = study.groups(lambda c: (series(study, c), c.axes["subset"], c.axes.get(size)))
+    rows: list[Row] = []
+    for target in study.targets or ["-"]:
+        for (name, subset, asked), cells in groups.items():
+            drawn = [cell.subset for cell in cells if cell.run]
+            videos = sum(d["videos"] for d in drawn) / len(drawn) if drawn else None
+            classes = sum(len(d["classes"]) for d in drawn) / len(drawn) if drawn else None
+            rows.append({
+                "series": name, "from": "ours", "target": target,
+                "asked": asked if subset != "none" else "all", "classes": classes, "videos": videos,
+                "diversity": spread([d["diversity"] for d in drawn]).mean if drawn else None,
+                "error": spread([error(cell, target) for cell in cells]),
+            })  # fmt: skip
+            if subset == "none" and videos and name.startswith("e2e") and target in PAPER_ALL:
+                stated = 100 - PAPER_ALL[target]
+                rows.append({**rows[-1], "from": "paper", "series": "e2e", "error": stated})
+    return rows
+
+
+def error(cell: Cell, target: str) -> float | None:
+    """Give the top-1 error of a cell over all classes of a target."""
+    value = cell.score(target, "full", "top1")
+    return None if value is None else 100 - value
+
+
+def cluster_rows(study: Study) -> list[Row]:
+    """Make the bars of Fig. 5: one a number of clusters and target."""
+    groups = study.groups(lambda c: (c.axes["subset.clusters"], *tables.others(
+        c, ("subset", "subset.clusters", "subset.classes"))))  # fmt: skip
+    rows = []
+    for (clusters, *_), cells in groups.items():
+        drawn = [cell.subset for cell in cells if cell.run]
+        for target in study.targets or ["-"]:
+            errors = [error(cell, target) for cell in cells]
+            rows.append({
+                "clusters": clusters, "from": "ours", "target": target,
+                "diversity": spread([d["diversity"] for d in drawn]),
+                "error": spread(errors),
+                "draws": [value for value in errors if value is not None],
+            })  # fmt: skip
+    return rows
+
+
+def distance_rows(study: Study) -> list[Row]:
+    """Make the points of Fig. 7: one a series, target and threshold."""
+    rows: list[Row] = []
+    for name, cells in study.groups(lambda cell: series(study, cell)).items():
+        for target in study.targets or ["-"]:
+            found: dict[float, list[dict[str, Any]]] = {}
+            for cell in cells:
+                for point in cell.curve(target):
+                    found.setdefault(round(point["threshold"], 6), []).append(point)
+            for threshold, points in sorted(found.items()):
+                values = [point["top1"] for point in points]
+                rows.append({
+                    "series": name, "from": "ours", "target": target, "distance": threshold,
+                    "classes": points[0]["classes"],
+                    "top-1": spread(values + [None] * (len(cells) - len(values))),
+                })  # fmt: skip
+            if not found:
+                rows.append({"series": name, "from": "ours", "target": target, "distance": None,
+                             "classes": None, "top-1": spread([None] * len(cells))})  # fmt: skip
+    return rows
+
+
+def remarks(studies: Sequence[Study]) -> list[str]:
+    """Say what a reader of the numbers must know."""
+    said = []
+    for study in studies:
+        asked, lost = len(study.cells), study.missing
+        seeds = len({cell.axes.get("seed") for cell in study.cells})
+        said.append(f"{study.name}: {asked - len(lost)} of {asked} runs finished; ± is the 95 % "
+                    f"interval of the mean over {seeds} seeds (Student's t)")  # fmt: skip
+        said += [f"missing: {c.folder.name} ({c.failure})" for c in lost[:LISTED]]
+        if len(lost) > LISTED:
+            said.append(f"missing: {len(lost) - LISTED} more")
+        if study.scale == "demo":
+            said.append("scale=demo: generated videos and a tiny network; its numbers show that "
+                        "the machinery works and are no result of the paper")  # fmt: skip
+    return said
+
+
+def write(rows: list[Row], drawn: Figure, lines: list[str], title: str, stem: Path) -> None:
+    """Write an artefact in every format; the same rows give the same files."""
+    text = [f"# {title}\n", tables.markdown(rows), *(f"- {line}" for line in lines)]
+    stem.with_suffix(".md").write_text("\n".join(text) + "\n", encoding="utf-8")
+    stem.with_suffix(".tex").write_text(tables.latex(rows), encoding="utf-8")
+    tables.write_csv(rows, stem.with_suffix(".csv"))
+    with matplotlib.rc_context(figures.STYLE):
+        drawn.savefig(stem.with_suffix(".png"), dpi=300, metadata={"Software": None})
+        drawn.savefig(stem.with_suffix(".svg"), metadata={"Date": None})
+    plt.close(drawn)
+    notes = {"title": title, "remarks": lines}
+    stem.with_suffix(".json").write_text(json.dumps(notes, indent=1) + "\n")

@@ -1,0 +1,166 @@
+"""Tables, figures and claims of studies, from run folders with known numbers."""
+
+import csv
+import json
+
+import pytest
+from scipy import stats
+
+from src.errors import UserError
+from src.reporting.claims import verdict
+from src.reporting.study import Study, spread
+from src.reporting.study_report import report
+from src.reporting.study_tables import paper_values
+
+
+def write_study(top, name, cells):
+    """Write a study of (axes, top1 or None, subset) cells, each scored on UCF101."""
+    listed = []
+    for number, (axes, top1, subset) in enumerate(cells):
+        folder = top / "cells" / str(number)
+        folder.mkdir(parents=True)
+        if top1 is not None:
+            curve = [{"threshold": t, "classes": 9, "top1": max(top1 - 50 * t, 0.0)}
+                     for t in (0.0, 0.3, 0.5, 0.6)]  # fmt: skip
+            full = {"top1": top1, "top5": top1 + 20, "classes": 101, "videos": 5}
+            half = {"top1_mean": top1 + 5, "top5_mean": top1 + 25, "classes": 50, "splits": []}
+            scored = {"full": full, "half": half, "distance": {"curve": curve}}
+            (folder / "metrics.json").write_text(json.dumps({"targets": {"ucf101": scored}}))
+            (folder / "protocol.json").write_text(json.dumps({"subset": subset}))
+        listed.append({"axes": axes, "folder": f"../cells/{number}", "sha256": str(number),
+                       "options": []})  # fmt: skip
+    (top / name).mkdir()
+    content = {"study": {"name": name}, "cells": listed}
+    (top / name / "cells.json").write_text(json.dumps(content))
+
+
+def rows(folder, name):
+    with (folder / f"{name}.csv").open(newline="") as lines:
+        return list(csv.DictReader(lines))
+
+
+def test_spread_is_students_interval():
+    found = spread([1.0, 2.0, 4.0, None])
+    low, high = stats.t.interval(0.95, 2, loc=7 / 3, scale=stats.sem([1, 2, 4]))
+    assert (found.mean - found.half, found.mean + found.half) == pytest.approx((low, high))
+    assert str(found) == f"2.3 ± {found.half:.1f} (3 of 4)"
+    assert str(spread([None])) == "missing" and str(spread([3.0])) == "3.0"
+
+
+def test_the_papers_numbers_are_complete():
+    assert paper_values("table1")["r2plus1d 605"]["activitynet", "half", "top1"] == 26.6
+    assert len(paper_values("table1")) == 11 and len(paper_values("table2")) == 3
+    assert len(paper_values("table3")) == 5
+    assert paper_values("table3")["e2e + augment + multi"]["ucf101", "full", "top5"] == 65.6
+
+
+def arm(method, pretrain, clips, seed):
+    return {"method": method, "pretrain": pretrain, "clips.test_clips": clips, "seed": seed}
+
+
+@pytest.fixture
+def ablation(tmp_path):
+    cells = [(arm("baseline", "kinetics400", 1, s), 20.0 + s, {}) for s in range(3)]
+    cells += [(arm("e2e", "none", 1, s), 35.0 + 2 * s, {}) for s in range(3)]
+    cells += [(arm("e2e", "sun", 1, s), None if s else 36.0, {}) for s in range(3)]
+    cells += [(arm("e2e", "none", 25, s), 38.0 - s, {}) for s in range(3)]
+    cells += [(arm("e2e", "sun", 25, s), None, {}) for s in range(3)]
+    write_study(tmp_path / "full", "table3", cells)
+    return tmp_path / "full"
+
+
+def test_table3_beside_the_paper_with_missing_cells(ablation):
+    folder = report("table3", ablation)
+    found = {(r["row"], r["from"]): r for r in rows(folder, "table3")}
+    assert len(found) == 10
+    assert found["e2e", "paper"]["ucf101 full top1"] == "35.1"
+    assert float(found["e2e", "ours"]["ucf101 full top1"]) == 37.0
+    assert float(found["none", "ours"]["ucf101 half top5"]) == 46.0
+    assert found["e2e + augment", "ours"]["ucf101 full top1 runs"] == "1"
+    assert found["e2e + augment + multi", "ours"]["ucf101 full top1"] == ""
+    text = (folder / "table3.md").read_text()
+    assert "| e2e + augment + multi | ours | missing |" in text and "36.0 (1 of 3)" in text
+    assert "10 of 15 runs finished" in text
+    assert "e2e above frozen features: holds (+16.00" in text
+    assert "multi helps: open" in text and "augment helps, many clips: missing" in text
+    tex = (folder / "table3.tex").read_text()
+    assert tex.count(r"\\") == 11 and r"$\pm$" in tex
+    assert (folder / "table3.png").stat().st_size > 5000
+    assert "missing" in (folder / "table3.svg").read_text()
+
+
+def test_the_same_runs_give_the_same_files(ablation):
+    endings = ("md", "csv", "tex", "svg")
+    first = [(report("table3", ablation) / f"table3.{e}").read_bytes() for e in endings]
+    assert [(report("table3", ablation) / f"table3.{e}").read_bytes() for e in endings] == first
+
+
+def size(kind, count, seed, method="e2e"):
+    return {"method": method, "subset": kind, f"subset.{kind}": count, "seed": seed}
+
+
+def drawn(classes, videos):
+    return {"classes": {str(n): videos // classes for n in range(classes)}, "videos": videos,
+            "diversity": 0.5}  # fmt: skip
+
+
+def test_fig4_holds_classes_against_samples(tmp_path):
+    top = tmp_path / "full"
+    by_classes = [(size("classes", n, s), 10.0 + n + s, drawn(n, 10 * n))
+                  for n in (2, 4, 8) for s in (0, 1)]  # fmt: skip
+    whole = [({**size("classes", None, s), "subset": "none"}, 40.0, drawn(20, 200)) for s in (0, 1)]
+    write_study(top, "fig4_classes", [*by_classes, *whole])
+    by_samples = [(size("samples", n, s), 25.0 + n / 10 + s, drawn(20, n))
+                  for n in (20, 40) for s in (0, 1)]  # fmt: skip
+    (top / "cells").rename(top / "cells1")
+    moved = (top / "fig4_classes" / "cells.json").read_text().replace("../cells/", "../cells1/")
+    (top / "fig4_classes" / "cells.json").write_text(moved)
+    write_study(top, "fig4_samples", by_samples)
+    folder = report("fig4_classes", top)
+    found = rows(folder, "fig4_classes")
+    two = next(r for r in found if r["series"] == "e2e, classes" and r["asked"] == "2")
+    assert (float(two["videos"]), float(two["error"])) == (20.0, 87.5)
+    assert {r["from"] for r in found} == {"ours", "paper"}
+    text = (folder / "fig4_classes.md").read_text()
+    assert "few classes with many, at an equal number of videos: holds (+15.00" in text
+
+
+def test_fig5_panels_and_diversity(tmp_path):
+    cells = [({"method": "e2e", "subset.clusters": k, "seed": s}, 30.0 - 2 * k + s,
+              {**drawn(5, 50), "diversity": 0.8 - 0.1 * k - 0.01 * s})
+             for k in (1, 2, 3, 6) for s in range(3)]  # fmt: skip
+    write_study(tmp_path / "demo", "fig5", cells)
+    text = (report("fig5", tmp_path / "demo") / "fig5.md").read_text()
+    assert "all classes above one of 6 clusters: holds (+10.00" in text
+    assert "diversity falls from 1 to 6 clusters: holds" in text
+    assert "scale=demo" in text
+
+
+def test_fig7_curves_end_where_hard_classes_are_wrong(tmp_path):
+    cells = [({"method": m, "pretrain": "none", "seed": s}, v, {})
+             for m, v in (("baseline", 20.0), ("e2e", 45.0)) for s in range(2)]  # fmt: skip
+    write_study(tmp_path / "full", "fig7", cells)
+    folder = report("fig7", tmp_path / "full")
+    found = [r for r in rows(folder, "fig7") if r["series"] == "baseline"]
+    assert [float(r["top-1"]) for r in found] == [20.0, 5.0, 0.0, 0.0]
+    text = (folder / "fig7.md").read_text()
+    assert "e2e above frozen features on the farther half: holds" in text
+
+
+def test_verdicts():
+    assert "holds" in verdict("x", [1.0, 1.1]) and "fails" in verdict("x", [-1.0, -1.1])
+    assert "open" in verdict("x", [-1.0, 1.5]) and "missing" in verdict("x", [])
+    assert "one seed: open" in verdict("x", [3.0])
+
+
+def test_no_study(tmp_path):
+    with pytest.raises(UserError, match=r"src\.train -m experiments=table1 scale=full"):
+        report("table1", tmp_path / "full")
+    with pytest.raises(UserError, match="table3"):
+        report("table9", tmp_path)
+    with pytest.raises(UserError, match=r"src\.audit experiments=fig2"):
+        report("fig2", tmp_path / "full")
+    (tmp_path / "x").mkdir()
+    (tmp_path / "x" / "cells.json").write_text("{")
+    with pytest.raises(UserError, match="no study"):
+        Study.load(tmp_path / "x")

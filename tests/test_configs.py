@@ -70,6 +70,10 @@ def test_every_key_is_read(config, group, option):
     if group in known:
         assert set(plain) <= known[group]
         return
+    if group == "scale":
+        presets = "".join(f.read_text() for f in (ROOT / "experiments").rglob("*.yaml"))
+        assert all(f"${{scale.{key}}}" in presets for key in plain)
+        return
     readers = {"clips": ClipSpec, "loader": LoaderSpec, "protocol": Protocol}
     if group in readers:
         readers[group](**plain)
@@ -79,6 +83,15 @@ def test_every_key_is_read(config, group, option):
         parameters = accepted(part["_target_"])
         if not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
             assert keys <= set(parameters)
+
+
+@pytest.mark.parametrize("scale", ["full", "demo"])
+def test_presets_compose_at_both_scales(config, scale):
+    for preset in sorted(f.stem for f in (ROOT / "experiments").glob("*.yaml")):
+        composed = config(f"experiments={preset}", f"scale={scale}")
+        if preset != "demo":
+            assert composed.study.name == preset
+        assert scale == "full" or composed.model.backbone == "tiny"
 
 
 def test_paper_defaults(config):

@@ -1,12 +1,17 @@
 """Sweeps that continue: cells known by content, skipped when finished, told when missing."""
 
 import json
+import os
+import subprocess
+import sys
+import time
 
 import pytest
 from omegaconf import OmegaConf
 from test_door import fails
 from test_runs import finished
 
+from src.door import ROOT
 from src.experiment.cells import cell_hash, is_finished
 
 SWEEP = ["-m", "trainer.max_epochs=1"]
@@ -75,3 +80,41 @@ def test_other_launchers(door, folders, tmp_path, launcher):
     told = fails(door("train", *options, "model.lr=0.001,fast", "seed=0,1"), "model.lr=fast")
     assert "2 of 4 cells did not finish" in told[-1] and len(runs(sweep)) == 2
     assert len(list(sweep.glob("*/error.txt"))) == 2
+
+
+SMALL = ["experiments=fig5", "scale=demo", "source.videos=2", "target.synthetic.videos=1",
+         "subset.clusters=1,2", "seed=0,1", "trainer.max_epochs=6", "loader.workers=0",
+         "save_every=1"]  # fmt: skip
+
+
+def killed_when(condition, options, tmp_path):
+    """Start a sweep and kill it as soon as the condition holds."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "src.train", "-m", *options],
+        cwd=ROOT, env=os.environ | {"DATA_ROOT": str(tmp_path / "data"), "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    end = time.monotonic() + 120
+    while not condition():
+        assert process.poll() is None and time.monotonic() < end
+        time.sleep(0.02)
+    process.kill()
+    process.wait()
+
+
+def test_a_study_killed_twice_ends_in_the_same_report(door, tmp_path):
+    once, twice = tmp_path / "once" / "demo", tmp_path / "twice" / "demo"
+    finished(door("train", "-m", *SMALL, f"hydra.sweep.dir={once}"))
+    options = [*SMALL, f"hydra.sweep.dir={twice}"]
+    killed_when(lambda: any(twice.glob("cells/*/checkpoints/last.ckpt")), options, tmp_path)
+    assert not list(twice.glob("cells/*/metrics.json"))
+    killed_when(lambda: len(list(twice.glob("cells/*/checkpoints"))) > 1, options, tmp_path)
+    said = finished(door("train", "-m", *options))
+    assert "4 of 4 cells finished" in said and "0 of them finished before" not in said
+    for folder in (once, twice):
+        assert "fig5" in finished(door("report", *SMALL[:2], f"hydra.sweep.dir={folder}"))
+    for ending in ("csv", "svg", "tex"):
+        files = [folder / "fig5" / f"fig5.{ending}" for folder in (once, twice)]
+        assert files[0].read_bytes() == files[1].read_bytes()
+    again = finished(door("train", "-m", *options))
+    assert "4 cells, 4 of them finished before" in again and "Epoch" not in again

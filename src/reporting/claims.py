@@ -5,6 +5,7 @@ below, and is open otherwise.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from src.reporting.study import Cell, Study, spread
@@ -32,26 +33,47 @@ def pairs(a: Sequence[Cell], b: Sequence[Cell], score: Score) -> list[float]:
     return [first[seed] - second[seed] for seed in first if seed in second]
 
 
-def verdict(said: str, differences: Sequence[float], unit: str = "points") -> str:
-    """Put a claim and what became of it into one line."""
+@dataclass(frozen=True)
+class Claim:
+    """A sentence of the paper and what became of it.
+
+    Attributes:
+        said: the sentence.
+        became: `holds`, `fails`, `open` or `missing`.
+        detail: the numbers.
+        target: tested on.
+    """
+
+    said: str
+    became: str
+    detail: str
+    target: str = ""
+
+    def __str__(self) -> str:
+        detail = f" ({self.detail})" if self.detail else ""
+        return f"{self.target}: {self.said}: {self.became}{detail}"
+
+
+def verdict(said: str, differences: Sequence[float], unit: str = "points") -> Claim:
+    """Decide on a claim by differences that it says are above 0."""
     found = spread(differences)
     if found.mean is None:
-        return f"{said}: missing"
+        return Claim(said, "missing", "")
     if found.half is None:
-        return f"{said}: {found.mean:+.1f} {unit}, one seed: open"
+        return Claim(said, "open", f"{found.mean:+.2f} {unit}, one seed")
     low, high = found.mean - found.half, found.mean + found.half
     became = "holds" if low > 0 else "fails" if high < 0 else "open"
-    return (f"{said}: {became} ({found.mean:+.2f} {unit}, 95 % interval {low:+.2f} to "
-            f"{high:+.2f}, {found.count} seeds)")  # fmt: skip
+    return Claim(said, became, f"{found.mean:+.2f} {unit}, 95 % interval {low:+.2f} to "
+                               f"{high:+.2f}, {found.count} seeds")  # fmt: skip
 
 
-def claims(studies: Sequence[Study], artefact: str) -> list[str]:
+def claims(studies: Sequence[Study], artefact: str) -> list[Claim]:
     """Hold the paper's claims against the studies of an artefact, for each target."""
     cells = [cell for study in studies for cell in study.cells]
     targets = list(dict.fromkeys(t for study in studies for t in study.targets))
     make = {"table3": ablation, "fig4": sizes, "fig5": clusters, "fig6": pretraining,
             "fig7": distances}.get(artefact.split("_")[0])  # fmt: skip
-    return [f"{t}: {line}" for t in targets for line in (make(cells, t) if make else [])]
+    return [replace(c, target=t) for t in targets for c in (make(cells, t) if make else [])]
 
 
 def where(cells: Sequence[Cell], **axes: Any) -> list[Cell]:
@@ -62,13 +84,13 @@ def where(cells: Sequence[Cell], **axes: Any) -> list[Cell]:
     ]  # fmt: skip
 
 
-def ablation(cells: Sequence[Cell], target: str) -> list[str]:
+def ablation(cells: Sequence[Cell], target: str) -> list[Claim]:
     """Table 3: each part helps."""
     rows: dict[str, list[Cell]] = {}
     for cell in cells:
         rows.setdefault(row_name("table3", cell), []).append(cell)
 
-    def step(said: str, more: str, less: str) -> str:
+    def step(said: str, more: str, less: str) -> Claim:
         return verdict(said, pairs(rows.get(more, []), rows.get(less, []), top1(target)))
 
     return [
@@ -79,9 +101,10 @@ def ablation(cells: Sequence[Cell], target: str) -> list[str]:
     ]
 
 
-def sizes(cells: Sequence[Cell], target: str) -> list[str]:
+def sizes(cells: Sequence[Cell], target: str) -> list[Claim]:
     """Fig. 4: classes matter, more for e2e; e2e wins with many classes and not with few."""
-    score, lines = top1(target), []
+    score = top1(target)
+    lines: list[Claim] = []
     by_classes = [cell for cell in cells if cell.axes["subset"] == "classes"]
     counts = sorted({cell.axes["subset.classes"] for cell in by_classes})
     for method in ("e2e", "baseline"):
@@ -118,7 +141,7 @@ def equal_videos(cells: Sequence[Cell], score: Score) -> list[float]:
     return [sum(values) / len(values) for values in by_seed.values() if values]
 
 
-def clusters(cells: Sequence[Cell], target: str) -> list[str]:
+def clusters(cells: Sequence[Cell], target: str) -> list[Claim]:
     """Fig. 5: the more clusters, the less diverse the classes and the higher the error."""
     counts = sorted({cell.axes["subset.clusters"] for cell in cells})
     few, many = (where(cells, subset__clusters=n) for n in (counts[0], counts[-1]))
@@ -133,7 +156,7 @@ def clusters(cells: Sequence[Cell], target: str) -> list[str]:
                             "of distance")]  # fmt: skip
 
 
-def pretraining(cells: Sequence[Cell], target: str) -> list[str]:
+def pretraining(cells: Sequence[Cell], target: str) -> list[Claim]:
     """Fig. 6: pre-training on still images helps, at every number of classes."""
     lines = []
     arms = [cell for cell in cells if cell.axes["pretrain"] != "none"]
@@ -150,7 +173,7 @@ def pretraining(cells: Sequence[Cell], target: str) -> list[str]:
     ]
 
 
-def distances(cells: Sequence[Cell], target: str) -> list[str]:
+def distances(cells: Sequence[Cell], target: str) -> list[Claim]:
     """Fig. 7: e2e and pre-training help on the farther half of the test classes."""
 
     def far(cell: Cell) -> float | None:

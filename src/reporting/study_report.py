@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ from rich.markup import escape
 from src.errors import UserError
 from src.reporting import study_figures as figures
 from src.reporting import study_tables as tables
-from src.reporting.claims import claims
+from src.reporting.claims import Claim, claims
+from src.reporting.dashboard import write_dashboard
 from src.reporting.study import Cell, Study, spread
 from src.reporting.study_audit import audit_figure
 from src.reporting.study_tables import Row
@@ -56,22 +58,25 @@ def report(artefact: str, top: Path) -> Path:
     folder = top / artefact
     if artefact in ("fig2", "fig3"):
         rows, drawn, lines = audit_figure(artefact, folder)
+        held: list[Claim] = []
     else:
         names = READS.get(artefact, [artefact])
         studies = [Study.load(top / names[0])]
         studies += [Study.load(top / n) for n in names[1:] if (top / n / "cells.json").is_file()]
         with matplotlib.rc_context(figures.STYLE):
             rows, drawn = make(artefact, studies)
-        lines = [*claims(studies, artefact), *remarks(studies)]
+        held, lines = claims(studies, artefact), remarks(studies)
     folder.mkdir(parents=True, exist_ok=True)
     title = TITLES[artefact] + ("" if top.name == "full" else f"; scale={top.name}")
-    write(rows, drawn, lines, title, folder / artefact)
+    write(rows, drawn, held, lines, title, folder / artefact)
+    page = write_dashboard(top, list(TITLES))
     console = Console(width=None if Console().is_terminal else 140, highlight=False)
     console.print(f"[bold]{title}[/]")
     console.print(escape(tables.markdown(rows[:40])), soft_wrap=True)
-    for line in lines:
+    for line in [*map(str, held), *lines]:
         console.print(f"[yellow]*[/] {escape(line)}", soft_wrap=True)
-    console.print(f"{folder}/{artefact}.md, .csv, .tex, .png, .svg", soft_wrap=True)
+    console.print(f"{folder}/{artefact}.md, .csv, .tex, .png, .svg; all studies: {page}",
+                  soft_wrap=True)  # fmt: skip
     return folder
 
 
@@ -198,9 +203,11 @@ def remarks(studies: Sequence[Study]) -> list[str]:
     return said
 
 
-def write(rows: list[Row], drawn: Figure, lines: list[str], title: str, stem: Path) -> None:
+def write(
+    rows: list[Row], drawn: Figure, held: list[Claim], lines: list[str], title: str, stem: Path
+) -> None:
     """Write an artefact in every format; the same rows give the same files."""
-    text = [f"# {title}\n", tables.markdown(rows), *(f"- {line}" for line in lines)]
+    text = [f"# {title}\n", tables.markdown(rows), *(f"- {line}" for line in [*held, *lines])]
     stem.with_suffix(".md").write_text("\n".join(text) + "\n", encoding="utf-8")
     stem.with_suffix(".tex").write_text(tables.latex(rows), encoding="utf-8")
     tables.write_csv(rows, stem.with_suffix(".csv"))
@@ -208,5 +215,10 @@ def write(rows: list[Row], drawn: Figure, lines: list[str], title: str, stem: Pa
         drawn.savefig(stem.with_suffix(".png"), dpi=300, metadata={"Software": None})
         drawn.savefig(stem.with_suffix(".svg"), metadata={"Date": None})
     plt.close(drawn)
-    notes = {"title": title, "remarks": lines}
-    stem.with_suffix(".json").write_text(json.dumps(notes, indent=1) + "\n")
+    content = {
+        "title": title,
+        "claims": [asdict(claim) for claim in held],
+        "remarks": lines,
+        "rows": [{key: tables.shown(value) for key, value in row.items()} for row in rows],
+    }
+    stem.with_suffix(".json").write_text(json.dumps(content, indent=1) + "\n")

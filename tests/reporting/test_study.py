@@ -148,9 +148,10 @@ def test_fig7_curves_end_where_hard_classes_are_wrong(tmp_path):
 
 
 def test_verdicts():
-    assert "holds" in verdict("x", [1.0, 1.1]) and "fails" in verdict("x", [-1.0, -1.1])
-    assert "open" in verdict("x", [-1.0, 1.5]) and "missing" in verdict("x", [])
-    assert "one seed: open" in verdict("x", [3.0])
+    assert [verdict("x", d).became for d in ([1.0, 1.1], [-1.0, -1.1], [-1.0, 1.5], [])] == [
+        "holds", "fails", "open", "missing",
+    ]  # fmt: skip
+    assert "one seed" in verdict("x", [3.0]).detail and verdict("x", [3.0]).became == "open"
 
 
 def test_no_study(tmp_path):

@@ -4,7 +4,11 @@ VENV ?= .venv
 RUN := $(VENV)/bin/python
 READY := $(VENV)/ready
 
-.PHONY: help setup demo test lint bench clean
+STUDIES := table1 table2 table3 fig1 fig4_classes fig4_samples fig5 fig6 fig7
+SCALE ?= demo
+LAUNCHER ?= hydra/launcher=joblib hydra.launcher.n_jobs=2
+
+.PHONY: help setup demo paper-demo test lint bench clean
 
 help:  ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -19,7 +23,17 @@ $(READY): setup.cfg constraints.txt
 	touch $@
 
 demo: $(READY)  ## train on generated videos and classify classes never seen (minutes, 2 cores)
-	$(RUN) -m src.train experiments=demo hydra.run.dir=runs/demo
+	$(RUN) -m src.train experiments=demo hydra.run.dir=runs/demo multirun/demo
+
+paper-demo: $(READY)  ## every table and figure on generated videos; goes on where it stopped
+	for study in $(STUDIES); do \
+		OMP_NUM_THREADS=1 $(RUN) -m src.train -m experiments=$$study scale=$(SCALE) $(LAUNCHER) || exit; \
+		$(RUN) -m src.report experiments=$$study scale=$(SCALE) || exit; \
+	done
+	$(RUN) -m src.report experiments=fig4_classes scale=$(SCALE)
+	for study in fig2 fig3; do \
+		$(RUN) -m src.audit experiments=$$study && $(RUN) -m src.report experiments=$$study || exit; \
+	done
 
 test: $(READY)  ## lint, type check and the whole test suite
 	$(MAKE) lint
@@ -34,5 +48,5 @@ bench: $(READY)  ## measure clips a second and scoring on this machine
 	$(RUN) -m benchmarks.clips
 	$(RUN) -m benchmarks.scoring
 
-clean:  ## remove the virtual environment, caches and the demo's data and run
-	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache *.egg-info data/synthetic data/cache runs/demo
+clean:  ## remove the virtual environment, caches and the demos' data and runs
+	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache *.egg-info data/synthetic data/cache runs/demo multirun/demo

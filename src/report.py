@@ -19,6 +19,7 @@ def report(config: DictConfig) -> None:
     from src.reporting.compare import compare
     from src.reporting.show import show
     from src.reporting.study_report import report as report_study
+    from src.reporting.wandb_workspace import save_workspace
 
     asked = [config.run, config.compare, config.study.name]
     if sum(one is not None for one in asked) != 1:
@@ -31,6 +32,8 @@ def report(config: DictConfig) -> None:
         compare(given, config.force, config.quoted, check_resamples(config.resamples), out)
     else:
         report_study(config.study.name, Path(HydraConfig.get().sweep.dir))
+        if config.wandb:
+            print("workspace: " + save_workspace(config.wandb, list(config.target)))
 
 
 if __name__ == "__main__":

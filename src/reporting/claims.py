@@ -149,7 +149,10 @@ def clusters(cells: Sequence[Cell], target: str) -> list[Claim]:
     for n in counts[1:]:
         own = where(cells, subset__clusters=n)
         lines.append(
-            verdict(f"all classes above one of {n} clusters", pairs(few, own, top1(target)))
+            verdict(
+                f"classes drawn from all above those of one of {n} clusters",
+                pairs(few, own, top1(target)),
+            )
         )
     spread_of = pairs(few, many, lambda cell: cell.subset.get("diversity"))
     return [*lines, verdict(f"diversity falls from {counts[0]} to {counts[-1]} clusters", spread_of,

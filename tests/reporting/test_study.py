@@ -2,6 +2,8 @@
 
 import csv
 import json
+import shutil
+import subprocess
 
 import pytest
 from scipy import stats
@@ -11,6 +13,7 @@ from src.reporting.claims import verdict
 from src.reporting.study import Study, spread
 from src.reporting.study_report import report
 from src.reporting.study_tables import paper_values
+from src.reporting.wandb_workspace import build_workspace, save_workspace
 
 
 def write_study(top, name, cells):
@@ -131,7 +134,7 @@ def test_fig5_panels_and_diversity(tmp_path):
              for k in (1, 2, 3, 6) for s in range(3)]  # fmt: skip
     write_study(tmp_path / "demo", "fig5", cells)
     text = (report("fig5", tmp_path / "demo") / "fig5.md").read_text()
-    assert "all classes above one of 6 clusters: holds (+10.00" in text
+    assert "classes drawn from all above those of one of 6 clusters: holds (+10.00" in text
     assert "diversity falls from 1 to 6 clusters: holds" in text
     assert "scale=demo" in text
 
@@ -152,6 +155,34 @@ def test_verdicts():
         "holds", "fails", "open", "missing",
     ]  # fmt: skip
     assert "one seed" in verdict("x", [3.0]).detail and verdict("x", [3.0]).became == "open"
+
+
+def test_the_page_of_all_studies_stands_alone(ablation, tmp_path):
+    report("table3", ablation)
+    page = (ablation / "index.html").read_text()
+    for word in ("<link", "src=", "@import", "fetch(", "http-equiv", "$"):
+        assert word not in page.split("</style>")[1].replace("$\\pm$", ""), word
+    assert all(part.startswith("#") for part in page.split('href="')[1:])
+    assert 'class="tag holds">holds' in page and 'class="tag missing">missing' in page
+    assert page.count("<svg") == 1 and "36.0 (1 of 3)" in page
+    if shutil.which("chromium"):
+        dom = subprocess.run(
+            ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic",
+             "--no-first-run", f"--user-data-dir={tmp_path}/profile", "--dump-dom",
+             f"file://{ablation}/index.html"],
+            capture_output=True, text=True, timeout=120,
+        ).stdout  # fmt: skip
+        assert dom.count('class="tag open"') == 2 and "e2e above frozen features" in dom
+
+
+def test_the_workspace_has_a_panel_for_each_question():
+    pytest.importorskip("wandb_workspaces")
+    built = build_workspace("me", "videos", ["ucf101", "hmdb51"])
+    assert [s.name for s in built.sections][:1] == ["top-1 against training classes"]
+    axes = {(p.x.name, p.y.name) for s in built.sections[:3] for p in s.panels}
+    assert ("subset/diversity", "hmdb51/full/top1") in axes and len(axes) == 6
+    with pytest.raises(UserError, match="ENTITY/PROJECT"):
+        save_workspace("videos", ["ucf101"])
 
 
 def test_no_study(tmp_path):

@@ -103,6 +103,10 @@ def test_each_job_of_a_multirun_is_its_own_wandb_run(door, folders, tmp_path):
     assert len({r.parent.parent.name for r in runs}) == len(runs) == 2
     assert all(list(r.glob("files/media/table/results*")) for r in runs)
     assert all(list(r.glob("files/media/videos/**/*.gif")) for r in runs)
+    assert all(list(r.glob("files/media/table/folder/confusions*")) for r in runs)
+    logged = [next(r.glob("*.wandb")).read_bytes() for r in runs]
+    for key in (b"subset/classes", b"subset/diversity", b"folder/full/top1", b"predictions/"):
+        assert all(key in log for log in logged), key
 
 
 def test_tensorboard(door, folders, tmp_path):

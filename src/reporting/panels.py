@@ -1,4 +1,4 @@
-"""A run's result on a W&B page: result table, accuracy by class, test clips with their names."""
+"""A run's result on a W&B page: tables of results, classes and confusions, clips, artifacts."""
 
 from typing import Any
 
@@ -20,11 +20,30 @@ def log_panels(run: Run, wandb_run: Any) -> None:
         panels[f"{target}/classes"] = wandb.Table(
             ["class", "videos", "top-1 %"], [list(row) for row in run.per_class(target)]
         )
+        panels[f"{target}/confusions"] = wandb.Table(
+            ["class", "taken for", "videos"], [list(row) for row in run.confusions(target)]
+        )
         sheet = run.folder / "figures" / f"{target}.gif"
         if sheet.is_file():
             panels[f"{target}/clips"] = wandb.Video(str(sheet), format="gif")
     wandb_run.log(panels)
-    wandb_run.summary.update(flat_scores(run))
+    wandb_run.summary.update(flat_scores(run) | sizes(run))
+    results = wandb.Artifact(f"results-{wandb_run.id}", "results")
+    for name in ("protocol.json", "metrics.json", "results.md"):
+        results.add_file(str(run.folder / name), name)
+    results.add_dir(str(run.folder / "predictions"), "predictions")
+    wandb_run.log_artifact(results)
+
+
+def sizes(run: Run) -> dict[str, float]:
+    """Name what was trained on, as x axes of a study's panels."""
+    subset = run.protocol.get("subset")
+    if not subset:
+        return {}
+    drawn = {"subset/classes": len(subset["classes"]), "subset/videos": subset["videos"]}
+    return drawn | (
+        {} if subset["diversity"] is None else {"subset/diversity": subset["diversity"]}
+    )
 
 
 def flat_scores(run: Run) -> dict[str, float]:

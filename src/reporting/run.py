@@ -1,6 +1,7 @@
 """Read a run folder: what every table, figure and panel starts from."""
 
 import json
+from collections import Counter
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -80,3 +81,13 @@ class Run:
             if (own := predictions.labels == label).any()
         ]
         return sorted(rows, key=lambda row: (-row[2], row[0]))
+
+    def confusions(self, target: str, most: int = 100) -> list[tuple[str, str, int]]:
+        """List the pairs of a class and the one it is taken for, most videos first."""
+        predictions = self.predictions(target)
+        nearest = predictions.nearest()
+        wrong = nearest != predictions.labels
+        names = predictions.class_names
+        pairs = Counter(zip(predictions.labels[wrong], nearest[wrong], strict=True))
+        listed = [(str(names[a]), str(names[b]), n) for (a, b), n in pairs.items()]
+        return sorted(listed, key=lambda row: (-row[2], row))[:most]

@@ -94,6 +94,15 @@ def test_presets_compose_at_both_scales(config, scale):
         assert scale == "full" or composed.model.backbone == "tiny"
 
 
+def test_the_wandb_sweep_takes_options_of_the_door(config):
+    sweep = OmegaConf.to_container(OmegaConf.load(ROOT / "experiments" / "wandb" / "sweep.yaml"),
+                                   resolve=False)  # fmt: skip
+    typed = [f"{key}={value}" for key, p in sweep["parameters"].items() for value in p["values"]]
+    assert sweep["command"][2:4] == ["-m", "src.train"]
+    for option in typed:
+        assert config(option, "logger=wandb")
+
+
 def test_paper_defaults(config):
     composed = config("protocol=605", "model=r2plus1d")
     assert list(composed.target) == ["ucf101", "hmdb51", "activitynet"]

@@ -10,6 +10,7 @@ Shapes: T frames, H W, C = 3 (RGB). Lengths are in units of the short side, time
 
 import hashlib
 import json
+import os
 import shutil
 import zlib
 from collections.abc import Sequence
@@ -138,7 +139,7 @@ def generate(root: Path, classes: Sequence[str], videos: int, domain: str, seed:
         if record.exists() and json.loads(record.read_text()) == settings:
             return
         raise UserError(f"{root} holds another set of files; delete it or name another folder")
-    partial = root.with_name(root.name + ".partial")
+    partial = root.with_name(f"{root.name}.{os.getpid()}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     for name in classes:
         (partial / name).mkdir(parents=True)
@@ -151,7 +152,11 @@ def generate(root: Path, classes: Sequence[str], videos: int, domain: str, seed:
             else:
                 encode(file, frames, DOMAINS[domain])
     (partial / SETTINGS).write_text(json.dumps(settings, indent=1))
-    partial.replace(root)
+    try:
+        partial.replace(root)
+    except OSError:  # another process was faster: it made the same files
+        shutil.rmtree(partial)
+        generate(root, classes, videos, domain, seed)
 
 
 def encode(file: Path, frames: np.ndarray, domain: Domain) -> None:

@@ -1,5 +1,8 @@
 """Generated videos are real files, the same every time; only their motion tells some apart."""
 
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+
 import av
 import decord
 import numpy as np
@@ -118,3 +121,12 @@ def test_directed_motions_go_their_way_between_jumps(motion, row, sign):
     steps = np.diff(moved[row])
     assert (np.sign(steps) == sign).sum() >= 36
     assert all(np.ptp(moved[other]) == 0 for other in range(4) if other != row)
+
+
+def test_two_processes_may_generate_at_once(tmp_path):
+    names = class_split(4, 0, 0)[1]
+    root = tmp_path / "set"
+    with ProcessPoolExecutor(2, get_context("spawn")) as pool:
+        list(pool.map(generate, [root] * 2, [names] * 2, [2] * 2, ["source"] * 2, [0] * 2))
+    assert sorted(f.name for f in tmp_path.iterdir()) == ["set"]
+    assert len(list(root.glob("*/*.mp4"))) == 8

@@ -23,7 +23,7 @@ $(READY): setup.cfg constraints.txt
 	touch $@
 
 demo: $(READY)  ## train on generated videos and classify classes never seen (minutes, 2 cores)
-	$(RUN) -m src.train experiments=demo hydra.run.dir=runs/demo multirun/demo
+	$(RUN) -m src.train experiments=demo hydra.run.dir=runs/demo
 
 paper-demo: $(READY)  ## every table and figure on generated videos; goes on where it stopped
 	for study in $(STUDIES); do \

@@ -12,6 +12,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter, StrMethodFormatter
 
 from src.reporting.study import Spread
 from src.reporting.study_tables import Row
@@ -119,6 +120,8 @@ def curves(rows: Sequence[Row], x: str, y: str, x_label: str, y_label: str,
         panel.set_title(target + (f" ({lacking} points incomplete)" if lacking else ""))
         if log:
             panel.set_xscale("log")
+            panel.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+            panel.xaxis.set_minor_formatter(NullFormatter())
         panel.set_xlabel(x_label)
         panel.set_ylabel(y_label)
         panel.grid(alpha=0.3)

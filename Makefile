@@ -46,6 +46,7 @@ lint: $(READY)  ## ruff and mypy
 
 bench: $(READY)  ## measure clips a second and scoring on this machine
 	$(RUN) -m benchmarks.clips
+	$(RUN) -m benchmarks.decoders
 	$(RUN) -m benchmarks.scoring
 
 clean:  ## remove the virtual environment, caches and the demos' data and runs

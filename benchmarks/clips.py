@@ -10,8 +10,10 @@ import statistics
 import sys
 import tempfile
 import time
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -20,7 +22,7 @@ from PIL import Image
 from torch import Tensor
 
 from benchmarks.videos import FORMS, make, textured
-from src.data.clips import Clips, ClipSpec
+from src.data.clips import Clips, ClipSpec, collate
 from src.data.decoding.forms import SUFFIXES, FormSpec, write_form
 from src.data.decoding.pyav_reader import all_frames
 from src.data.kenburns import draw_boxes, ken_burns
@@ -30,6 +32,7 @@ from src.data.transforms import MEAN, STD
 
 SPEC = ClipSpec(16, 25, 128, 112, 0.5, "loop")
 VECTORS = {"a": np.zeros(300)}
+LOADED = "H.264 340x256, key 250"  # the form that is also read through a DataLoader
 
 
 def sequential(path: str, starts: np.ndarray) -> Tensor:
@@ -97,14 +100,15 @@ def compare(name: str, file: Path, rounds: int) -> None:
     """Print one line for training clips and one for the 25-clip test."""
     length = FORMS[name][2]
     rng = np.random.default_rng(0)
-    pack = prepared(file, "pack")
-    times: dict[str, list[float]] = {k: [] for k in ("sequential", "originals", "prepared")}
+    pack, h264 = prepared(file, "pack"), prepared(file, "h264")
+    places = {"originals": file, "h264": h264, "pack": pack}
+    times: dict[str, list[float]] = {k: [] for k in ("sequential", *places)}
     readers = {
         kind: {
             train: Clips([Video("v", str(path), "a")], VECTORS, SPEC, 0, train)
             for train in (True, False)
         }
-        for kind, path in (("originals", file), ("prepared", pack))
+        for kind, path in places.items()
     }
     for number in range(rounds):
         start = train_start(length, SPEC.frames, rng)
@@ -122,9 +126,49 @@ def compare(name: str, file: Path, rounds: int) -> None:
             job = lambda c=clips[False], n=number: c[(n, 0)]  # noqa: E731
             times[kind].append(timed(job))
     show(f"{name}: 25 test clips", times)
-    print(
-        f"{name}: {file.stat().st_size / 1e3:.0f} kB, prepared {pack.stat().st_size / 1e3:.0f} kB"
-    )
+    sizes = [f"{kind} {path.stat().st_size / 1e3:.0f} kB" for kind, path in places.items()]
+    print(f"{name}: {', '.join(sizes)}", flush=True)
+    if name == LOADED:
+        compare_loaders(places, length)
+
+
+class Sequential(torch.utils.data.Dataset[Tensor]):
+    """Clips of one video by the sequential method."""
+
+    def __init__(self, path: Path, length: int, clips: int) -> None:
+        self.path, self.length, self.clips = path, length, clips
+
+    def __len__(self) -> int:
+        return self.clips
+
+    def __getitem__(self, index: int) -> Tensor:
+        start = train_start(self.length, SPEC.frames, np.random.default_rng(index))
+        return sequential(str(self.path), np.array([start]))[0]
+
+
+def compare_loaders(places: dict[str, Path], length: int) -> None:
+    """Print clips a second through a DataLoader with 2 workers, on two cores."""
+    os.sched_setaffinity(0, range(os.cpu_count() or 1))
+    rates: dict[str, list[float]] = {k: [] for k in ("sequential", *places)}
+    for _ in range(3):
+        for kind, seen in rates.items():
+            clips = 44 if kind == "sequential" else 220
+            videos = [Video("v", str(places.get(kind, "")), "a")] * clips
+            data = (
+                Sequential(places["originals"], length, clips)
+                if kind == "sequential"
+                else Clips(videos, VECTORS, SPEC, 0, True)
+            )
+            sampler = range(clips) if kind == "sequential" else [(0, i) for i in range(clips)]
+            joined = None if kind == "sequential" else collate
+            loader: Any = torch.utils.data.DataLoader(
+                data, batch_size=22, sampler=sampler, num_workers=2, collate_fn=joined
+            )
+            seen.append(clips * 1e3 / timed(lambda x=loader: deque(x, maxlen=0)))
+    medians = {kind: statistics.median(seen) for kind, seen in rates.items()}
+    told = [f"{k} {r:.0f} clips/s ({r / medians['sequential']:.1f}x)" for k, r in medians.items()]
+    print(f"{LOADED}: DataLoader, 2 workers: {', '.join(told)}", flush=True)
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
 
 
 def show(what: str, times: dict[str, list[float]]) -> None:

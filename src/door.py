@@ -68,6 +68,11 @@ def open_door(task: Callable[[DictConfig], object], config_name: str) -> None:
             if config.get("dry_run") and "study" in config:
                 raise UserError("--dry-run tells what a sweep lacks; add -m and what is swept")
             task(config)
+        except RuntimeError as error:
+            if not str(error).startswith("DataLoader"):
+                raise
+            mistakes.append(error)
+            tell(error)
         except (UserError, HydraException, OmegaConfBaseException) as error:
             mistakes.append(error)
             tell(error)
@@ -105,6 +110,12 @@ def explain(error: BaseException) -> str:
     if isinstance(error, InstantiationException) and error.__cause__:
         return explain(error.__cause__)
     text = str(error)
+    if isinstance(error, RuntimeError) and text.startswith("DataLoader"):
+        return (
+            f"a process that loads clips hangs or has ended ({text.partition('.')[0]}); if a line "
+            "above names a video, remove it or prepare the data set, which quarantines such files; "
+            "else raise loader.timeout or give it more memory: fewer loader.workers"
+        )
     unknown = re.search(r"Could not find '([\w/]+)/([^'/]+)'", text)
     if isinstance(error, MissingConfigException) and unknown:
         listed = text.split("Available options in", 1)[-1].split("Config search path", 1)[0]

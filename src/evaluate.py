@@ -26,8 +26,10 @@ def checkpoint_and_run(given: str) -> tuple[Path, Path]:
     Raises:
         UserError: there is no such checkpoint.
     """
-    path = Path(given).expanduser()
-    file = path / "checkpoints" / "last.ckpt" if path.is_dir() else path
+    file = Path(given).expanduser()
+    if file.is_dir():
+        best, last = (file / "checkpoints" / f"{name}.ckpt" for name in ("best", "last"))
+        file = best if best.is_file() else last
     if not file.is_file():
         raise UserError(f"no checkpoint at {file} (ckpt); give a .ckpt file or a run folder")
     return file, file.parent.parent
@@ -42,7 +44,7 @@ def evaluate(config: DictConfig) -> None:
 
         return rescore(config, Path(HydraConfig.get().runtime.output_dir))
     from src.experiment.build import build_targets, load_model, read_protocol
-    from src.experiment.testing import test
+    from src.experiment.testing import selection_of, test
     from src.experiment.trainer import folder, lightning_trainer
 
     run = folder()
@@ -51,7 +53,8 @@ def evaluate(config: DictConfig) -> None:
     model = load_model(config, checkpoint, data)
     protocol = data.record(read_protocol(trained))
     with lightning_trainer(config, run) as (trainer, unreadable):
-        test(config, trainer, unreadable, model, data, protocol, checkpoint)
+        how = selection_of(trained, checkpoint)
+        test(config, trainer, unreadable, model, data, protocol, checkpoint, how)
 
 
 if __name__ == "__main__":

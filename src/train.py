@@ -21,9 +21,10 @@ def train(config: DictConfig) -> None:
     from src.experiment.features import cache_features
     from src.experiment.pretraining import pretrain
     from src.experiment.resume import resume
+    from src.experiment.selection import select, selecting
     from src.experiment.testing import test
     from src.experiment.trainer import folder, lightning_trainer
-    from src.models.checkpoints import LAST, SIGTERM_STATUS
+    from src.models.checkpoints import SIGTERM_STATUS
 
     run = folder()
     begun = resume(config, run)
@@ -34,14 +35,15 @@ def train(config: DictConfig) -> None:
     lineage = pretrain(config, data, model, run)
     protocol = data.record(data.protocol | {"pretrain": lineage})
     cache_features(config, data, model)
-    with lightning_trainer(config, run, begun.step) as (trainer, unreadable):
+    chosen_by = selecting(config, data, run)
+    with lightning_trainer(config, run, begun.step, chosen_by) as (trainer, unreadable):
         try:
             trainer.fit(model, data, ckpt_path=begun.checkpoint, weights_only=True)
         except SIGTERMException:
             print(f"stopped; continue with: python -m src.train resume={run}", file=sys.stderr)
             sys.exit(SIGTERM_STATUS)
-        checkpoint = run / "checkpoints" / LAST
-        test(config, trainer, unreadable, model, data, protocol, checkpoint)
+        checkpoint = select(config, model, run)
+        test(config, trainer, unreadable, model, data, protocol, checkpoint, config.selection.name)
 
 
 def resumed_options(arguments: list[str]) -> list[str]:

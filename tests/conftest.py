@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from fractions import Fraction
 
 import av
 import numpy as np
@@ -71,6 +72,28 @@ def grey_video(file, length, size=(48, 64), **how):
     write_video(
         file, np.broadcast_to(values[:, None, None, None], (length, *size, 3)).copy(), **how
     )
+
+
+def smooth(count, size=(64, 80)):
+    """Give frames that codecs keep well, each with a grey value and a place of its own."""
+    rows, columns = np.mgrid[: size[0], : size[1]]
+    return np.stack([
+        np.repeat((60 + i + 50 * np.sin((rows + 2 * i) / 9) + columns / 3)[..., None], 3, axis=2)
+        for i in range(count)
+    ]).astype(np.uint8)  # fmt: skip
+
+
+def variable_rate(file, times, frames):
+    """Write frames that are shown at the given times in milliseconds."""
+    with av.open(str(file), "w") as container:
+        stream = container.add_stream("libx264", rate=100, options={"g": "20", "crf": "10"})
+        stream.height, stream.width, stream.pix_fmt = *frames.shape[1:3], "yuv420p"
+        stream.time_base = stream.codec_context.time_base = Fraction(1, 1000)
+        for time, pixels in zip(times, frames, strict=True):
+            frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
+            frame.pts, frame.time_base = int(time), Fraction(1, 1000)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
 
 
 def toy_vectors(words, size=20, seed=0):

@@ -66,6 +66,7 @@ def test_every_key_is_read(config, group, option):
             "max_epochs",
         },
         "method": {"frozen", "legacy_bn", "cached_clips"},
+        "selection": {"name", "share"},
     }  # read by src.experiment.pretraining and src.experiment.features
     if group in known:
         assert set(plain) <= known[group]

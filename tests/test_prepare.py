@@ -11,7 +11,7 @@ import time
 import av
 import numpy as np
 import pytest
-from conftest import grey_video, toy_vectors, write_video
+from conftest import SHARED, grey_video, smooth, toy_vectors, variable_rate, write_video
 from test_door import fails
 
 from src.door import ROOT
@@ -54,7 +54,18 @@ def mixed(tmp_path):
     write_video(odd / "speck.mkv", np.zeros((5, 2, 2, 3), np.uint8), codec="ffv1")
     os.mkfifo(odd / "pipe.mp4")
     (odd / "gone.mp4").symlink_to("nowhere")
-    return root, {
+    variable_rate(odd / "fine-vfr.mkv", np.cumsum(np.arange(20) % 5 + 1) * 10, smooth(20))
+    grey_video(odd / "fine-b.avi", 40, options={"bf": "2"})
+    real = {}
+    if (SHARED / "clips" / "odd").is_dir():
+        for file in (SHARED / "clips" / "odd").iterdir():
+            (odd / file.name).write_bytes(file.read_bytes())
+        real = {
+            "decord_corrupted.mp4": "damaged: frames do not decode",
+            "small_Mpeg4.mp4": "no video stream",
+            "small_mp4-with-audio.mp4": "no video stream",
+        }
+    return root, real | {
         "cut.mp4": "not a video file",
         "cut.avi": "truncated",
         "zero.mp4": "empty file",
@@ -71,13 +82,17 @@ def test_each_fault_has_its_reason_and_training_goes_on(mixed, door, tmp_path):
     before = {file: file.lstat().st_mtime_ns for file in root.rglob("*")}
     plan = finished(door("prepare", "dataset=folder", f"root={root}", f"out={tmp_path}/out",
                          "--dry-run"))  # fmt: skip
-    assert "12 videos" in plan and "form=pack needs" in plan and not (tmp_path / "out").exists()
+    found = len(before) - 2
+    good = found - len(reasons)
+    assert (
+        f"{found} videos" in plan and "form=pack needs" in plan and not (tmp_path / "out").exists()
+    )
     said = finished(door("prepare", "dataset=folder", f"root={root}", f"out={tmp_path}/out"))
-    assert "4 of 12 videos can be used" in said
+    assert f"{good} of {found} videos can be used" in said and good >= 6
     table = {os.path.basename(row["path"]): row for row in rows(tmp_path / "out" / "manifest.csv")}
     assert {name: row["reason"] for name, row in table.items() if row["status"] != "ok"} == reasons
     assert (table["0.mp4"]["frames"], table["0.mp4"]["width"]) == ("30", "64")
-    assert len(rows(tmp_path / "out" / "quarantine.csv")) == 8
+    assert len(rows(tmp_path / "out" / "quarantine.csv")) == len(reasons)
     assert {file: file.lstat().st_mtime_ns for file in root.rglob("*")} == before
 
     words = ["run", "jump", "read", "sing"]
@@ -97,8 +112,10 @@ def test_each_fault_has_its_reason_and_training_goes_on(mixed, door, tmp_path):
         )  # fmt: skip
         source = json.loads((run / "metrics.json").read_text())["source"]
         told = source["unreadable_replaced"] | source["quarantined"]
-        assert {os.path.basename(k): v for k, v in told.items()} == reasons
-        assert source["found"] == 12 and source["used"] == 4
+        told = {os.path.basename(name): reason for name, reason in told.items()}
+        partly = {} if place != root else {"decord_corrupted.mp4"}  # some of its clips decode
+        assert {**told, **{n: reasons[n] for n in partly if n in reasons}} == reasons
+        assert (source["found"], source["used"]) == (found, found - len(told))
 
 
 @pytest.mark.parametrize("form", ["pack", "h264"])

@@ -16,7 +16,7 @@ from torch.utils.data import Dataset, Sampler
 
 from src.data.decoding.faults import UnreadableVideo
 from src.data.decoding.reading import DECODERS, read_frames
-from src.data.kenburns import is_image, ken_burns
+from src.data.kenburns import RULES, is_image, ken_burns
 from src.data.layouts import Video
 from src.data.sampling import (
     SHORT_VIDEOS,
@@ -49,6 +49,7 @@ class ClipSpec:
     segment_cap: int | None = None
     train_last: bool = True
     resize: str = "exact"
+    ken_burns: str = "ours"
 
     def __post_init__(self) -> None:
         """Check the values; raises UserError."""
@@ -64,6 +65,7 @@ class ClipSpec:
             ("test_rule", TEST_RULES),
             ("single_clip", SINGLE_CLIPS),
             ("resize", RESIZES),
+            ("ken_burns", RULES),
         ):
             if (value := getattr(self, name)) not in allowed:
                 raise UserError(f"clips.{name}={value} is unknown; allowed: {', '.join(allowed)}")
@@ -160,8 +162,10 @@ class Clips(Dataset[dict[str, Any]]):
         """
         crop = random_crop(rng, self.spec.flip)
         if is_image(video.path):
-            frames = ken_burns(video.path, rng, self.spec.frames, self.spec.crop)
-            moved = np.ascontiguousarray(frames[:, :, ::-1]) if crop.flip else frames
+            rule = self.spec.ken_burns
+            frames = ken_burns(video.path, rng, self.spec.frames, self.spec.crop, rule)
+            flip = crop.flip and rule == "ours"  # the authors' code does not mirror images
+            moved = np.ascontiguousarray(frames[:, :, ::-1]) if flip else frames
             return torch.from_numpy(moved), torch.arange(self.spec.frames)[None]
         spec = self.spec
 

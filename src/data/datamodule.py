@@ -1,8 +1,9 @@
 """One LightningDataModule a data set, and one that joins a source with its targets."""
 
+import copy
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -16,6 +17,7 @@ from src.data.layouts import Video, class_folders, empty_classes, existing_root,
 from src.data.manifest import NAME, read_manifest
 from src.data.subsets import Draw, everything, record_subset
 from src.errors import UserError
+from src.semantics.holdout import hold_out
 from src.semantics.protocol import Protocol, kept_out_classes, separate
 from src.semantics.records import record, record_targets
 from src.semantics.vectors import WordVectors
@@ -237,6 +239,17 @@ class VideoDataModule(pl.LightningDataModule):
         sampler = EpochSampler(len(clips), self.seed, shuffle=False, share=share)
         return self.load(clips, sampler, self.loader.test_batch_size, train=False)
 
+    def validation_dataloader(self, share: tuple[int, int] = (0, 1)) -> DataLoader[dict[str, Any]]:
+        """Load the centre clip of each video, or its cached features."""
+        one = replace(self.clips, test_clips=1)
+        clips: Dataset[dict[str, Any]] = (
+            self.samples(train=False)
+            if False in self.features
+            else Clips(self.chosen, self.class_vectors, one, self.seed, train=False)
+        )
+        sampler = EpochSampler(len(self.chosen), self.seed, shuffle=False, share=share)
+        return self.load(clips, sampler, self.loader.batch_size, train=False)
+
 
 class TargetsDataModule(pl.LightningDataModule):
     """Any number of targets to test on (Sec. 3.3: one model, several test sets)."""
@@ -340,8 +353,19 @@ class ZeroShotDataModule(TargetsDataModule):
         protocol: Protocol,
         vectors: WordVectors,
         subset: Draw = everything,
+        hold_out_share: float = 0,
+        validate_on_targets: bool = False,
     ) -> None:
         """Decide which classes of the source may be trained on, and draw a subset of the rest.
+
+        Args:
+            source: to train on.
+            targets: to test on.
+            protocol: that keeps them apart.
+            vectors: of the words.
+            subset: draws from the classes and videos that may be trained on.
+            hold_out_share: of these classes, to validate on; they are not trained on.
+            validate_on_targets: choose the checkpoint on the test sets (authors' code).
 
         Raises:
             UserError: a class to train on or to tell apart has words without a vector, or the
@@ -362,6 +386,13 @@ class ZeroShotDataModule(TargetsDataModule):
                 f"{source.root} to train on; choose other videos or another protocol"
             )
         allowed = vectors.pick(candidates, trained)
+        self.validation = dict(targets) if validate_on_targets else {}
+        if hold_out_share:
+            names = hold_out(allowed, hold_out_share, protocol.tau, source.seed)
+            held_out = copy.copy(source)
+            held_out.use({name: allowed.pop(name) for name in names})
+            held_out.features = {}
+            self.validation = {source.name: held_out}
         drawn = subset(source.videos, allowed)
         labels = {video.label for video in drawn.videos}
         source.use({n: v for n, v in allowed.items() if n in labels}, drawn.videos)
@@ -369,6 +400,7 @@ class ZeroShotDataModule(TargetsDataModule):
         self.protocol = record(protocol, candidates, kept_out, decisions) | {
             "vectors": vectors.describe(),
             "trained_classes": list(source.class_vectors),
+            "validation": {n: list(v.class_vectors) for n, v in self.validation.items()} or None,
             "subset": record_subset(drawn, left, source.class_vectors),
         }
         self.protocol = self.record(self.protocol)
@@ -376,6 +408,10 @@ class ZeroShotDataModule(TargetsDataModule):
     def train_dataloader(self) -> DataLoader[dict[str, Any]]:
         """Load the source, from where the run that is continued had stopped."""
         return self.source.train_dataloader(self.share, self.batches_done)
+
+    def val_dataloader(self) -> list[DataLoader[dict[str, Any]]]:
+        """Load one clip a video of the sets that choose the checkpoint."""
+        return [videos.validation_dataloader(self.share) for videos in self.validation.values()]
 
     def state_dict(self) -> dict[str, Any]:
         """Keep in checkpoints how far training has come."""

@@ -23,7 +23,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from src.data.decoding.faults import UnreadableVideo
 from src.data.decoding.forms import SUFFIXES, FormSpec, form_bytes, write_form
 from src.data.decoding.pyav_reader import all_frames
-from src.data.decoding.reading import SMALLEST, check_file, reason, time_limit
+from src.data.decoding.reading import SMALLEST, check_file, reason
 from src.data.kenburns import is_image, read_image
 from src.data.layouts import Video
 from src.data.manifest import COLUMNS, NAME, write_table
@@ -179,13 +179,13 @@ def disk_needed(videos: Sequence[Video], spec: FormSpec) -> int:
     if spec.form == "check" or not files:
         return 0
     sizes = []
-    for i in np.unique(np.linspace(0, len(files) - 1, SAMPLE).astype(int)):
-        try:
-            check_file(files[i])
-            with time_limit(10.0):
-                sizes.append(form_bytes(files[i], spec))
-        except (UnreadableVideo, av.FFmpegError, OSError, ValueError):
-            continue
+    with ProcessPool(1) as pool:
+        for i in np.unique(np.linspace(0, len(files) - 1, SAMPLE).astype(int)):
+            try:
+                check_file(files[i])
+                sizes.append(pool.schedule(form_bytes, args=(files[i], spec), timeout=10).result())
+            except (UnreadableVideo, av.FFmpegError, OSError, ValueError, RuntimeError):
+                continue
     return int(np.mean(sizes) * len(files)) if sizes else 0
 
 

@@ -34,7 +34,15 @@ def build_data(config: DictConfig) -> ZeroShotDataModule:
     targets = build_target_sets(config)
     protocol = Protocol(**config.protocol)
     vectors, subset = instantiate(config.semantics), instantiate(config.subset)
-    return ZeroShotDataModule(source, targets, protocol, vectors, subset)
+    return ZeroShotDataModule(
+        source,
+        targets,
+        protocol,
+        vectors,
+        subset,
+        config.selection.share,
+        config.selection.name == "test_best",
+    )
 
 
 def build_targets(config: DictConfig) -> TargetsDataModule:

@@ -69,7 +69,8 @@ def cache_features(config: DictConfig, data: ZeroShotDataModule, model: ZeroShot
         "weights": {k: content_hash({}, v) for k, v in weights.items()},
     }
     folder = Path(config.paths.cache).expanduser() / "features"
-    for videos, train in ((data.source, True), *((t, False) for t in data.targets.values())):
+    tested = {id(v): v for v in (*data.targets.values(), *data.validation.values())}
+    for videos, train in ((data.source, True), *((v, False) for v in tested.values())):
         clips = videos.decoded(train)
         made_by = {"network": network, "clips": asdict(clips.spec), "train": train}
         if train:

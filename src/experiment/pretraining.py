@@ -82,6 +82,7 @@ def train_first(config: DictConfig) -> Path:
         stage.pretrain = {"name": "none", "ckpt": None}
         stage.method = {"frozen": False, "legacy_bn": False, "cached_clips": None}
         stage.resume = config.resume
+        stage.selection = {"name": "last", "share": 0}
         if not config.pretrain.filter:
             stage.protocol.rule = "none"
     name = f"{config.pretrain.name}-seed{config.seed}-{cell_hash(stage)[:12]}"
@@ -109,7 +110,7 @@ def train_stage(stage: DictConfig, run: Path) -> Path:
                 "targets": {},
                 "source": source_counts(data, unreadable.source),
                 "protocol": summary(data.protocol),
-                "steps": trainer.global_step,
+                "trained_steps": trainer.global_step,
             }
             write_json(run / "metrics.json", metrics)
     return checkpoint

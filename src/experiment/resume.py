@@ -4,6 +4,7 @@ import json
 import logging
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from omegaconf import DictConfig
 
@@ -48,7 +49,7 @@ def resume(config: DictConfig, run: Path) -> Begun:
     if file.name != LAST:
         log.warning("%s is damaged; going on from the checkpoint before it", folder / LAST)
     check_options(state, plain(config), file)
-    if finished(run, state["global_step"]):
+    if complete(config, state) and finished(run, state["global_step"]):
         show(run)
         log.warning("%s is finished; nothing was left to do", run)
         return Begun(finished=True)
@@ -56,9 +57,15 @@ def resume(config: DictConfig, run: Path) -> Begun:
     return Begun(checkpoint=file, step=state["global_step"])
 
 
+def complete(config: DictConfig, state: dict[str, Any]) -> bool:
+    """Tell whether a checkpoint is at the end of training."""
+    epochs, steps = config.trainer.max_epochs, config.trainer.max_steps
+    return state["epoch"] + 1 >= epochs > 0 or state["global_step"] >= steps > 0
+
+
 def finished(run: Path, step: int) -> bool:
     """Tell whether the metrics of a run are there, of its last checkpoint."""
     try:
-        return json.loads((run / "metrics.json").read_text())["steps"] == step
+        return json.loads((run / "metrics.json").read_text())["trained_steps"] == step
     except (OSError, ValueError, KeyError):
         return False

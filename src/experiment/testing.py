@@ -1,5 +1,6 @@
 """From a trained network to the predictions of a run."""
 
+import json
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -33,6 +34,7 @@ def test(
     data: TargetsDataModule,
     protocol: dict[str, Any],
     checkpoint: Path,
+    selection: str,
 ) -> None:
     """Embed every target video once, score it by each evaluation protocol, write and show it all.
 
@@ -44,6 +46,7 @@ def test(
         data: the targets, and the source if the model was trained here.
         protocol: what `protocol.json` holds.
         checkpoint: the file, for the record.
+        selection: how it was chosen.
     """
     run = folder()
     if not checkpoint.is_file():
@@ -73,11 +76,12 @@ def test(
         predictions = {name: replace(held, seen=seen) for name, held in predictions.items()}
     about = {
         "source": source_counts(data, unreadable.source),
-        "selection": "last" if checkpoint.name == "last.ckpt" else "given",
+        "selection": selection,
         "checkpoint": {"file": str(checkpoint), "sha256": file_hash(checkpoint)},
         "seed": config.seed,
         "test_clips": config.clips.test_clips,
         "steps": state.get("global_step"),
+        "trained_steps": trainer.global_step or None,
         "seconds": {"test": round(time.monotonic() - started, 1)},
         "track": "video",
         "setup": settings(config),
@@ -87,6 +91,16 @@ def test(
     for logger in trainer.loggers:
         if isinstance(logger, WandbLogger):
             log_panels(shown, logger.experiment)
+
+
+def selection_of(run: Path, checkpoint: Path) -> str:
+    """Say how a checkpoint was chosen, if it is the one that its run has tested; else `given`."""
+    try:
+        metrics = json.loads((run / "metrics.json").read_text())
+        tested = metrics["checkpoint"]["sha256"] == file_hash(checkpoint)
+        return metrics["selection"] if tested else "given"
+    except (OSError, ValueError, KeyError):
+        return "given"
 
 
 def accelerators(trainer: pl.Trainer) -> list[str]:

@@ -4,7 +4,7 @@ import csv
 import logging
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import pytorch_lightning as pl
 from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.loggers import CSVLogger, WandbLogger
 
 from src.errors import UserError
@@ -30,7 +31,10 @@ def folder() -> Path:
 
 @contextmanager
 def lightning_trainer(
-    config: DictConfig, run: Path, resumed_step: int | None = None
+    config: DictConfig,
+    run: Path,
+    resumed_step: int | None = None,
+    callbacks: Sequence[Callback] = (),
 ) -> Iterator[tuple[pl.Trainer, UnreadableVideos]]:
     """Give a Trainer with its loggers and callbacks; a W&B run ends with it, as sweeps need.
 
@@ -38,6 +42,7 @@ def lightning_trainer(
         config: the whole config.
         run: folder of the run.
         resumed_step: the optimiser step to continue from, so that the curve goes on; None begins.
+        callbacks: besides those of the config.
     """
     for key in ("max_epochs", "max_steps"):
         if not isinstance(config.trainer[key], int):
@@ -53,6 +58,7 @@ def lightning_trainer(
         logger=loggers,
         callbacks=[
             *(instantiate(c) for c in config.callbacks.values()),
+            *callbacks,
             unreadable,
             Interruption(resolved, run / "checkpoints" / LAST, every),
         ],

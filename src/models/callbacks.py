@@ -41,9 +41,8 @@ class UnreadableVideos(Callback):
 class ClipProgressBar(RichProgressBar):
     """A Rich progress bar that also shows clips a second; time left is Rich's own column."""
 
-    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Begin to count; a run continued within an epoch does not start that epoch."""
-        super().on_train_start(trainer, pl_module)
+    def __init__(self) -> None:
+        super().__init__()
         self.clips, self.since = 0, time.monotonic()
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

@@ -14,7 +14,7 @@ from pytorch_lightning.callbacks import Callback
 
 from src.errors import UserError
 
-LAST, PREVIOUS = "last.ckpt", "previous.ckpt"
+LAST, PREVIOUS, BEST = "last.ckpt", "previous.ckpt", "best.ckpt"
 FREE = {  # options that may change when a run is continued
     "callbacks", "dry_run", "evaluation", "hydra", "logger", "paths", "rate", "resume",
     "save_every", "scale", "study",

@@ -163,6 +163,12 @@ class ZeroShotModule(pl.LightningModule):
         """Go on from it."""
         self.epoch_loss = torch.tensor(checkpoint.get("epoch_loss", [0, 0]), dtype=torch.float32)
 
+    def validation_step(
+        self, batch: dict[str, Any], batch_idx: int, dataloader_idx: int = 0
+    ) -> dict[str, Tensor] | None:
+        """Embed one batch, as `predict_step`; `src.experiment.selection` scores it."""
+        return self.predict_step(batch, batch_idx, dataloader_idx)
+
     def predict_step(
         self, batch: dict[str, Any], batch_idx: int, dataloader_idx: int = 0
     ) -> dict[str, Tensor] | None:

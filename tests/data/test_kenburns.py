@@ -12,7 +12,7 @@ from src.data.clips import Clips, ClipSpec, Video, assemble
 from src.data.datamodule import LoaderSpec
 from src.data.datasets import SUN397DataModule
 from src.data.decoding.faults import UnreadableVideo
-from src.data.kenburns import cut, draw_boxes, ken_burns
+from src.data.kenburns import authors_boxes, cut, draw_boxes, ken_burns
 
 SIZES = [(60, 60), (60, 300), (100, 80), (171, 256), (600, 800), (3, 2), (1, 1)]
 
@@ -80,7 +80,7 @@ def test_exif_turns_the_image(tmp_path):
     assert np.abs(clips[0] - clips[1]).mean() < 2
 
 
-@pytest.mark.parametrize("size", [(375, 500), (768, 1024), (1200, 1600)])
+@pytest.mark.parametrize("size", [(375, 500), (768, 1024), (853, 1279), (1200, 1600), (1205, 1607)])
 def test_reduced_decoding_equals_the_exact_crops(tmp_path, size):
     rng = np.random.default_rng(0)
     coarse = rng.integers(0, 255, (24, 32, 3), dtype=np.uint8)
@@ -125,6 +125,44 @@ def test_sun397_by_folder_and_epoch(tmp_path):
     one, same, later = (assemble(clips[key]) for key in ((0, 1), (0, 1), (1, 1)))
     assert one.shape == (1, 3, 16, 112, 112)
     assert torch.equal(one, same) and not torch.equal(one, later)
+
+
+def test_reduced_decoding_of_real_scenes_equals_the_exact_crops(shared):
+    for file in (shared / "images").rglob("*.jpg"):
+        full = Image.open(file).convert("RGB")
+        for seed in range(6):
+            fast = ken_burns(str(file), np.random.default_rng(seed), 16, 112)
+            boxes = draw_boxes(np.random.default_rng(seed), full.height, full.width, 16)
+            error = (fast.astype(float) - cut(full, boxes, 112)) ** 2
+            assert 10 * np.log10(255**2 / max(error.mean(), 1e-9)) > 45, file.name
+
+
+@pytest.mark.parametrize(
+    ("size", "scaled"),
+    [((60, 60), (120, 120)), ((86, 100), (172, 200)), ((100, 80), (200, 160)),
+     ((90, 111), (90, 111)), ((171, 256), (171, 256)), ((600, 800), (512, 682)),
+     ((300, 400), (300, 400))],
+)  # fmt: skip
+def test_boxes_of_the_authors_code(size, scaled):
+    for seed in range(100):
+        boxes, sides = authors_boxes(np.random.default_rng(seed), *size, 16, 112)
+        assert sides == scaled and boxes.dtype.kind == "i" and boxes[:, 2].min() >= 112
+        tops, lefts, whole = boxes.T
+        inside = (tops + whole <= sides[0]) & (lefts + whole <= sides[1])
+        assert inside.all() == (min(sides) >= 112)
+
+
+def test_a_clip_by_the_authors_rule_is_not_mirrored(tmp_path):
+    Image.fromarray(gradient(90, 111)).save(tmp_path / "a.png")
+    rng = np.random.default_rng(3)
+    clip = ken_burns(str(tmp_path / "a.png"), rng, 16, 112, "authors_code")
+    assert clip.shape == (16, 112, 112, 3)
+    assert np.ptp(clip[0][:, 56, 0]) > 240  # its whole height is stretched
+    spec = ClipSpec(16, 25, 128, 112, 1.0, "loop", ken_burns="authors_code")
+    clips = Clips([Video("a", str(tmp_path / "a.png"), "x")], {"x": np.zeros(2)}, spec, 0, True)
+    for epoch in range(4):
+        frames = clips[(epoch, 0)]["frames"].numpy().astype(int)
+        assert frames[:, 56, -1, 1].mean() > frames[:, 56, 0, 1].mean()
 
 
 def test_real_scenes(shared):

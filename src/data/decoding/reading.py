@@ -3,11 +3,8 @@
 Shapes: H W of a frame, C = 3 (RGB).
 """
 
-import signal
 import stat
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -15,6 +12,7 @@ import av
 import numpy as np
 
 from src.data.decoding.faults import DAMAGED, ShorterVideo, UnreadableVideo
+from src.data.decoding.limits import time_limit
 from src.data.decoding.packs import SUFFIX, pack_frames
 from src.data.decoding.pyav_reader import pyav_frames
 
@@ -61,7 +59,7 @@ def read_frames(
         count = length
     else:
         frames, count = pyav_frames, length
-    with time_limit(LIMIT):
+    with time_limit(LIMIT, path):
         try:
             return [make(frame) for frame in sized(frames(path, choose, window, count))]
         except ShorterVideo as shorter:
@@ -101,27 +99,12 @@ def sized(frames: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
         yield frame
 
 
-@contextmanager
-def time_limit(seconds: float) -> Iterator[None]:
-    """Stop a decoder that hangs; works in the main thread of a process, as loaders' workers are."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def stop(*_: object) -> None:
-        raise UnreadableVideo(f"not decoded within {seconds:.0f} s")
-
-    before = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
-
-
 def reason(error: Exception) -> str:
     """Name the fault of a file in a few words."""
+    if isinstance(error, PermissionError):
+        return "no permission to read it"
+    if isinstance(error, FileNotFoundError):
+        return "missing file"
     if isinstance(error, av.InvalidDataError):
         opening = getattr(error, "log", None) is not None or "avcodec" not in str(error)
         return "not a video file" if opening else DAMAGED

@@ -5,7 +5,7 @@ from fractions import Fraction
 import av
 import numpy as np
 import pytest
-from conftest import write_video
+from conftest import smooth, variable_rate, write_video
 from test_exact_frames import CODINGS, check, moving, sequential
 
 from src.data.decoding.forms import FormSpec, form_bytes, shrink, write_form
@@ -15,28 +15,6 @@ from src.errors import UserError
 
 SPECS = {form: FormSpec(form, 32, 95, 12, 16) for form in ("pack", "h264")}
 ENDINGS = {"pack": "a.frames", "h264": "a.mp4"}
-
-
-def smooth(count, size=(64, 80)):
-    """Give frames that codecs keep well, each with a grey value and a place of its own."""
-    rows, columns = np.mgrid[: size[0], : size[1]]
-    return np.stack([
-        np.repeat((60 + i + 50 * np.sin((rows + 2 * i) / 9) + columns / 3)[..., None], 3, axis=2)
-        for i in range(count)
-    ]).astype(np.uint8)  # fmt: skip
-
-
-def variable_rate(file, times, frames):
-    """Write frames that are shown at the given times in milliseconds."""
-    with av.open(str(file), "w") as container:
-        stream = container.add_stream("libx264", rate=100, options={"g": "20", "crf": "10"})
-        stream.height, stream.width, stream.pix_fmt = *frames.shape[1:3], "yuv420p"
-        stream.time_base = stream.codec_context.time_base = Fraction(1, 1000)
-        for time, pixels in zip(times, frames, strict=True):
-            frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
-            frame.pts, frame.time_base = int(time), Fraction(1, 1000)
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode())
 
 
 @pytest.mark.parametrize("form", SPECS)

@@ -1,0 +1,82 @@
+"""Which checkpoint is tested: the last, or the best on held-out classes or on the targets."""
+
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from omegaconf import DictConfig
+from pytorch_lightning.callbacks import Callback, ModelCheckpoint
+
+from src.data.datamodule import ZeroShotDataModule
+from src.errors import UserError
+from src.evaluation.accuracy import ZeroShotAccuracy
+from src.models.checkpoints import BEST, LAST, read_checkpoint
+from src.models.module import ZeroShotModule
+
+NAMES = ("last", "val", "test_best")
+MONITOR = "val/top1"
+
+
+class Validation(Callback):
+    """Scores the validation sets after each epoch, one clip a video: `val/top1` is their mean.
+
+    Args:
+        data: with its validation sets.
+    """
+
+    def __init__(self, data: ZeroShotDataModule) -> None:
+        vectors = [torch.tensor(list(s.class_vectors.values())) for s in data.validation.values()]
+        self.names = list(data.validation)
+        self.metrics = [ZeroShotAccuracy(v) for v in vectors]
+
+    def on_validation_epoch_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
+        """Begin to count."""
+        for metric in self.metrics:
+            metric.to(pl_module.device).reset()
+
+    def on_validation_batch_end(self, trainer: pl.Trainer, pl_module: Any, outputs: Any, batch: Any,
+                                batch_idx: int, dataloader_idx: int = 0) -> None:  # fmt: skip
+        """Count a batch."""
+        if outputs is not None:
+            device = pl_module.device
+            self.metrics[dataloader_idx].update(
+                outputs["embeddings"].to(device), outputs["label"].to(device)
+            )
+
+    def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
+        """Log top-1 in percent of each set, and their mean."""
+        found = [metric.compute()["top1"] for metric in self.metrics]
+        for name, top1 in zip(self.names, found, strict=True):
+            pl_module.log(f"val/{name}/top1", top1, add_dataloader_idx=False)
+        pl_module.log(MONITOR, sum(found) / len(found), prog_bar=True)
+
+
+def selecting(config: DictConfig, data: ZeroShotDataModule, run: Path) -> list[Callback]:
+    """Make the callbacks that validate and keep the best checkpoint, where it is not the last.
+
+    Raises:
+        UserError: an unknown selection.
+    """
+    name = config.selection.name
+    if name not in NAMES:
+        raise UserError(f"selection.name={name} is unknown; allowed: {', '.join(NAMES)}")
+    if name == "last":
+        return []
+    best = ModelCheckpoint(
+        run / "checkpoints",
+        filename=Path(BEST).stem,
+        monitor=MONITOR,
+        mode="max",
+        save_on_train_epoch_end=True,
+        enable_version_counter=False,
+    )
+    return [Validation(data), best]
+
+
+def select(config: DictConfig, model: ZeroShotModule, run: Path) -> Path:
+    """Load the selected weights into the trained network; give their file."""
+    file = run / "checkpoints" / (LAST if config.selection.name == "last" else BEST)
+    if file.name == BEST and (state := read_checkpoint(file)) is not None:
+        model.load_state_dict(state["state_dict"])
+    return file

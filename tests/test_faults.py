@@ -1,0 +1,125 @@
+"""Files that vanish, may not be read, or hang their decoder: counted, or told in one line."""
+
+import ctypes
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from conftest import grey_video
+from test_prepare import finished, rows
+
+from src.data import preparation
+from src.data.decoding import reading
+from src.data.decoding.faults import UnreadableVideo
+from src.data.decoding.forms import FormSpec
+from src.data.layouts import Video
+from src.door import ROOT
+
+CHECK = FormSpec("check", 128, 90, 18, 16)
+
+
+def denied(*_, **__):
+    raise PermissionError(13, "Permission denied")
+
+
+def test_a_file_that_may_not_be_read(tmp_path, monkeypatch):
+    file = tmp_path / "a.mp4"
+    grey_video(file, 5, codec="libx264")
+    for place, name in ((Path, "open"), (Path, "stat"), (av, "open")):
+        with monkeypatch.context() as patch:
+            patch.setattr(place, name, denied)
+            with pytest.raises(UnreadableVideo, match="no permission to read it"):
+                reading.read_frames(file, np.arange, np.copy)
+            found = preparation.examine(str(file), str(tmp_path), CHECK)
+            assert found == {"status": "bad", "reason": "no permission to read it"}
+    assert preparation.examine(str(file), str(tmp_path), CHECK)["status"] == "ok"
+
+
+def hang(*_, **__):
+    lock = ctypes.create_string_buffer(64)
+    for _ in range(2):  # no signal ends a wait for a lock: C code that never returns to Python
+        ctypes.CDLL(None).pthread_mutex_lock(lock)
+
+
+def test_prepare_counts_a_file_that_hangs_in_c(tmp_path, monkeypatch):
+    for name in ("a", "b", "hangs"):
+        grey_video(tmp_path / f"{name}.mp4", 5, codec="libx264")
+    whole = preparation.all_frames
+    monkeypatch.setattr(
+        preparation, "all_frames", lambda path: hang() if "hangs" in path else whole(path)
+    )
+    videos = [Video(f, str(tmp_path / f"{f}.mp4"), "run") for f in ("a", "hangs", "b")]
+    found = preparation.prepare(videos, tmp_path / "out", CHECK, 2, 2)
+    assert [(r["status"], r["reason"]) for r in found] == [
+        ("ok", ""),
+        ("bad", "not decoded within 2 s"),
+        ("ok", ""),
+    ]
+
+
+DRIVER = """
+import ctypes, sys
+from src.data.decoding import limits, reading
+def lock_twice():
+    lock = ctypes.create_string_buffer(64)
+    for _ in range(2):  # no signal ends a wait for a lock
+        ctypes.CDLL(None).pthread_mutex_lock(lock)
+limits.GRACE, reading.LIMIT = 1.0, {limit}
+read = reading.pyav_frames
+def hang(path, *rest):
+    if "source/jump/1" in str(path):
+        lock_twice()
+    return read(path, *rest)
+reading.pyav_frames = hang
+sys.argv = ["train", *{options}]
+from src.train import train
+from src.door import open_door
+open_door(train, "train")
+"""
+
+
+@pytest.mark.parametrize(
+    ("workers", "limit", "words"),
+    [
+        (0, 1.0, ["the decoder hangs in", "jump/1.avi", "src.prepare"]),
+        (1, 1.0, ["jump/1.avi", "DataLoader worker", "quarantines"]),
+        (1, 99.0, ["timed out after 4", "loader.timeout"]),
+    ],
+)
+def test_training_ends_in_one_line_when_a_decoder_hangs_in_c(
+    folders, tmp_path, workers, limit, words
+):
+    options = [*folders, f"loader.workers={workers}", f"hydra.run.dir={tmp_path}/run",
+               "loader.timeout=4"]  # fmt: skip
+    process = subprocess.run(
+        [sys.executable, "-c", DRIVER.format(limit=limit, options=options)],
+        cwd=ROOT, capture_output=True, text=True, timeout=200,
+    )  # fmt: skip
+    assert process.returncode == 2 and "Traceback" not in process.stderr, process.stderr[-2000:]
+    for word in words:
+        assert word in process.stderr
+
+
+def test_files_that_vanish_between_manifest_and_use(folders, door, tmp_path):
+    for place in ("source", "target"):
+        finished(door("prepare", "dataset=folder", f"root={tmp_path}/{place}",
+                      f"out={tmp_path}/{place}-out"))  # fmt: skip
+    gone = {}
+    for place, name in (("source", "run/0.avi"), ("target", "sing/1.avi")):
+        (row,) = [r for r in rows(tmp_path / f"{place}-out" / "manifest.csv") if r["id"] == name]
+        (tmp_path / f"{place}-out" / row["prepared"]).unlink()
+        gone[place] = {name: "missing file"}
+    run = tmp_path / "run"
+    options = [
+        o.replace("/source", "/source-out").replace("/target", "/target-out") for o in folders
+    ]
+    finished(door("train", *options, f"hydra.run.dir={run}"))
+    scored = json.loads((run / "metrics.json").read_text())
+    assert scored["source"]["unreadable_replaced"] == gone["source"]
+    target = scored["targets"]["folder"]
+    assert (target["used"], target["found"], target["expected"]) == (7, 8, 8)
+    assert target["unreadable"] == gone["target"]

@@ -1,0 +1,62 @@
+"""Which checkpoint is tested, and what is said of it."""
+
+import json
+
+import numpy as np
+import pytest
+from test_methods import finished, read
+
+from src.errors import UserError
+from src.semantics.holdout import hold_out
+
+
+def unit(*angles):
+    return {f"c{i}": np.array([np.cos(a), np.sin(a)]) for i, a in enumerate(angles)}
+
+
+def test_no_class_near_one_that_stays_is_held_out():
+    near = np.arccos(1 - 0.049)
+    vectors = unit(0, near, 1.5, 2.5, 3.5)
+    for seed in range(20):
+        drawn = hold_out(vectors, 0.4, 0.05, seed)
+        assert len(drawn) == 2 and set(drawn) <= {"c2", "c3", "c4"} and drawn == sorted(drawn)
+    assert len({tuple(hold_out(vectors, 0.4, 0.05, seed)) for seed in range(20)}) == 3
+    assert hold_out(vectors, 0.4, 0.05, 7) == hold_out(vectors, 0.4, 0.05, 7)
+
+
+@pytest.mark.parametrize("share", [0, 1, -0.5, "a", True, 0.9])
+def test_bad_shares(share):
+    with pytest.raises(UserError, match=r"selection\.share"):
+        hold_out(unit(0, 1, 2, 3), share, 0.05, 0)
+
+
+def curve(run, column):
+    lines = (run / "metrics.csv").read_text().splitlines()
+    place = lines[0].split(",").index(column)
+    return [float(v) for line in lines[1:] if (v := line.split(",")[place])]
+
+
+def test_selection_on_held_out_source_classes(door, folders, tmp_path):
+    run = tmp_path / "run"
+    options = ["selection=val", "selection.share=0.5", "trainer.max_epochs=3"]
+    said = finished(door("train", *folders, *options, f"hydra.run.dir={run}"))
+    protocol, metrics = read(run, "protocol.json"), read(run, "metrics.json")
+    held_out = protocol["validation"]["folder"]
+    assert len(held_out) == 2 and not set(held_out) & set(protocol["trained_classes"])
+    assert set(held_out) | set(protocol["trained_classes"]) == {"climb", "jump", "run", "swim"}
+    scores = curve(run, "val/top1")
+    assert len(scores) == 3 and metrics["selection"] == "val" and "LEAK" not in said
+    # two steps an epoch... the first epoch with the best score was tested
+    assert metrics["steps"] == metrics["trained_steps"] // 3 * (1 + int(np.argmax(scores)))
+    again = tmp_path / "again"
+    finished(door("evaluate", f"ckpt={run}", f"hydra.run.dir={again}"))
+    assert read(again, "metrics.json")["selection"] == "val"
+    assert read(again, "metrics.json")["checkpoint"] == metrics["checkpoint"]
+
+
+def test_selection_on_the_test_set_is_a_leak(door, folders, tmp_path):
+    run = tmp_path / "run"
+    said = finished(door("train", *folders, "selection=test_best", f"hydra.run.dir={run}"))
+    assert "LEAK: selected on test" in said
+    assert "LEAK: selected on test" in (run / "results.md").read_text()
+    assert "LEAK: selected on test" in json.dumps(read(run, "card.json"))

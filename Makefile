@@ -8,7 +8,7 @@ STUDIES := table1 table2 table3 fig1 fig4_classes fig4_samples fig5 fig6 fig7
 SCALE ?= demo
 LAUNCHER ?= hydra/launcher=joblib hydra.launcher.n_jobs=2
 
-.PHONY: help setup demo paper-demo test lint bench clean
+.PHONY: help setup demo paper-demo test lint bench bench-gpu clean
 
 help:  ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -48,6 +48,10 @@ bench: $(READY)  ## measure clips a second and scoring on this machine
 	$(RUN) -m benchmarks.clips
 	$(RUN) -m benchmarks.decoders
 	$(RUN) -m benchmarks.scoring
+	$(RUN) -m benchmarks.features
+
+bench-gpu: $(READY)  ## measure training steps a second on a GPU, switch by switch
+	$(RUN) -m benchmarks.gpu
 
 clean:  ## remove the virtual environment, caches and the demos' data and runs
 	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache *.egg-info data/synthetic data/cache runs/demo multirun/demo

@@ -18,6 +18,7 @@ from benchmarks.videos import make
 from src.data.clips import ClipSpec
 from src.data.datamodule import LoaderSpec, VideoDataModule
 from src.data.decoding.forms import SUFFIXES, FormSpec, write_form
+from src.data.decoding.pyav_reader import all_frames
 from src.models.meter import Meter
 from src.models.module import ZeroShotModule
 
@@ -85,9 +86,9 @@ def waiting(folder: Path, batch: int, workers: int, steps: int) -> tuple[float, 
     original = make(folder, "H.264 340x256, key 250")
     for name in ("a", "b"):
         (folder / "prepared" / name).mkdir(parents=True, exist_ok=True)
-    form = FormSpec("pack", 128, 90)
+    form = FormSpec("pack", 128, 90, 18, 16)
     packed = folder / f"clip{SUFFIXES['pack']}"
-    write_form(original, packed, form, None)
+    write_form(packed, all_frames(original), form)
     rows = [f"{n},{packed},{'ab'[n % 2]}" for n in range(batch * steps)]
     manifest = folder / "manifest.csv"
     manifest.write_text("\n".join(["id,path,class", *rows]))

@@ -77,14 +77,15 @@ class CellSweeper(BasicSweeper):
         axes += [o.key_or_group for o in typed if o.is_sweep_override()]
         self.axes = list(dict.fromkeys(axes))
         rows = [
-            quote_digits(f"{key}={plain(value)}" for key, value in row.items() if key not in given)
-            for row in self.config.study.get("rows") or [{}]
-        ]
+            [[f"{key}={plain(value)}" for key, value in row.items() if key not in given]
+             for row in dimension]
+            for dimension in self.config.study.get("rows") or []
+        ]  # fmt: skip
         found: dict[str, Cell] = {}
         before = HydraConfig.instance().cfg
         try:
-            for row, options in itertools.product(rows, swept):
-                cell = self.compose([*row, *options])
+            for *parts, options in itertools.product(*rows, swept):
+                cell = self.compose([*quote_digits(itertools.chain(*parts)), *options])
                 found.setdefault(cell.sha256, cell)
         finally:
             HydraConfig.instance().cfg = before

@@ -1,7 +1,6 @@
-"""Show a run again, `run=RUN`, a study, `experiments=table3`, or runs, `compare=[RUN,RUN]`.
+"""Show a finished run, `run=RUN`, runs side by side, `compare=[RUN,RUN]`, or `experiments=table3`.
 
-Only run folders are read: a run's table and figures; or a table or figure of the paper, from the
-cells that its sweep left.
+Only run folders are read: for a table or figure of the paper, the cells that its sweep left.
 """
 
 import sys
@@ -15,18 +14,19 @@ from src.errors import UserError
 
 
 def report(config: DictConfig) -> None:
-    """Draw the run, or the artefact, that the config names, or compare runs."""
+    """Draw the run or the artefact that the config names, or compare runs."""
     from src.evaluation.uncertainty import check_resamples
     from src.reporting.compare import compare
     from src.reporting.show import show
     from src.reporting.study_report import report as report_study
     from src.reporting.wandb_workspace import save_workspace
 
-    if sum(map(bool, (config.run, config.compare, config.study.name))) != 1:
-        raise UserError("give one of run=RUN, experiments=table3, or compare=[RUN,RUN]")
-    if config.run:
+    asked = [config.run, config.compare, config.study.name]
+    if sum(one is not None for one in asked) != 1:
+        raise UserError("give one of run=RUN, compare=[RUN,RUN] and experiments=table3")
+    if config.run is not None:
         show(Path(config.run).expanduser())
-    elif config.compare:
+    elif config.compare is not None:
         given = [config.compare] if isinstance(config.compare, str) else list(config.compare)
         out = Path(config.out).expanduser()
         compare(given, config.force, config.quoted, check_resamples(config.resamples), out)

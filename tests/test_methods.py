@@ -94,7 +94,7 @@ def test_pretraining_on_still_images_in_one_command(door, folders, tmp_path):
         f"pretrain.source.root={tmp_path}/stills", "pretrain.max_epochs=1", f"hydra.run.dir={run}",
     ]  # fmt: skip
     said = finished(door("train", *options))
-    stage = run / "pretrain"
+    (stage,) = (run / "pretrain").iterdir()
     lineage = read(run, "protocol.json")["pretrain"]
     assert lineage["name"] == "sun" and lineage["classes"] == ["jump", "swim"]
     assert lineage["leaks"] == [] and "first weights: sun" in said

@@ -51,12 +51,25 @@ def clips(config: DictConfig) -> tuple[float, float]:
     tested = sum(published(target)[1] for target in config.target.values())
     encoded = float(tested * config.clips.test_clips)
     choices = config.hydra.runtime.choices
-    epoch = config.loader.get("epoch_samples") or videos
-    if not config.loader.get("equal_updates"):
+    epoch = config.loader.epoch_samples
+    if not config.loader.equal_updates:
         epoch = min(epoch, videos)
-    if choices.get("method") == "baseline":
+    if choices["method"] == "baseline":  # f_v sees each video once, then features are kept
         return 0.0, encoded + videos
     return epoch * config.trainer.max_epochs, encoded
+
+
+def first_clips(config: DictConfig) -> tuple[tuple[Any, ...], float]:
+    """Name the run that makes a cell's first weights, and count its training clips; 0 if none."""
+    first = config.pretrain
+    if first.get("source") is None or first.get("ckpt") is not None:
+        return (), 0.0
+    videos = published(first.source)[1]
+    epoch = config.loader.epoch_samples
+    if not config.loader.equal_updates:
+        epoch = min(epoch, videos)
+    epochs = first.max_epochs or config.trainer.max_epochs
+    return (first.name, config.model.backbone, config.protocol.name, config.seed), epoch * epochs
 
 
 def plan(left: Sequence[Cell], asked: int, rate: float) -> str:
@@ -68,6 +81,7 @@ def plan(left: Sequence[Cell], asked: int, rate: float) -> str:
         rate: training clips a second of one device.
     """
     lines, hours, disk = [], 0.0, 0.0
+    firsts = dict(first_clips(cell.config) for cell in left)
     for cell in left:
         trained, encoded = clips(cell.config)
         own = (trained + FORWARD * encoded) / rate / 3600
@@ -76,6 +90,11 @@ def plan(left: Sequence[Cell], asked: int, rate: float) -> str:
         hours, disk = hours + own, disk + size
         about = " ".join(f"{key}={value}" for key, value in cell.axes.items())
         lines.append(f"  {own:8.2f} h  {cell.folder.name}  {about}".rstrip())
+    shared = sum(firsts.values()) / rate / 3600
+    if shared:
+        made = sum(bool(count) for count in firsts.values())
+        lines.append(f"  {shared:8.2f} h  {made} runs that make first weights, shared by the cells")
+    hours += shared
     lines.append(
         f"{len(left)} of {asked} cells missing; about {hours:,.1f} GPU-hours at rate={rate:g} "
         f"training clips/s (give the rate you measured), {disk / 1e9:,.1f} GB of disk"

@@ -1,5 +1,6 @@
 """First weights: from training on another source, from a finished run, or from published files."""
 
+import fcntl
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from src.data.listing import listed_classes
 from src.errors import UserError
 from src.evaluation.predictions import file_hash
 from src.experiment.build import build_data, build_model, fit_to_device, read_protocol
+from src.experiment.cells import cell_hash
 from src.experiment.resume import resume
 from src.experiment.scoring import summary, write_json
 from src.experiment.testing import source_counts
@@ -30,7 +32,7 @@ def pretrain(
         config: the whole config.
         data: of the run; its word vectors must be those of the weights.
         model: gets the weights.
-        run: folder; training on another source first has a run of its own in `pretrain/` of it.
+        run: folder.
 
     Returns:
         The lineage: `name`, `file`, `sha256`, and of what it was trained on `dataset`, `table`,
@@ -46,7 +48,7 @@ def pretrain(
         if not file.is_file():
             raise UserError(f"no weights at {file} ({OPTION}); give a file or a run folder")
     elif options.get("source"):
-        file = train_first(config, run / "pretrain")
+        file = train_first(config)
     elif options.name == "none":
         if config.method.frozen:
             raise UserError(
@@ -64,22 +66,36 @@ def pretrain(
     return {"name": options.name, "file": str(file), "sha256": file_hash(file), **trained}
 
 
-def train_first(config: DictConfig, run: Path) -> Path:
+def train_first(config: DictConfig) -> Path:
     """Train on the source of `pretrain`, unless that was done already; give the checkpoint.
 
-    The protocol removes classes of that source too, unless `pretrain.filter` is false.
+    It is a run of its own under `paths.pretrained`, known by what it computes; runs of a sweep
+    that need the same one wait for the first to make it. The protocol removes classes of that
+    source too, unless `pretrain.filter` is false.
     """
     stage = config.copy()
     with open_dict(stage):
         stage.source = config.pretrain.source
         stage.trainer.max_epochs = config.pretrain.max_epochs or config.trainer.max_epochs
-        stage.paths.run = str(run)
+        stage.subset = {"_target_": "src.data.subsets.everything", "_partial_": True}
+        stage.clips.test_clips = 1  # tells apart what is tested only
         stage.pretrain = {"name": "none", "ckpt": None}
         stage.method = {"frozen": False, "legacy_bn": False, "cached_clips": None}
         stage.resume = config.resume
         stage.selection = {"name": "last", "share": 0}
         if not config.pretrain.filter:
             stage.protocol.rule = "none"
+    name = f"{config.pretrain.name}-seed{config.seed}-{cell_hash(stage)[:12]}"
+    run = Path(config.paths.pretrained).expanduser() / name
+    stage.paths.run = str(run)
+    run.mkdir(parents=True, exist_ok=True)
+    with (run / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return train_stage(stage, run)
+
+
+def train_stage(stage: DictConfig, run: Path) -> Path:
+    """Train in the folder of a stage, or go on there; give the checkpoint."""
     checkpoint = run / "checkpoints" / LAST
     begun = resume(stage, run)
     if begun.finished:

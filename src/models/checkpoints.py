@@ -16,7 +16,8 @@ from src.errors import UserError
 
 LAST, PREVIOUS, BEST = "last.ckpt", "previous.ckpt", "best.ckpt"
 FREE = {  # options that may change when a run is continued
-    "callbacks", "evaluation", "hydra", "logger", "paths", "resume", "save_every",
+    "callbacks", "dry_run", "evaluation", "hydra", "logger", "paths", "rate", "resume",
+    "save_every", "scale", "study",
     "loader.timeout", "loader.workers", "trainer.max_epochs", "trainer.max_steps",
 }  # fmt: skip
 

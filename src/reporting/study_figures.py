@@ -12,6 +12,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter, StrMethodFormatter
 
 from src.reporting.study import Spread
 from src.reporting.study_tables import Row
@@ -60,8 +61,8 @@ def distinct(rows: Sequence[Row], key: str) -> list[Any]:
 
 
 def table_figure(rows: Sequence[Row]) -> Figure:
-    """Draw a table: one panel a column, a point a row, the paper's as open diamonds."""
-    columns = [c for c in list(rows[0])[2:] if any(known(row[c]) for row in rows)]
+    """Draw the top-1 of a table: one panel a column, a point a row, the paper's open diamonds."""
+    columns = [c for c in rows[0] if c.endswith("top1") and any(row[c] is not None for row in rows)]
     names = distinct(rows, "row")
     figure, axes = panels(len(columns) or 1, 0.5 + 0.16 * len(names))
     for panel, column in zip(axes, columns, strict=False):
@@ -77,6 +78,7 @@ def table_figure(rows: Sequence[Row]) -> Figure:
                                va="center", fontsize=6, color=COLOURS[1])  # fmt: skip
         panel.set_yticks(range(len(names)), names)
         panel.set_ylim(len(names) - 0.5, -0.5)
+        panel.set_xlim(0, 100)
         panel.set_xlabel(f"{column} (%)")
         panel.grid(axis="x", alpha=0.3)
     figure.legend(
@@ -87,11 +89,6 @@ def table_figure(rows: Sequence[Row]) -> Figure:
         loc="outside upper center", ncols=2, frameon=False,
     )  # fmt: skip
     return figure
-
-
-def known(value: Any) -> bool:
-    """Tell whether there is a number to draw, or one that is missing."""
-    return value is not None
 
 
 def curves(rows: Sequence[Row], x: str, y: str, x_label: str, y_label: str,
@@ -123,6 +120,8 @@ def curves(rows: Sequence[Row], x: str, y: str, x_label: str, y_label: str,
         panel.set_title(target + (f" ({lacking} points incomplete)" if lacking else ""))
         if log:
             panel.set_xscale("log")
+            panel.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+            panel.xaxis.set_minor_formatter(NullFormatter())
         panel.set_xlabel(x_label)
         panel.set_ylabel(y_label)
         panel.grid(alpha=0.3)

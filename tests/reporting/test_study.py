@@ -124,6 +124,8 @@ def test_fig4_holds_classes_against_samples(tmp_path):
     two = next(r for r in found if r["series"] == "e2e, classes" and r["asked"] == "2")
     assert (float(two["videos"]), float(two["error"])) == (20.0, 87.5)
     assert {r["from"] for r in found} == {"ours", "paper"}
+    drawing = (folder / "fig4_classes.svg").read_text()
+    assert ">100<" in drawing and "mathdefault" not in drawing  # ticks are plain numbers
     text = (folder / "fig4_classes.md").read_text()
     assert "few classes with many, at an equal number of videos: holds (+15.00" in text
 

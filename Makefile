@@ -1,4 +1,4 @@
-# `make demo` and `make test` do all of their set-up; nothing but Python 3.10-3.13 is needed before.
+# `make demo` and `make test` do all of their set-up; nothing but Python 3.11-3.13 is needed before.
 PYTHON ?= python3
 VENV ?= .venv
 RUN := $(VENV)/bin/python

@@ -114,6 +114,8 @@ def test_paper_defaults(config):
     )
     assert composed.trainer.max_epochs == 150
     assert composed.loader.batch_size == 22
+    assert list(composed.model.mean) == [0.43216, 0.394666, 0.37645]
+    assert list(composed.model.std) == [0.22803, 0.22145, 0.216989]
     assert composed.clips.test_clips == 25
     assert (composed.clips.short_side, composed.clips.crop, composed.clips.frames) == (128, 112, 16)
 

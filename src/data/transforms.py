@@ -1,6 +1,6 @@
 """Frames to network input (Sec. 4.4): short side, crop, flip, all on uint8.
 
-Shapes: H W, C channels of a frame. Mean and standard deviation are applied on the network side.
+Shapes: H W, C channels of a frame. The network side normalises.
 """
 
 from dataclasses import dataclass
@@ -9,10 +9,6 @@ import cv2
 import numpy as np
 
 cv2.setNumThreads(0)  # loaders' workers are the threads
-
-# Kinetics statistics of torchvision's video models, for RGB in 0..1 (Sec. 4.4).
-MEAN = (0.43216, 0.394666, 0.37645)
-STD = (0.22803, 0.22145, 0.216989)
 
 
 @dataclass(frozen=True)

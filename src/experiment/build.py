@@ -13,12 +13,8 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from src.data.clips import ClipSpec
-from src.data.datamodule import (
-    LoaderSpec,
-    TargetsDataModule,
-    VideoDataModule,
-    ZeroShotDataModule,
-)
+from src.data.datamodule import LoaderSpec, VideoDataModule
+from src.data.zeroshot import TargetsDataModule, ZeroShotDataModule
 from src.errors import UserError
 from src.models.micro import fits_on, largest_micro_batch
 from src.models.module import ZeroShotModule

@@ -12,9 +12,10 @@ from omegaconf import DictConfig
 from torch import Tensor
 
 from src.data.clips import Clips, EpochSampler
-from src.data.datamodule import VideoDataModule, ZeroShotDataModule
+from src.data.datamodule import VideoDataModule
 from src.data.features import FeatureStore, content_hash
 from src.data.layouts import Video
+from src.data.zeroshot import ZeroShotDataModule
 from src.errors import UserError
 from src.models.callbacks import ClipProgressBar
 from src.models.module import ZeroShotModule
@@ -51,14 +52,14 @@ def cache_features(config: DictConfig, data: ZeroShotDataModule, model: ZeroShot
         UserError: `method.cached_clips` is no number of clips, or f_v is not frozen.
     """
     count = config.method.cached_clips
-    if count is None:
+    if count is None or config.method.legacy_bn:  # f_v changes with its statistics
         return
     if not isinstance(count, int) or count < 1:
         raise UserError(f"method.cached_clips={count} must be a whole number above 0, or null")
-    if not config.method.frozen or config.method.legacy_bn:
+    if not config.method.frozen:
         raise UserError(
-            "method.cached_clips needs an f_v that does not change: method.frozen=true "
-            "method.legacy_bn=false; or set method.cached_clips=null"
+            "method.cached_clips needs an f_v that does not change: method=baseline; or set "
+            "method.cached_clips=null"
         )
     weights = {k: v.numpy() for k, v in sorted(model.f_v.state_dict().items())}
     network = {

@@ -6,8 +6,8 @@ from typing import Any
 
 from omegaconf import DictConfig, open_dict
 
-from src.data.datamodule import TargetsDataModule
 from src.data.listing import listed_classes
+from src.data.zeroshot import TargetsDataModule
 from src.errors import UserError
 from src.evaluation.predictions import file_hash
 from src.experiment.build import build_data, build_model, fit_to_device, read_protocol

@@ -8,7 +8,7 @@ import torch
 from omegaconf import DictConfig
 from pytorch_lightning.callbacks import Callback, ModelCheckpoint
 
-from src.data.datamodule import ZeroShotDataModule
+from src.data.zeroshot import ZeroShotDataModule
 from src.errors import UserError
 from src.evaluation.accuracy import ZeroShotAccuracy
 from src.models.checkpoints import BEST, LAST, read_checkpoint

@@ -15,7 +15,8 @@ from omegaconf import DictConfig
 from pytorch_lightning.loggers import WandbLogger
 
 from src.data.clips import assemble
-from src.data.datamodule import TargetsDataModule, VideoDataModule, ZeroShotDataModule
+from src.data.datamodule import VideoDataModule
+from src.data.zeroshot import TargetsDataModule, ZeroShotDataModule
 from src.errors import UserError
 from src.evaluation.predictions import SEEN, Predictions, file_hash
 from src.experiment.build import build_videos

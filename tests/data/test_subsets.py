@@ -10,8 +10,9 @@ from scipy.spatial.distance import pdist
 
 from src.data import subsets
 from src.data.clips import ClipSpec
-from src.data.datamodule import LoaderSpec, VideoDataModule, ZeroShotDataModule
+from src.data.datamodule import LoaderSpec, VideoDataModule
 from src.data.layouts import Video
+from src.data.zeroshot import ZeroShotDataModule
 from src.errors import UserError
 from src.semantics.protocol import Protocol
 from src.semantics.vectors import WordVectors

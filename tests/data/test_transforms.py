@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from src.data.transforms import MEAN, STD, Crop, random_crop, resize_short_side, to_input
+from src.data.transforms import Crop, random_crop, resize_short_side, to_input
 
 
 @pytest.mark.parametrize("side", range(64, 1081, 7))
@@ -47,8 +47,3 @@ def test_flip_rate_and_uniform_places():
     assert abs(np.mean([c.flip for c in crops]) - 0.5) < 3 * np.sqrt(0.25 / 4000)
     assert abs(np.mean([c.top for c in crops]) - 0.5) < 0.02
     assert not any(random_crop(rng, 0.0).flip for _ in range(100))
-
-
-def test_kinetics_statistics():
-    assert MEAN == (0.43216, 0.394666, 0.37645)
-    assert STD == (0.22803, 0.22145, 0.216989)

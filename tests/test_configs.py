@@ -138,3 +138,16 @@ def test_compat_sets_every_switch_and_each_can_be_set_alone(config):
     mixed = ClipSpec(**config("compat=authors_code", "clips.test_rule=linspace").clips)
     assert mixed == replace(authors, test_rule="linspace")
     assert config("compat=paper").clips.flip == 0
+
+
+@pytest.mark.parametrize(
+    ("option", "plugin", "target"),
+    [
+        ("slurm", "hydra_submitit_launcher.config", "submitit_launcher.SlurmLauncher"),
+        ("ray_gpus", "hydra_ray_launcher", "ray_launcher.RayLauncher"),
+    ],
+)
+def test_launchers_of_clusters_compose(config, tmp_path, option, plugin, target):
+    pytest.importorskip(f"hydra_plugins.{plugin}")
+    composed = config(f"hydra/launcher={option}", run=tmp_path)
+    assert composed.hydra.launcher._target_.endswith(target)

@@ -20,10 +20,14 @@ def test_two_processes_give_the_predictions_of_one(door, folders, tmp_path):
         assert one[key] == other[key]
 
 
-def test_two_processes_train_one_network(door, folders, tmp_path):
+def test_two_processes_train_one_network_after_pretraining(door, folders, tmp_path):
     run = tmp_path / "run"
-    finished(door("train", *folders, *TWO, "loader.batch_size=2", f"hydra.run.dir={run}"))
+    first = ["pretrain=sun", "source@pretrain.source=folder", "pretrain.max_epochs=1",
+             f"pretrain.source.root={tmp_path}/source"]  # fmt: skip
+    options = [*folders, *TWO, *first, "loader.batch_size=2", f"hydra.run.dir={run}"]
+    finished(door("train", *options))
     metrics = read(run, "metrics.json")
+    assert metrics["protocol"]["pretrain"]["classes"] == 4
     assert metrics["trained_steps"] == 4  # two epochs of 8 videos, 2 on each of 2 devices a step
     assert metrics["targets"]["folder"]["used"] == 8
     told = door("train", "-m", *folders, *TWO, "seed=0,1", f"hydra.sweep.dir={tmp_path}/sweep")

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, open_dict
+from pytorch_lightning.utilities import rank_zero_only
 
 from src.data.listing import listed_classes
 from src.data.zeroshot import TargetsDataModule
@@ -90,7 +91,8 @@ def train_first(config: DictConfig) -> Path:
     stage.paths.run = str(run)
     run.mkdir(parents=True, exist_ok=True)
     with (run / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not getattr(rank_zero_only, "rank", 0):  # the other processes of a run train beside it
+            fcntl.flock(lock, fcntl.LOCK_EX)
         return train_stage(stage, run)
 
 

@@ -38,12 +38,13 @@ def test_interrupted_thrice_ends_bit_identical(door, options, tmp_path):
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     assert door("train", *options, f"hydra.run.dir={whole}").returncode == 0
 
-    def go(*fault):
-        return door(
-            "train", *options, f"hydra.run.dir={broken}", "resume=auto", *fault, PYTHONPATH=HERE
-        )
+    wandb = ["logger=wandb", "logger.wandb.offline=true"]
 
-    assert go(*planted("Signal", step=3, name="SIGKILL")).returncode == -9
+    def go(*more):
+        where = [f"hydra.run.dir={broken}", "resume=auto"]
+        return door("train", *options, *where, *more, PYTHONPATH=HERE)
+
+    assert go(*wandb, *planted("Signal", step=3, name="SIGKILL")).returncode == -9
     told = go(*planted("Signal", step=9, name="SIGTERM"))
     assert told.returncode == 143 and f"resume={broken}" in told.stderr, told.stderr[-3000:]
     assert "going on from step 2 (epoch 0)" in told.stdout + told.stderr
@@ -53,7 +54,7 @@ def test_interrupted_thrice_ends_bit_identical(door, options, tmp_path):
     assert "Traceback" not in told.stderr
     last = broken / "checkpoints" / "last.ckpt"
     last.write_bytes(last.read_bytes()[:-100])  # and the last checkpoint is damaged
-    told = go()
+    told = go(*wandb)
     assert told.returncode == 0, told.stderr[-3000:]
     assert "is damaged; going on from the checkpoint before it" in told.stdout + told.stderr
 
@@ -66,6 +67,9 @@ def test_interrupted_thrice_ends_bit_identical(door, options, tmp_path):
     assert np.array_equal(one["embeddings"], other["embeddings"])
     one, other = ((run / "metrics.csv").read_text() for run in (whole, broken))
     assert one == other
+
+    ids = {folder.name.rsplit("-", 1)[1] for folder in broken.glob("wandb/offline-run-*")}
+    assert ids == {(broken / "wandb-id").read_text()}
 
     told = door("train", f"resume={broken}")
     assert told.returncode == 0 and "nothing was left to do" in told.stdout + told.stderr

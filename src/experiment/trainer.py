@@ -2,6 +2,7 @@
 
 import csv
 import logging
+import secrets
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
@@ -15,7 +16,7 @@ from hydra.types import RunMode
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.callbacks import Callback
-from pytorch_lightning.loggers import CSVLogger, WandbLogger
+from pytorch_lightning.loggers import CSVLogger, Logger, WandbLogger
 
 from src.errors import UserError
 from src.models.callbacks import UnreadableVideos
@@ -55,7 +56,7 @@ def lightning_trainer(
     if not isinstance(every, int) or every < 1:
         raise UserError(f"save_every={every} must be a whole number, at least 1")
     resolved = plain(config)
-    loggers = [instantiate(logger) for logger in config.logger.values()]
+    loggers = [make_logger(logger, run, resumed_step) for logger in config.logger.values()]
     unreadable = UnreadableVideos()
     trainer = instantiate(
         config.trainer,
@@ -91,6 +92,17 @@ def lightning_trainer(
     finally:
         if "wandb" in sys.modules:
             sys.modules["wandb"].finish()
+
+
+def make_logger(logger: DictConfig, run: Path, resumed_step: int | None) -> Logger:
+    """Make a logger; a run that is continued keeps its W&B run, whose id is in `wandb-id`."""
+    if not logger._target_.endswith("WandbLogger"):
+        return instantiate(logger)
+    file = run / "wandb-id"
+    if resumed_step is None or not file.is_file():
+        run.mkdir(parents=True, exist_ok=True)
+        file.write_text(secrets.token_hex(4))
+    return instantiate(logger, id=file.read_text(), resume="allow")
 
 
 def plain(config: DictConfig) -> dict[str, Any]:

@@ -184,3 +184,21 @@ def test_legacy_bn_moves_the_buffers_of_a_frozen_backbone():
     buffers = {k for k, _ in net.f_v.named_buffers()}
     assert moved == buffers and len({k for k in moved if "running" in k}) == 74
     assert module(backbone="r2plus1d", frozen=True).f_v.training is False
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "features"),
+    [("mc3", 112, 512), ("s3d", 224, 1024), ("mvit_v2_s", 224, 768), ("swin3d_t", 224, 768)],
+)
+def test_other_networks_of_torchvision(name, size, features, config):
+    composed = config(f"model={name}")
+    assert composed.clips.crop == size and composed.model.backbone == name
+    net = module(backbone=name).eval()
+    with torch.no_grad():
+        assert net.features(clips(1, 1, size)).shape == (1, features)
+    assert not any("head" in k or "classifier" in k or "fc." in k for k in net.f_v.state_dict())
+
+
+def test_a_network_of_fixed_size_says_so():
+    with pytest.raises(UserError, match="16 x 224 x 224, not 16 x 112 x 112"):
+        module(backbone="mvit_v2_s").eval()(clips(1, 1, 112))

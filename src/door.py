@@ -45,7 +45,11 @@ def stored_options(run: Path, without: str) -> list[str] | None:
     return [o for o in yaml.safe_load(file.read_text()) if not o.startswith(f"{without}=")]
 
 
-def open_door(task: Callable[[DictConfig], object], config_name: str) -> None:
+def open_door(
+    task: Callable[[DictConfig], object],
+    config_name: str,
+    earlier: Callable[[list[str]], list[str]] = lambda typed: [],
+) -> None:
     """Run `task` on the config composed from the command line; end with 2 on a user's mistake.
 
     In a multirun a job that fails so is told, and the others go on.
@@ -53,6 +57,7 @@ def open_door(task: Callable[[DictConfig], object], config_name: str) -> None:
     Args:
         task: what the door does with its config, once a job.
         config_name: the primary config, a file of `conf/`.
+        earlier: gives options of an earlier run, which stand before those that are typed.
     """
     mistakes: list[Exception] = []
     begun = False
@@ -80,6 +85,11 @@ def open_door(task: Callable[[DictConfig], object], config_name: str) -> None:
         return None
 
     os.environ["HYDRA_FULL_ERROR"] = "1"
+    try:
+        sys.argv[1:1] = earlier(sys.argv[1:])
+    except UserError as error:
+        tell(error)
+        sys.exit(2)
     sys.argv[1:] = quote_digits("dry_run=true" if a == "--dry-run" else a for a in sys.argv[1:])
     try:
         job()

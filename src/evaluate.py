@@ -4,13 +4,12 @@ A checkpoint is tested with the options of its run; what is given on the command
 Saved predictions need neither videos nor network.
 """
 
-import sys
 from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from src.door import open_door, stored_options, tell
+from src.door import open_door, stored_options
 from src.errors import UserError
 
 
@@ -58,9 +57,4 @@ def evaluate(config: DictConfig) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        sys.argv[1:1] = run_options(sys.argv[1:])
-    except UserError as error:
-        tell(error)
-        sys.exit(2)
-    open_door(evaluate, "evaluate")
+    open_door(evaluate, "evaluate", run_options)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from src.door import open_door, stored_options, tell
+from src.door import open_door, stored_options
 from src.errors import UserError
 
 
@@ -63,9 +63,4 @@ def resumed_options(arguments: list[str]) -> list[str]:
 
 
 if __name__ == "__main__":
-    try:
-        sys.argv[1:1] = resumed_options(sys.argv[1:])
-    except UserError as error:
-        tell(error)
-        sys.exit(2)
-    open_door(train, "train")
+    open_door(train, "train", resumed_options)

@@ -37,7 +37,7 @@ paper-demo: $(READY)  ## every table and figure on generated videos; goes on whe
 
 test: $(READY)  ## lint, type check and the whole test suite
 	$(MAKE) lint
-	$(RUN) -m pytest
+	OMP_NUM_THREADS=1 $(RUN) -m pytest --numprocesses auto --dist loadfile
 
 lint: $(READY)  ## ruff and mypy
 	$(RUN) -m ruff check .

@@ -1,8 +1,12 @@
 """Weights from elsewhere give the same numbers here, and never run code."""
 
 import argparse
+import hashlib
 import os
 from collections import OrderedDict
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 
 import numpy as np
 import pytest
@@ -143,6 +147,36 @@ def test_damaged_files(content, tmp_path):
         read_file(tmp_path / "nothing.pth", "ckpt")
     with pytest.raises(UserError, match="no network known here"):
         import_weights({"a": torch.zeros(1)}, file, "ckpt")
+
+
+class Served:
+    """Stands for torchvision's weights: a file on a server of this machine."""
+
+    def __init__(self, url):
+        self.url = url
+
+
+def test_published_weights_are_downloaded_and_checked(tmp_path, monkeypatch):
+    made, kept = tmp_path / "made", tmp_path / "kept"
+    made.mkdir()
+    torch.save(video.r3d_18(weights=None).state_dict(), made / "plain.pth")
+    digest = hashlib.sha256((made / "plain.pth").read_bytes()).hexdigest()
+    for name in (f"r3d-{digest[:8]}.pth", "r3d-00000000.pth"):
+        (made / name).write_bytes((made / "plain.pth").read_bytes())
+    serve = partial(SimpleHTTPRequestHandler, directory=str(made))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), serve)
+    Thread(target=server.serve_forever, daemon=True).start()
+    address = f"http://127.0.0.1:{server.server_port}"
+    monkeypatch.setitem(TORCHVISION, "r3d", Served(f"{address}/r3d-{digest[:8]}.pth"))
+    file = published_weights("r3d", "kinetics400", kept)
+    assert published_weights("r3d", "kinetics400", kept) == file  # it is fetched once
+    imported = import_weights(read_file(file, "pretrain.ckpt"), file, "pretrain.ckpt")
+    load_strictly(backbones.r3d(), imported.f_v, file, "pretrain.ckpt")
+    monkeypatch.setitem(TORCHVISION, "r3d", Served(f"{address}/r3d-00000000.pth"))
+    with pytest.raises(UserError, match=r"cannot be downloaded.*invalid hash"):
+        published_weights("r3d", "kinetics400", kept)
+    server.shutdown()
+    assert not (kept / "r3d-00000000.pth").exists()
 
 
 def test_published_weights(tmp_path, monkeypatch):

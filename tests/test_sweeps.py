@@ -84,7 +84,7 @@ def test_other_launchers(door, folders, tmp_path, launcher):
 
 SMALL = ["experiments=fig5", "scale=demo", "source.videos=2", "target.synthetic.videos=1",
          "subset.clusters=1,2", "seed=0,1", "trainer.max_epochs=6", "loader.workers=0",
-         "save_every=1"]  # fmt: skip
+         "loader.epoch_samples=44", "resamples=0", "save_every=1"]  # fmt: skip
 
 
 def killed_when(condition, options, tmp_path):

@@ -60,6 +60,17 @@ def test_baseline_on_cached_features(door, folders, tmp_path):
     )
 
 
+def test_several_cached_clips_are_those_of_as_many_epochs(door, folders, tmp_path):
+    first = tmp_path / "first"
+    finished(door("train", *folders, "trainer.max_epochs=1", f"hydra.run.dir={first}"))
+    baseline = [*folders, "method=baseline", f"pretrain.ckpt={first}", "trainer.max_epochs=3"]
+    for name, count in (("cached", "3"), ("live", "null")):
+        options = [f"method.cached_clips={count}", f"hydra.run.dir={tmp_path / name}"]
+        finished(door("train", *baseline, *options))
+    cached, live = (weights(tmp_path / name, "f_s.") for name in ("cached", "live"))
+    assert all(torch.allclose(cached[k], live[k], atol=1e-5) for k in live)
+
+
 def test_published_leaks_are_stamped(door, folders, tmp_path):
     """A baseline from weights that saw a class tested says so."""
     first, run = tmp_path / "first", tmp_path / "run"

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytorch_lightning as pl
 import torch
 from omegaconf import DictConfig
@@ -26,9 +27,9 @@ class Validation(Callback):
     """
 
     def __init__(self, data: ZeroShotDataModule) -> None:
-        vectors = [torch.tensor(list(s.class_vectors.values())) for s in data.validation.values()]
+        vectors = [np.stack(list(s.class_vectors.values())) for s in data.validation.values()]
         self.names = list(data.validation)
-        self.metrics = [ZeroShotAccuracy(v) for v in vectors]
+        self.metrics = [ZeroShotAccuracy(torch.from_numpy(v)) for v in vectors]
 
     def on_validation_epoch_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
         """Begin to count."""

@@ -62,8 +62,8 @@ def lightning_trainer(
         config.trainer,
         logger=loggers,
         callbacks=[
+            *callbacks,  # first: the last checkpoint keeps the state of what selects the best
             *(instantiate(c) for c in config.callbacks.values()),
-            *callbacks,
             unreadable,
             Interruption(resolved, run / "checkpoints" / LAST, every),
         ],

@@ -96,8 +96,9 @@ class Interruption(Callback):
     def on_train_batch_end(self, trainer: pl.Trainer, *args: Any) -> None:
         """Save; after the batch in which the signal came Lightning ends the process."""
         loop = trainer.fit_loop.epoch_loop
-        due = trainer.global_step % self.every == 0 and not loop.batch_progress.is_last_batch
-        if (trainer.received_sigterm or due) and not loop._should_accumulate():
+        due = trainer.received_sigterm or trainer.global_step % self.every == 0
+        # After the last batch it is the end of the epoch that saves: with its validation.
+        if due and not loop.batch_progress.is_last_batch and not loop._should_accumulate():
             trainer.save_checkpoint(self.file)
 
     def state_dict(self) -> dict[str, Any]:

@@ -142,6 +142,10 @@ def test_authors_checkpoints_can_be_evaluated(door, folders, tmp_path):
         (["method=baseline", "pretrain=none"], "would freeze random weights"),
         (["method=baseline"], "no weights for model=tiny"),
         (["pretrain.ckpt=nothing"], "no weights at nothing (pretrain.ckpt)"),
+        (["selection.share=0.5"], "selection.share=0.5 does not go with selection=last"),
+        (["selection=val", "selection.share=0"], "selection=val needs a share"),
+        (["trainer.accumulate_grad_batches=0"], "accumulate_grad_batches=0 must be at least 1"),
+        (["model.milestones=x"], "model.milestones=x must be a list of epochs"),
         (["method.cached_clips=1", "pretrain=none"], "needs an f_v that does not change"),
     ],
 )

@@ -48,6 +48,15 @@ def test_selection_on_held_out_source_classes(door, folders, tmp_path):
     assert len(scores) == 3 and metrics["selection"] == "val" and "LEAK" not in said
     # two steps an epoch... the first epoch with the best score was tested
     assert metrics["steps"] == metrics["trained_steps"] // 3 * (1 + int(np.argmax(scores)))
+    (run / "metrics.json").unlink()
+    best = run / "checkpoints" / "best.ckpt"
+    whole = best.read_bytes()
+    best.write_bytes(whole[:-100])
+    told = door("train", f"resume={run}")
+    assert told.returncode == 2 and f"{best} is damaged" in told.stderr, told.stderr[-3000:]
+    best.write_bytes(whole)
+    finished(door("train", f"resume={run}"))
+    assert read(run, "metrics.json")["targets"] == metrics["targets"]
     again = tmp_path / "again"
     finished(door("evaluate", f"ckpt={run}", f"hydra.run.dir={again}"))
     assert read(again, "metrics.json")["selection"] == "val"

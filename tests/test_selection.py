@@ -69,3 +69,12 @@ def test_selection_on_the_test_set_is_a_leak(door, folders, tmp_path):
     assert "LEAK: selected on test" in said
     assert "LEAK: selected on test" in (run / "results.md").read_text()
     assert "LEAK: selected on test" in json.dumps(read(run, "card.json"))
+    finished(door("evaluate", f"ckpt={run}", f"hydra.run.dir={run}"))  # in its own folder
+    assert read(run, "card.json")["stamps"] == ["LEAK: selected on test"]
+    (run / "metrics.json").unlink()  # as if the test had been interrupted
+    again = tmp_path / "again"
+    finished(door("evaluate", f"ckpt={run}", f"hydra.run.dir={again}"))
+    assert read(again, "card.json")["stamps"] == ["LEAK: selected on test"]
+    last = run / "checkpoints" / "last.ckpt"
+    finished(door("evaluate", f"ckpt={last}", f"hydra.run.dir={again}"))
+    assert read(again, "card.json")["stamps"] == []

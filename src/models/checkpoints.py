@@ -120,6 +120,11 @@ def changed_options(before: dict[str, Any], now: dict[str, Any], prefix: str = "
     return found
 
 
+def began_with(state: dict[str, Any]) -> dict[str, Any]:
+    """Give the options of the run that wrote a checkpoint; empty where it does not say them."""
+    return state.get("callbacks", {}).get("Interruption", {}).get("config", {})
+
+
 def check_options(state: dict[str, Any], now: dict[str, Any], file: Path) -> None:
     """Check that a run is continued with the options it began with.
 
@@ -131,8 +136,7 @@ def check_options(state: dict[str, Any], now: dict[str, Any], file: Path) -> Non
     Raises:
         UserError: some differ.
     """
-    before = state["callbacks"].get("Interruption", {}).get("config")
-    if before is None:
+    if not (before := began_with(state)):
         raise UserError(f"{file} does not say its options; start anew in another hydra.run.dir")
     if changed := changed_options(before, now):
         raise UserError(

@@ -99,6 +99,16 @@ def test_an_interrupted_run_selects_what_it_would_have_selected(door, folders, t
     assert equal(one["state_dict"], other["state_dict"])
 
 
+def test_a_stop_while_the_first_weights_are_made(door, folders, tmp_path):
+    run = tmp_path / "run"
+    options = [
+        *folders, "pretrain=sun", "source@pretrain.source=folder",
+        f"pretrain.source.root={tmp_path}/source", f"hydra.run.dir={run}",
+    ]  # fmt: skip
+    told = door("train", *options, *planted("Signal", step=1, name="SIGTERM"), PYTHONPATH=HERE)
+    assert told.returncode == 143 and f"resume={run}" in told.stderr, told.stderr[-3000:]
+
+
 def test_a_run_that_is_not_there(door, tmp_path):
     told = door("train", f"resume={tmp_path}/nothing")
     assert told.returncode == 2 and told.stderr.startswith(f"error: no run at {tmp_path}/nothing")

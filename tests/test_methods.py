@@ -52,6 +52,13 @@ def test_baseline_on_cached_features(door, folders, tmp_path):
     one, other = np.load(predicted)["embeddings"], np.load(live)["embeddings"]
     assert np.allclose(one, other, atol=1e-6)
 
+    # a listed file that is not there is counted
+    files = [f"{tmp_path}/source/{c}/{n}.avi,{c}" for c in ("jump", "run", "swim") for n in "012"]
+    (tmp_path / "listed.csv").write_text("\n".join(["path,class", *files]))
+    listed = [*baseline, "source=csv", f"source.root={tmp_path}/listed.csv"]
+    finished(door("train", *listed, f"hydra.run.dir={again}"))
+    assert len(read(again, "metrics.json")["source"]["unreadable_replaced"]) == 3
+
     # a video that changed is seen, and only it
     video = tmp_path / "source" / "jump" / "0.avi"
     video.write_bytes((tmp_path / "source" / "swim" / "0.avi").read_bytes())

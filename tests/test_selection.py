@@ -44,6 +44,12 @@ def test_selection_on_held_out_source_classes(door, folders, tmp_path):
     held_out = protocol["validation"]["folder"]
     assert len(held_out) == 2 and not set(held_out) & set(protocol["trained_classes"])
     assert set(held_out) | set(protocol["trained_classes"]) == {"climb", "jump", "run", "swim"}
+    counts = metrics["source"]
+    assert (counts["used"], counts["held_out_to_select"], counts["kept_out_by_protocol"]) == (
+        4,
+        4,
+        0,
+    )
     scores = curve(run, "val/top1")
     assert len(scores) == 3 and metrics["selection"] == "val" and "LEAK" not in said
     # two steps an epoch... the first epoch with the best score was tested

@@ -244,12 +244,15 @@ def source_counts(data: TargetsDataModule, unreadable: dict[str, str]) -> dict[s
     lost = {v.label for v in data.source.videos} & kept & unknown
     left_out = data.protocol["subset"]["left_out"]
     without = sum(video.label in lost for video in data.source.videos)
+    own = data.validation.values() if data.hold_out_share else ()
+    held_out = sum(len(videos.chosen) for videos in own)
     return {
         "dataset": data.source.name,
         "classes": len(data.source.class_vectors),
         "found": found + len(data.source.quarantined),
         "quarantined": data.source.quarantined,
-        "kept_out_by_protocol": found - used - without - left_out,
+        "kept_out_by_protocol": found - used - without - left_out - held_out,
+        "held_out_to_select": held_out,
         "left_out_by_subset": left_out,
         "without_vector": sorted(lost),
         "used": used - len(unreadable),

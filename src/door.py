@@ -38,11 +38,15 @@ def quote_digits(arguments: Iterable[str]) -> list[str]:
 
 
 def stored_options(run: Path, without: str) -> list[str] | None:
-    """List the options that a run was started with, but for one; None where there is no run."""
+    """List the options that a run was started with, but for one; None where there is no run.
+
+    A cell of a study is a run by itself: `hydra.mode` keeps its preset from sweeping.
+    """
     file = run / ".hydra" / "overrides.yaml"
     if not file.is_file():
         return None
-    return [o for o in yaml.safe_load(file.read_text()) if not o.startswith(f"{without}=")]
+    options = yaml.safe_load(file.read_text())
+    return ["hydra.mode=RUN", *(o for o in options if not o.startswith(f"{without}="))]
 
 
 def open_door(

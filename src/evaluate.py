@@ -50,9 +50,8 @@ def evaluate(config: DictConfig) -> None:
     checkpoint, trained = checkpoint_and_run(config.ckpt)
     data = build_targets(config)
     model = load_model(config, checkpoint, data)
-    protocol = data.record(read_protocol(trained))
+    protocol, how = data.record(read_protocol(trained)), selection_of(trained, checkpoint)
     with lightning_trainer(config, run) as (trainer, unreadable):
-        how = selection_of(trained, checkpoint)
         test(config, trainer, unreadable, model, data, protocol, checkpoint, how)
 
 

@@ -32,19 +32,19 @@ def train(config: DictConfig) -> None:
         return
     data = build_data(config)
     model = build_model(config, data)
-    lineage = pretrain(config, data, model, run)
-    protocol = data.record(data.protocol | {"pretrain": lineage})
-    cache_features(config, data, model)
-    fit_to_device(config, data, model)
-    chosen_by, parts = selecting(config, data, run), data.source.loader.parts
-    with lightning_trainer(config, run, begun.step, chosen_by, parts) as (trainer, unreadable):
-        try:
+    try:
+        lineage = pretrain(config, data, model, run)
+        protocol = data.record(data.protocol | {"pretrain": lineage})
+        cache_features(config, data, model)
+        fit_to_device(config, data, model)
+        chosen_by, parts = selecting(config, data, run), data.source.loader.parts
+        with lightning_trainer(config, run, begun.step, chosen_by, parts) as (trainer, unreadable):
             trainer.fit(model, data, ckpt_path=begun.checkpoint, weights_only=True)
-        except SIGTERMException:
-            print(f"stopped; continue with: python -m src.train resume={run}", file=sys.stderr)
-            sys.exit(SIGTERM_STATUS)
-        checkpoint = select(config, model, run)
-        test(config, trainer, unreadable, model, data, protocol, checkpoint, config.selection.name)
+            chosen, how = select(config, model, run), config.selection.name
+            test(config, trainer, unreadable, model, data, protocol, chosen, how)
+    except SIGTERMException:
+        print(f"stopped; continue with: python -m src.train resume={run}", file=sys.stderr)
+        sys.exit(SIGTERM_STATUS)
 
 
 def resumed_options(arguments: list[str]) -> list[str]:

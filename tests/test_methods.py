@@ -52,12 +52,30 @@ def test_baseline_on_cached_features(door, folders, tmp_path):
     one, other = np.load(predicted)["embeddings"], np.load(live)["embeddings"]
     assert np.allclose(one, other, atol=1e-6)
 
+    # a listed file that is not there is counted
+    files = [f"{tmp_path}/source/{c}/{n}.avi,{c}" for c in ("jump", "run", "swim") for n in "012"]
+    (tmp_path / "listed.csv").write_text("\n".join(["path,class", *files]))
+    listed = [*baseline, "source=csv", f"source.root={tmp_path}/listed.csv"]
+    finished(door("train", *listed, f"hydra.run.dir={again}"))
+    assert len(read(again, "metrics.json")["source"]["unreadable_replaced"]) == 3
+
     # a video that changed is seen, and only it
     video = tmp_path / "source" / "jump" / "0.avi"
     video.write_bytes((tmp_path / "source" / "swim" / "0.avi").read_bytes())
     assert "computing features of 1 videos" in finished(
         door("train", *baseline, f"hydra.run.dir={again}")
     )
+
+
+def test_several_cached_clips_are_those_of_as_many_epochs(door, folders, tmp_path):
+    first = tmp_path / "first"
+    finished(door("train", *folders, "trainer.max_epochs=1", f"hydra.run.dir={first}"))
+    baseline = [*folders, "method=baseline", f"pretrain.ckpt={first}", "trainer.max_epochs=3"]
+    for name, count in (("cached", "3"), ("live", "null")):
+        options = [f"method.cached_clips={count}", f"hydra.run.dir={tmp_path / name}"]
+        finished(door("train", *baseline, *options))
+    cached, live = (weights(tmp_path / name, "f_s.") for name in ("cached", "live"))
+    assert all(torch.allclose(cached[k], live[k], atol=1e-5) for k in live)
 
 
 def test_published_leaks_are_stamped(door, folders, tmp_path):
@@ -131,6 +149,10 @@ def test_authors_checkpoints_can_be_evaluated(door, folders, tmp_path):
         (["method=baseline", "pretrain=none"], "would freeze random weights"),
         (["method=baseline"], "no weights for model=tiny"),
         (["pretrain.ckpt=nothing"], "no weights at nothing (pretrain.ckpt)"),
+        (["selection.share=0.5"], "selection.share=0.5 does not go with selection=last"),
+        (["selection=val", "selection.share=0"], "selection=val needs a share"),
+        (["trainer.accumulate_grad_batches=0"], "accumulate_grad_batches=0 must be at least 1"),
+        (["model.milestones=x"], "model.milestones=x must be a list of epochs"),
         (["method.cached_clips=1", "pretrain=none"], "needs an f_v that does not change"),
     ],
 )

@@ -77,6 +77,38 @@ def test_interrupted_thrice_ends_bit_identical(door, options, tmp_path):
     assert told.returncode == 2 and "model.lr: 0.001 -> 0.5" in told.stderr
 
 
+def test_an_interrupted_run_selects_what_it_would_have_selected(door, folders, tmp_path):
+    options = [
+        *folders, "selection=val", "selection.share=0.5", "loader.batch_size=2",
+        "trainer.max_epochs=3", "trainer.log_every_n_steps=1",
+    ]  # fmt: skip
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    assert door("train", *options, f"hydra.run.dir={whole}").returncode == 0
+    for step, name, status in ((1, "SIGTERM", 143), (4, "SIGKILL", -9)):  # last batch, first batch
+        told = door(
+            "train", *options, f"hydra.run.dir={broken}", "resume=auto",
+            *planted("Signal", step=step, name=name), PYTHONPATH=HERE,
+        )  # fmt: skip
+        assert told.returncode == status, told.stderr[-3000:]
+    assert door("train", *options, f"hydra.run.dir={broken}", "resume=auto").returncode == 0
+    assert (whole / "metrics.csv").read_text() == (broken / "metrics.csv").read_text()
+    one, other = (
+        torch.load(run / "checkpoints" / "best.ckpt", weights_only=True) for run in (whole, broken)
+    )
+    assert one["global_step"] == other["global_step"]
+    assert equal(one["state_dict"], other["state_dict"])
+
+
+def test_a_stop_while_the_first_weights_are_made(door, folders, tmp_path):
+    run = tmp_path / "run"
+    options = [
+        *folders, "pretrain=sun", "source@pretrain.source=folder",
+        f"pretrain.source.root={tmp_path}/source", f"hydra.run.dir={run}",
+    ]  # fmt: skip
+    told = door("train", *options, *planted("Signal", step=1, name="SIGTERM"), PYTHONPATH=HERE)
+    assert told.returncode == 143 and f"resume={run}" in told.stderr, told.stderr[-3000:]
+
+
 def test_a_run_that_is_not_there(door, tmp_path):
     told = door("train", f"resume={tmp_path}/nothing")
     assert told.returncode == 2 and told.stderr.startswith(f"error: no run at {tmp_path}/nothing")

@@ -141,6 +141,7 @@ def test_real_clips(door, shared, tmp_path):
         "classes": 1,
         "found": 4,
         "kept_out_by_protocol": 1,
+        "held_out_to_select": 0,
         "left_out_by_subset": 0,
         "without_vector": ["using segway"],
         "used": 1,

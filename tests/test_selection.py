@@ -44,10 +44,25 @@ def test_selection_on_held_out_source_classes(door, folders, tmp_path):
     held_out = protocol["validation"]["folder"]
     assert len(held_out) == 2 and not set(held_out) & set(protocol["trained_classes"])
     assert set(held_out) | set(protocol["trained_classes"]) == {"climb", "jump", "run", "swim"}
+    counts = metrics["source"]
+    assert (counts["used"], counts["held_out_to_select"], counts["kept_out_by_protocol"]) == (
+        4,
+        4,
+        0,
+    )
     scores = curve(run, "val/top1")
     assert len(scores) == 3 and metrics["selection"] == "val" and "LEAK" not in said
     # two steps an epoch... the first epoch with the best score was tested
     assert metrics["steps"] == metrics["trained_steps"] // 3 * (1 + int(np.argmax(scores)))
+    (run / "metrics.json").unlink()
+    best = run / "checkpoints" / "best.ckpt"
+    whole = best.read_bytes()
+    best.write_bytes(whole[:-100])
+    told = door("train", f"resume={run}")
+    assert told.returncode == 2 and f"{best} is damaged" in told.stderr, told.stderr[-3000:]
+    best.write_bytes(whole)
+    finished(door("train", f"resume={run}"))
+    assert read(run, "metrics.json")["targets"] == metrics["targets"]
     again = tmp_path / "again"
     finished(door("evaluate", f"ckpt={run}", f"hydra.run.dir={again}"))
     assert read(again, "metrics.json")["selection"] == "val"
@@ -60,3 +75,12 @@ def test_selection_on_the_test_set_is_a_leak(door, folders, tmp_path):
     assert "LEAK: selected on test" in said
     assert "LEAK: selected on test" in (run / "results.md").read_text()
     assert "LEAK: selected on test" in json.dumps(read(run, "card.json"))
+    finished(door("evaluate", f"ckpt={run}", f"hydra.run.dir={run}"))  # in its own folder
+    assert read(run, "card.json")["stamps"] == ["LEAK: selected on test"]
+    (run / "metrics.json").unlink()  # as if the test had been interrupted
+    again = tmp_path / "again"
+    finished(door("evaluate", f"ckpt={run}", f"hydra.run.dir={again}"))
+    assert read(again, "card.json")["stamps"] == ["LEAK: selected on test"]
+    last = run / "checkpoints" / "last.ckpt"
+    finished(door("evaluate", f"ckpt={last}", f"hydra.run.dir={again}"))
+    assert read(again, "card.json")["stamps"] == []

@@ -118,3 +118,12 @@ def test_a_study_killed_twice_ends_in_the_same_report(door, tmp_path):
         assert files[0].read_bytes() == files[1].read_bytes()
     again = finished(door("train", "-m", *options))
     assert "4 cells, 4 of them finished before" in again and "Epoch" not in again
+
+    # a cell is evaluated and continued as a run by itself; its study stays as it is
+    listed = (once / "fig5" / "cells.json").read_bytes()
+    cell = next(once.glob("cells/*"))
+    here, sweep = tmp_path / "evaluated", f"hydra.sweep.dir={once}"
+    finished(door("evaluate", f"ckpt={cell}", "evaluation=[full]", sweep, f"hydra.run.dir={here}"))
+    assert (here / "metrics.json").is_file()
+    assert "nothing was left to do" in finished(door("train", f"resume={cell}", sweep))
+    assert (once / "fig5" / "cells.json").read_bytes() == listed

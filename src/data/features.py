@@ -7,6 +7,7 @@ id and by the size and time of its file. Shapes: V videos, K clips, F features.
 import hashlib
 import io
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import chain
@@ -53,7 +54,8 @@ class FeatureStore:
 
     def missing(self, videos: Sequence[Video]) -> list[Video]:
         """List the videos without features, or whose file has changed since."""
-        return [v for v in videos if self.rows.get(v.id, ("",))[0] != fingerprint(v)]
+        rows = self.rows
+        return [v for v in videos if v.id not in rows or rows[v.id][0] != fingerprint(v)]
 
     def add(self, videos: Sequence[Video], found: dict[str, np.ndarray | str]) -> None:
         """Take in features (K, F), or reasons, by id; write the store, whole or not at all."""
@@ -73,7 +75,7 @@ class FeatureStore:
             sha256=np.array(content_hash(notes, features)),
         )
         self.file.parent.mkdir(parents=True, exist_ok=True)
-        part = self.file.with_suffix(".part")
+        part = self.file.with_suffix(f".{os.getpid()}.part")  # runs of a sweep share the store
         part.write_bytes(content.getbuffer())
         part.replace(self.file)
 

@@ -137,7 +137,7 @@ class ZeroShotDataModule(TargetsDataModule):
                 protocol leaves nothing to train on.
         """
         super().__init__(targets, vectors, protocol)
-        self.source, self.batches_done = source, 0
+        self.source, self.batches_done, self.hold_out_share = source, 0, hold_out_share
         listed = class_names(source.table) if source.table else source.classes
         candidates = vectors.of(listed, source.name, source.table)
         protocol.check_listed(candidates)

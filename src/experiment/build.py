@@ -23,13 +23,23 @@ from src.semantics.protocol import Protocol
 
 log = logging.getLogger(__name__)
 
+SELECTIONS = ("last", "val", "test_best")
+
 
 def build_data(config: DictConfig) -> ZeroShotDataModule:
     """Build source, targets and protocol.
 
     Raises:
-        UserError: data, vectors or classes are missing.
+        UserError: data, vectors or classes are missing, or the selection is none.
     """
+    selection, share = config.selection.name, config.selection.share
+    if selection not in SELECTIONS:
+        raise UserError(f"selection.name={selection} is unknown; allowed: {', '.join(SELECTIONS)}")
+    if bool(share) != (selection == "val"):
+        raise UserError(
+            f"selection.share={share} does not go with selection={selection}: selection=val needs "
+            "a share of the classes, above 0, and no other takes one"
+        )
     source = build_videos(config.source, config, "source.root")
     targets = build_target_sets(config)
     protocol = Protocol(**config.protocol)
@@ -40,8 +50,8 @@ def build_data(config: DictConfig) -> ZeroShotDataModule:
         protocol,
         vectors,
         subset,
-        config.selection.share,
-        config.selection.name == "test_best",
+        share,
+        selection == "test_best",
     )
 
 

@@ -24,12 +24,12 @@ log = logging.getLogger(__name__)
 
 
 class Extractor(pl.LightningModule):
-    """Gives the mean feature over the clips of each video, f_v in testing mode."""
+    """Gives the mean feature over the clips of each sample, f_v in testing mode."""
 
     def __init__(self, model: ZeroShotModule) -> None:
         super().__init__()
         self.model = model
-        self.found: dict[int, np.ndarray] = {}
+        self.found: dict[int, list[np.ndarray]] = {}
         self.reasons: dict[str, str] = {}
 
     def on_after_batch_transfer(self, batch: dict[str, Any], dataloader_idx: int) -> dict[str, Any]:
@@ -42,7 +42,8 @@ class Extractor(pl.LightningModule):
         if "label" in batch:
             features: Tensor = self.model.features(batch["clips"])
             rows = features.float().cpu().numpy()
-            self.found |= dict(zip(batch["index"].tolist(), rows, strict=True))
+            for index, row in zip(batch["index"].tolist(), rows, strict=True):
+                self.found.setdefault(index, []).append(row)
 
 
 def cache_features(config: DictConfig, data: ZeroShotDataModule, model: ZeroShotModule) -> None:
@@ -100,27 +101,22 @@ def extract(
     """
     vectors = {video.label: np.zeros(1) for video in chosen}
     clips = Clips(chosen, vectors, videos.clips, videos.seed, train, replace=False)
-    rounds: list[dict[int, np.ndarray]] = []
-    reasons: dict[str, str] = {}
-    for number in range(count):
-        sampler = EpochSampler(len(clips), 0, shuffle=False)
-        sampler.set_epoch(number)
-        size = videos.loader.batch_size if train else videos.loader.test_batch_size
-        extractor = Extractor(model)
-        trainer = instantiate(
-            config.trainer,
-            devices=1,
-            strategy="auto",
-            logger=False,
-            enable_checkpointing=False,
-            callbacks=[ClipProgressBar()],
-            _convert_="all",
-        )
-        loader = videos.load(clips, sampler, size, train=False)
-        trainer.predict(extractor, dataloaders=loader, return_predictions=False)
-        rounds.append(extractor.found)
-        reasons |= extractor.reasons
+    sampler = EpochSampler(len(clips), 0, shuffle=False, length=len(clips) * count)
+    size = videos.loader.batch_size if train else videos.loader.test_batch_size
+    extractor = Extractor(model)
+    trainer = instantiate(
+        config.trainer,
+        devices=1,
+        strategy="auto",
+        logger=False,
+        enable_checkpointing=False,
+        callbacks=[ClipProgressBar()],
+        _convert_="all",
+    )
+    loader = videos.load(clips, sampler, size, train=False)
+    trainer.predict(extractor, dataloaders=loader, return_predictions=False)
+    found, reasons = extractor.found, extractor.reasons
     return {
-        video.id: reasons[video.id] if video.id in reasons else np.stack([r[i] for r in rounds])
+        video.id: reasons[video.id] if video.id in reasons else np.stack(found[i])
         for i, video in enumerate(chosen)
     }

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytorch_lightning as pl
 import torch
 from omegaconf import DictConfig
@@ -14,7 +15,6 @@ from src.evaluation.accuracy import ZeroShotAccuracy
 from src.models.checkpoints import BEST, LAST, read_checkpoint
 from src.models.module import ZeroShotModule
 
-NAMES = ("last", "val", "test_best")
 MONITOR = "val/top1"
 
 
@@ -26,9 +26,9 @@ class Validation(Callback):
     """
 
     def __init__(self, data: ZeroShotDataModule) -> None:
-        vectors = [torch.tensor(list(s.class_vectors.values())) for s in data.validation.values()]
+        vectors = [np.stack(list(s.class_vectors.values())) for s in data.validation.values()]
         self.names = list(data.validation)
-        self.metrics = [ZeroShotAccuracy(v) for v in vectors]
+        self.metrics = [ZeroShotAccuracy(torch.from_numpy(v)) for v in vectors]
 
     def on_validation_epoch_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
         """Begin to count."""
@@ -53,15 +53,8 @@ class Validation(Callback):
 
 
 def selecting(config: DictConfig, data: ZeroShotDataModule, run: Path) -> list[Callback]:
-    """Make the callbacks that validate and keep the best checkpoint, where it is not the last.
-
-    Raises:
-        UserError: an unknown selection.
-    """
-    name = config.selection.name
-    if name not in NAMES:
-        raise UserError(f"selection.name={name} is unknown; allowed: {', '.join(NAMES)}")
-    if name == "last":
+    """Make the callbacks that validate and keep the best checkpoint, where it is not the last."""
+    if config.selection.name == "last":
         return []
     best = ModelCheckpoint(
         run / "checkpoints",
@@ -75,8 +68,16 @@ def selecting(config: DictConfig, data: ZeroShotDataModule, run: Path) -> list[C
 
 
 def select(config: DictConfig, model: ZeroShotModule, run: Path) -> Path:
-    """Load the selected weights into the trained network; give their file."""
-    file = run / "checkpoints" / (LAST if config.selection.name == "last" else BEST)
-    if file.name == BEST and (state := read_checkpoint(file)) is not None:
+    """Load the selected weights into the trained network; give their file.
+
+    Raises:
+        UserError: they cannot be read.
+    """
+    if config.selection.name == "last":
+        return run / "checkpoints" / LAST
+    file = run / "checkpoints" / BEST
+    if (state := read_checkpoint(file)) is not None:
         model.load_state_dict(state["state_dict"])
+    elif file.is_file():
+        raise UserError(f"{file} is damaged; train again in another hydra.run.dir")
     return file

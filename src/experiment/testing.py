@@ -24,7 +24,7 @@ from src.experiment.environment import environment, settings
 from src.experiment.scoring import score_run
 from src.experiment.trainer import folder
 from src.models.callbacks import UnreadableVideos
-from src.models.checkpoints import read_checkpoint
+from src.models.checkpoints import LAST, began_with, read_checkpoint
 from src.models.module import ZeroShotModule
 from src.models.parallel import gather_objects
 from src.reporting.panels import log_panels
@@ -121,13 +121,19 @@ def bottleneck(config: DictConfig, trainer: pl.Trainer) -> dict[str, Any] | None
 
 
 def selection_of(run: Path, checkpoint: Path) -> str:
-    """Say how a checkpoint was chosen, if it is the one that its run has tested; else `given`."""
+    """Say how a checkpoint was chosen, if it is the one that its run has tested; else `given`.
+
+    One of a run that selects on the targets is a leak whatever it is called, but for the last one.
+    """
     try:
         metrics = json.loads((run / "metrics.json").read_text())
-        tested = metrics["checkpoint"]["sha256"] == file_hash(checkpoint)
-        return metrics["selection"] if tested else "given"
+        if metrics["checkpoint"]["sha256"] == file_hash(checkpoint):
+            return metrics["selection"]
     except (OSError, ValueError, KeyError):
-        return "given"
+        pass
+    began = began_with(read_checkpoint(checkpoint) or {})
+    chosen = (began.get("selection") or {}).get("name")
+    return "test_best" if chosen == "test_best" and checkpoint.name != LAST else "given"
 
 
 def accelerators(trainer: pl.Trainer) -> list[str]:
@@ -238,12 +244,15 @@ def source_counts(data: TargetsDataModule, unreadable: dict[str, str]) -> dict[s
     lost = {v.label for v in data.source.videos} & kept & unknown
     left_out = data.protocol["subset"]["left_out"]
     without = sum(video.label in lost for video in data.source.videos)
+    own = data.validation.values() if data.hold_out_share else ()
+    held_out = sum(len(videos.chosen) for videos in own)
     return {
         "dataset": data.source.name,
         "classes": len(data.source.class_vectors),
         "found": found + len(data.source.quarantined),
         "quarantined": data.source.quarantined,
-        "kept_out_by_protocol": found - used - without - left_out,
+        "kept_out_by_protocol": found - used - without - left_out - held_out,
+        "held_out_to_select": held_out,
         "left_out_by_subset": left_out,
         "without_vector": sorted(lost),
         "used": used - len(unreadable),

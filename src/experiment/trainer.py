@@ -52,6 +52,11 @@ def lightning_trainer(
     for key in ("max_epochs", "max_steps", "accumulate_grad_batches"):
         if not isinstance(config.trainer[key], int):
             raise UserError(f"trainer.{key}={config.trainer[key]} must be a whole number")
+    if config.trainer.accumulate_grad_batches < 1:
+        raise UserError(
+            f"trainer.accumulate_grad_batches={config.trainer.accumulate_grad_batches} must be at "
+            "least 1"
+        )
     every = config.get("save_every", 1)
     if not isinstance(every, int) or every < 1:
         raise UserError(f"save_every={every} must be a whole number, at least 1")
@@ -62,8 +67,8 @@ def lightning_trainer(
         config.trainer,
         logger=loggers,
         callbacks=[
+            *callbacks,  # first: the last checkpoint keeps the state of what selects the best
             *(instantiate(c) for c in config.callbacks.values()),
-            *callbacks,
             unreadable,
             Interruption(resolved, run / "checkpoints" / LAST, every),
         ],

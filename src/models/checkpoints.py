@@ -96,8 +96,9 @@ class Interruption(Callback):
     def on_train_batch_end(self, trainer: pl.Trainer, *args: Any) -> None:
         """Save; after the batch in which the signal came Lightning ends the process."""
         loop = trainer.fit_loop.epoch_loop
-        due = trainer.global_step % self.every == 0 and not loop.batch_progress.is_last_batch
-        if (trainer.received_sigterm or due) and not loop._should_accumulate():
+        due = trainer.received_sigterm or trainer.global_step % self.every == 0
+        # After the last batch it is the end of the epoch that saves: with its validation.
+        if due and not loop.batch_progress.is_last_batch and not loop._should_accumulate():
             trainer.save_checkpoint(self.file)
 
     def state_dict(self) -> dict[str, Any]:
@@ -119,6 +120,11 @@ def changed_options(before: dict[str, Any], now: dict[str, Any], prefix: str = "
     return found
 
 
+def began_with(state: dict[str, Any]) -> dict[str, Any]:
+    """Give the options of the run that wrote a checkpoint; empty where it does not say them."""
+    return state.get("callbacks", {}).get("Interruption", {}).get("config", {})
+
+
 def check_options(state: dict[str, Any], now: dict[str, Any], file: Path) -> None:
     """Check that a run is continued with the options it began with.
 
@@ -130,8 +136,7 @@ def check_options(state: dict[str, Any], now: dict[str, Any], file: Path) -> Non
     Raises:
         UserError: some differ.
     """
-    before = state["callbacks"].get("Interruption", {}).get("config")
-    if before is None:
+    if not (before := began_with(state)):
         raise UserError(f"{file} does not say its options; start anew in another hydra.run.dir")
     if changed := changed_options(before, now):
         raise UserError(

@@ -84,6 +84,8 @@ class ZeroShotModule(pl.LightningModule):
         for name, number in (("lr", lr), ("gamma", gamma), ("dropout", dropout)):
             if not isinstance(number, (int, float)) or number < 0:
                 raise UserError(f"model.{name}={number} must be a number, at least 0")
+        if isinstance(milestones, str) or not all(isinstance(m, int) for m in milestones):
+            raise UserError(f"model.milestones={milestones} must be a list of epochs: [60,120]")
         self.save_hyperparameters()
         for name in ("milestones", "mean", "std"):
             self.hparams[name] = list(self.hparams[name])

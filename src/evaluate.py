@@ -11,27 +11,15 @@ from omegaconf import DictConfig
 
 from src.door import open_door, stored_options
 from src.errors import UserError
+from src.experiment.folders import checkpoint_of
 
 
 def run_options(arguments: list[str]) -> list[str]:
     """List the options that the run of `ckpt=` was started with."""
     given = [a.removeprefix("ckpt=") for a in arguments if a.startswith("ckpt=")]
-    return (stored_options(checkpoint_and_run(given[-1])[1], "ckpt") or []) if given else []
-
-
-def checkpoint_and_run(given: str) -> tuple[Path, Path]:
-    """Give the checkpoint file and its run folder; `given` may be either.
-
-    Raises:
-        UserError: there is no such checkpoint.
-    """
-    file = Path(given).expanduser()
-    if file.is_dir():
-        best, last = (file / "checkpoints" / f"{name}.ckpt" for name in ("best", "last"))
-        file = best if best.is_file() else last
-    if not file.is_file():
-        raise UserError(f"no checkpoint at {file} (ckpt); give a .ckpt file or a run folder")
-    return file, file.parent.parent
+    if not given:
+        return []
+    return stored_options(checkpoint_of(given[-1], "ckpt").parent.parent, "ckpt") or []
 
 
 def evaluate(config: DictConfig) -> None:
@@ -47,7 +35,8 @@ def evaluate(config: DictConfig) -> None:
     from src.experiment.trainer import folder, lightning_trainer
 
     run = folder()
-    checkpoint, trained = checkpoint_and_run(config.ckpt)
+    checkpoint = checkpoint_of(config.ckpt, "ckpt")
+    trained = checkpoint.parent.parent
     data = build_targets(config)
     model = load_model(config, checkpoint, data)
     protocol, how = data.record(read_protocol(trained)), selection_of(trained, checkpoint)

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from src.models.checkpoints import changed_options, newest
+from src.experiment.resume import changed_options
+from src.models.checkpoints import newest
 
 HERE = str(Path(__file__).parent)
 

@@ -53,9 +53,14 @@ class FeatureStore:
         return store
 
     def missing(self, videos: Sequence[Video]) -> list[Video]:
-        """List the videos without features, or whose file has changed since."""
-        rows = self.rows
-        return [v for v in videos if v.id not in rows or rows[v.id][0] != fingerprint(v)]
+        """List the videos without features, whatever the reason was, or changed since."""
+        none = ("", "")
+        return [
+            video
+            for video in videos
+            for seen, row in [self.rows.get(video.id, none)]
+            if isinstance(row, str) or seen != fingerprint(video)
+        ]
 
     def add(self, videos: Sequence[Video], found: dict[str, np.ndarray | str]) -> None:
         """Take in features (K, F), or reasons, by id; write the store, whole or not at all."""

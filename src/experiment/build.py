@@ -26,8 +26,8 @@ log = logging.getLogger(__name__)
 SELECTIONS = ("last", "val", "test_best")
 
 
-def build_data(config: DictConfig) -> ZeroShotDataModule:
-    """Build source, targets and protocol.
+def build_data(config: DictConfig, option: str = "source.root") -> ZeroShotDataModule:
+    """Build source, targets and protocol; `option` is the config key of the source's root.
 
     Raises:
         UserError: data, vectors or classes are missing, or the selection is none.
@@ -40,7 +40,7 @@ def build_data(config: DictConfig) -> ZeroShotDataModule:
             f"selection.share={share} does not go with selection={selection}: selection=val needs "
             "a share of the classes, above 0, and no other takes one"
         )
-    source = build_videos(config.source, config, "source.root")
+    source = build_videos(config.source, config, option)
     targets = build_target_sets(config)
     protocol = Protocol(**config.protocol)
     vectors, subset = instantiate(config.semantics), instantiate(config.subset)

@@ -74,7 +74,12 @@ def cache_features(config: DictConfig, data: ZeroShotDataModule, model: ZeroShot
     tested = {id(v): v for v in (*data.targets.values(), *data.validation.values())}
     for videos, train in ((data.source, True), *((v, False) for v in tested.values())):
         clips = videos.decoded(train)
-        made_by = {"network": network, "clips": asdict(clips.spec), "train": train}
+        made_by = {
+            "network": network,
+            "clips": asdict(clips.spec),
+            "train": train,
+            "videos": [videos.name, str(videos.root.resolve())],
+        }
         if train:
             made_by |= {"seed": clips.seed, "clips_a_video": count}
         store = FeatureStore.open(folder, made_by)

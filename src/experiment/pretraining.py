@@ -13,9 +13,10 @@ from src.errors import UserError
 from src.evaluation.predictions import file_hash
 from src.experiment.build import build_data, build_model, fit_to_device, read_protocol
 from src.experiment.cells import cell_hash
+from src.experiment.folders import checkpoint_of
 from src.experiment.resume import resume
 from src.experiment.scoring import summary, write_json
-from src.experiment.testing import source_counts
+from src.experiment.testing import selection_of, source_counts
 from src.experiment.trainer import lightning_trainer
 from src.models.checkpoints import LAST
 from src.models.module import ZeroShotModule
@@ -44,10 +45,7 @@ def pretrain(
     """
     options = config.pretrain
     if options.ckpt is not None:
-        given = Path(options.ckpt).expanduser()
-        file = given / "checkpoints" / LAST if given.is_dir() else given
-        if not file.is_file():
-            raise UserError(f"no weights at {file} ({OPTION}); give a file or a run folder")
+        file = checkpoint_of(options.ckpt, OPTION)
     elif options.get("source"):
         file = train_first(config)
     elif options.name == "none":
@@ -82,7 +80,7 @@ def train_first(config: DictConfig) -> Path:
         stage.clips.test_clips = 1  # tells apart what is tested only
         stage.pretrain = {"name": "none", "ckpt": None}
         stage.method = {"frozen": False, "legacy_bn": False, "cached_clips": None}
-        stage.resume = config.resume
+        stage.resume = "auto"
         stage.selection = {"name": "last", "share": 0}
         if not config.pretrain.filter:
             stage.protocol.rule = "none"
@@ -102,7 +100,7 @@ def train_stage(stage: DictConfig, run: Path) -> Path:
     begun = resume(stage, run)
     if begun.finished:
         return checkpoint
-    data = build_data(stage)
+    data = build_data(stage, "pretrain.source.root")
     model = build_model(stage, data)
     fit_to_device(stage, data, model)
     parts = data.source.loader.parts
@@ -149,6 +147,7 @@ def load_weights(
                 "table": record["source"]["table"],
                 "classes": record["trained_classes"],
                 "protocol": summary(record),
+                "selection": selection_of(file.parent.parent, file),
                 "pretrain": record.get("pretrain"),
             }
     else:

@@ -9,11 +9,16 @@ from typing import Any
 from omegaconf import DictConfig
 
 from src.errors import UserError
+from src.experiment.cells import MACHINERY, PROCESSES
 from src.experiment.trainer import plain
-from src.models.checkpoints import LAST, check_options, newest
+from src.models.checkpoints import LAST, began_with, newest
 from src.reporting.show import show
 
 log = logging.getLogger(__name__)
+FREE = {  # options that may change when a run is continued
+    *MACHINERY, "evaluation", "resamples", "trainer.max_epochs", "trainer.max_steps",
+    *(f"{group}.{key}" for group, keys in PROCESSES.items() for key in keys),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -49,7 +54,7 @@ def resume(config: DictConfig, run: Path) -> Begun:
     if file.name != LAST:
         log.warning("%s is damaged; going on from the checkpoint before it", folder / LAST)
     check_options(state, plain(config), file)
-    if complete(config, state) and finished(run, state["global_step"]):
+    if complete(config, state) and finished(config, run, state["global_step"]):
         show(run)
         log.warning("%s is finished; nothing was left to do", run)
         return Begun(finished=True)
@@ -63,9 +68,47 @@ def complete(config: DictConfig, state: dict[str, Any]) -> bool:
     return state["epoch"] + 1 >= epochs > 0 or state["global_step"] >= steps > 0
 
 
-def finished(run: Path, step: int) -> bool:
-    """Tell whether the metrics of a run are there, of its last checkpoint."""
+def finished(config: DictConfig, run: Path, step: int) -> bool:
+    """Tell whether a run has metrics of its last checkpoint, by all evaluations asked for."""
     try:
-        return json.loads((run / "metrics.json").read_text())["trained_steps"] == step
+        metrics = json.loads((run / "metrics.json").read_text())
+        scored = metrics["targets"].values()
+        return metrics["trained_steps"] == step and all(
+            set(config.evaluation) <= set(target) for target in scored
+        )
     except (OSError, ValueError, KeyError):
         return False
+
+
+def changed_options(before: dict[str, Any], now: dict[str, Any], prefix: str = "") -> list[str]:
+    """List the options that differ, except those that may, as `key: before -> now`."""
+    found = []
+    for key in sorted({*before, *now}):
+        name, old, new = prefix + key, before.get(key), now.get(key)
+        if name in FREE or old == new:
+            continue
+        if isinstance(old, dict) and isinstance(new, dict):
+            found += changed_options(old, new, name + ".")
+        else:
+            found.append(f"{name}: {old} -> {new}")
+    return found
+
+
+def check_options(state: dict[str, Any], now: dict[str, Any], file: Path) -> None:
+    """Check that a run is continued with the options it began with.
+
+    Args:
+        state: the checkpoint's content.
+        now: the resolved options of this start.
+        file: the checkpoint, for the message.
+
+    Raises:
+        UserError: some differ.
+    """
+    if not (before := began_with(state)):
+        raise UserError(f"{file} does not say its options; start anew in another hydra.run.dir")
+    if changed := changed_options(before, now):
+        raise UserError(
+            f"resume: {file} began with other options ({'; '.join(changed)}); give the same, or "
+            "start anew in another hydra.run.dir"
+        )

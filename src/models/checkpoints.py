@@ -14,12 +14,8 @@ from pytorch_lightning.callbacks import Callback
 
 from src.errors import UserError
 
+SIGTERM_STATUS = 128 + signal.SIGTERM
 LAST, PREVIOUS, BEST = "last.ckpt", "previous.ckpt", "best.ckpt"
-FREE = {  # options that may change when a run is continued
-    "callbacks", "dry_run", "evaluation", "hydra", "logger", "paths", "rate", "resume",
-    "save_every", "scale", "study",
-    "loader.timeout", "loader.workers", "trainer.max_epochs", "trainer.max_steps",
-}  # fmt: skip
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -106,43 +102,6 @@ class Interruption(Callback):
         return {"config": self.config}
 
 
-def changed_options(before: dict[str, Any], now: dict[str, Any], prefix: str = "") -> list[str]:
-    """List the options that differ, except those that may, as `key: before -> now`."""
-    found = []
-    for key in sorted({*before, *now}):
-        name, old, new = prefix + key, before.get(key), now.get(key)
-        if name in FREE or old == new:
-            continue
-        if isinstance(old, dict) and isinstance(new, dict):
-            found += changed_options(old, new, name + ".")
-        else:
-            found.append(f"{name}: {old} -> {new}")
-    return found
-
-
 def began_with(state: dict[str, Any]) -> dict[str, Any]:
     """Give the options of the run that wrote a checkpoint; empty where it does not say them."""
     return state.get("callbacks", {}).get("Interruption", {}).get("config", {})
-
-
-def check_options(state: dict[str, Any], now: dict[str, Any], file: Path) -> None:
-    """Check that a run is continued with the options it began with.
-
-    Args:
-        state: the checkpoint's content.
-        now: the resolved options of this start.
-        file: the checkpoint, for the message.
-
-    Raises:
-        UserError: some differ.
-    """
-    if not (before := began_with(state)):
-        raise UserError(f"{file} does not say its options; start anew in another hydra.run.dir")
-    if changed := changed_options(before, now):
-        raise UserError(
-            f"resume: {file} began with other options ({'; '.join(changed)}); give the same, or "
-            "start anew in another hydra.run.dir"
-        )
-
-
-SIGTERM_STATUS = 128 + signal.SIGTERM

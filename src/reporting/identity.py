@@ -56,6 +56,8 @@ def stamps(run: Run) -> list[str]:
     while lineage:
         chain.append(lineage)
         lineage = lineage.get("pretrain")
+    if any("test" in str(link.get("selection", "")) for link in chain):
+        found.append("LEAK: first weights selected on test")
     if any(link.get("leaks") or link.get("overlap") for link in chain):
         found.append("LEAK: pre-training classes overlap")
     if any(link.get("leaks", link.get("overlap")) is None for link in chain):

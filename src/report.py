@@ -18,8 +18,8 @@ def report(config: DictConfig) -> None:
     from src.evaluation.uncertainty import check_resamples
     from src.reporting.compare import compare
     from src.reporting.show import show
-    from src.reporting.study_report import report as report_study
-    from src.reporting.wandb_workspace import save_workspace
+    from src.reporting.studies.report import report as report_study
+    from src.reporting.studies.wandb_workspace import save_workspace
 
     asked = [config.run, config.compare, config.study.name]
     if sum(one is not None for one in asked) != 1:

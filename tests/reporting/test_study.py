@@ -9,11 +9,11 @@ import pytest
 from scipy import stats
 
 from src.errors import UserError
-from src.reporting.claims import verdict
-from src.reporting.study import Study, spread
-from src.reporting.study_report import report
-from src.reporting.study_tables import paper_values
-from src.reporting.wandb_workspace import build_workspace, save_workspace
+from src.reporting.studies.claims import verdict
+from src.reporting.studies.report import report
+from src.reporting.studies.study import Study, spread
+from src.reporting.studies.tables import paper_values
+from src.reporting.studies.wandb_workspace import build_workspace, save_workspace
 
 
 def write_study(top, name, cells):

@@ -7,9 +7,9 @@ import matplotlib
 from matplotlib.figure import Figure
 
 from src.errors import UserError
-from src.reporting import study_figures as figures
 from src.reporting.audit_figures import KEPT, REMOVED, TARGETS
-from src.reporting.study_tables import Row
+from src.reporting.studies import figures
+from src.reporting.studies.tables import Row
 
 
 def audit_figure(artefact: str, folder: Path) -> tuple[list[Row], Figure, list[str]]:

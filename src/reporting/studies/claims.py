@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from src.reporting.study import Cell, Study, spread
-from src.reporting.study_tables import row_name
+from src.reporting.studies.study import Cell, Study, spread
+from src.reporting.studies.tables import row_name
 
 Score = Callable[[Cell], float | None]
 

@@ -14,8 +14,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter, StrMethodFormatter
 
-from src.reporting.study import Spread
-from src.reporting.study_tables import Row
+from src.reporting.studies.study import Spread
+from src.reporting.studies.tables import Row
 
 WIDTH = 3.25  # inches: a column of the paper
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")  # Okabe and Ito

@@ -13,13 +13,12 @@ from rich.console import Console
 from rich.markup import escape
 
 from src.errors import UserError
-from src.reporting import study_figures as figures
-from src.reporting import study_tables as tables
-from src.reporting.claims import Claim, claims
-from src.reporting.dashboard import write_dashboard
-from src.reporting.study import Cell, Study, spread
-from src.reporting.study_audit import audit_figure
-from src.reporting.study_tables import Row
+from src.reporting.studies import figures, tables
+from src.reporting.studies.audit import audit_figure
+from src.reporting.studies.claims import Claim, claims
+from src.reporting.studies.dashboard import write_dashboard
+from src.reporting.studies.study import Cell, Study, spread
+from src.reporting.studies.tables import Row
 
 TITLES = {
     "table1": "Table 1: Evaluation Protocol 1, half the classes",

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from src.reporting.study import REPEATS, Cell, Spread, Study, spread
+from src.reporting.studies.study import REPEATS, Cell, Spread, Study, spread
 
-PAPER = Path(__file__).parent / "paper.tsv"
+PAPER = Path(__file__).parent.parent / "paper.tsv"
 COLUMNS = {
     "table1": [("half", "top1")],
     "table2": [("full", "top1"), ("full", "top5")],

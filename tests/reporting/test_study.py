@@ -156,6 +156,7 @@ def test_verdicts():
     assert [verdict("x", d).became for d in ([1.0, 1.1], [-1.0, -1.1], [-1.0, 1.5], [])] == [
         "holds", "fails", "open", "missing",
     ]  # fmt: skip
+    assert verdict("x", [2.5, 2.5, 2.5]).became == "open"  # no spread, so no interval
     assert "one seed" in verdict("x", [3.0]).detail and verdict("x", [3.0]).became == "open"
 
 

@@ -61,6 +61,9 @@ def verdict(said: str, differences: Sequence[float], unit: str = "points") -> Cl
         return Claim(said, "missing", "")
     if found.half is None:
         return Claim(said, "open", f"{found.mean:+.2f} {unit}, one seed")
+    if found.half < 1e-9 and found.mean:
+        return Claim(said, "open", f"{found.mean:+.2f} {unit} in each of {found.count} seeds: "
+                                   "too coarse a scale for an interval")  # fmt: skip
     low, high = found.mean - found.half, found.mean + found.half
     became = "holds" if low > 0 else "fails" if high < 0 else "open"
     return Claim(said, became, f"{found.mean:+.2f} {unit}, 95 % interval {low:+.2f} to "

@@ -113,7 +113,7 @@ def test_fig4_holds_classes_against_samples(tmp_path):
                   for n in (2, 4, 8) for s in (0, 1)]  # fmt: skip
     whole = [({**size("classes", None, s), "subset": "none"}, 40.0, drawn(20, 200)) for s in (0, 1)]
     write_study(top, "fig4_classes", [*by_classes, *whole])
-    by_samples = [(size("samples", n, s), 25.0 + n / 10 + s, drawn(20, n))
+    by_samples = [(size("samples", n, s), 25.0 + n / 10 + 1.1 * s - 0.05, drawn(20, n))
                   for n in (20, 40) for s in (0, 1)]  # fmt: skip
     (top / "cells").rename(top / "cells1")
     moved = (top / "fig4_classes" / "cells.json").read_text().replace("../cells/", "../cells1/")
@@ -131,8 +131,9 @@ def test_fig4_holds_classes_against_samples(tmp_path):
 
 
 def test_fig5_panels_and_diversity(tmp_path):
-    cells = [({"method": "e2e", "subset.clusters": k, "seed": s}, 30.0 - 2 * k + s,
-              {**drawn(5, 50), "diversity": 0.8 - 0.1 * k - 0.01 * s})
+    cells = [({"method": "e2e", "subset.clusters": k, "seed": s},
+              30.0 - 2 * k + s + (s - 1) * k / 100,
+              {**drawn(5, 50), "diversity": 0.8 - 0.1 * k - 0.01 * s * k})
              for k in (1, 2, 3, 6) for s in range(3)]  # fmt: skip
     write_study(tmp_path / "demo", "fig5", cells)
     text = (report("fig5", tmp_path / "demo") / "fig5.md").read_text()
@@ -142,8 +143,9 @@ def test_fig5_panels_and_diversity(tmp_path):
 
 
 def test_fig7_curves_end_where_hard_classes_are_wrong(tmp_path):
-    cells = [({"method": m, "pretrain": "none", "seed": s}, v, {})
-             for m, v in (("baseline", 20.0), ("e2e", 45.0)) for s in range(2)]  # fmt: skip
+    arms = (("baseline", 20.0, 0), ("e2e", 45.0, 0.2))
+    cells = [({"method": m, "pretrain": "none", "seed": s}, v + j * (s - 0.5), {})
+             for m, v, j in arms for s in range(2)]  # fmt: skip
     write_study(tmp_path / "full", "fig7", cells)
     folder = report("fig7", tmp_path / "full")
     found = [r for r in rows(folder, "fig7") if r["series"] == "baseline"]

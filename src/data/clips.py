@@ -86,8 +86,9 @@ class Clips(Dataset[dict[str, Any]]):
 
     A sample is a dict: `frames` (F, H, W, C) uint8, each needed frame once, `places` (N, T) of the
     clips' frames among them, `label` int, `target` (D,) float32 vector of the class, `index` of the
-    video, `unreadable` list of (id, reason). `assemble` makes clips of a batch of them. The random
-    numbers of a training clip come from (seed, epoch, id of the video) alone.
+    video, `unreadable` list of (id, reason), and in training `mirrored` () bool. `assemble` makes
+    clips of a batch of them. The random numbers of a training clip come from (seed, epoch, id of
+    the video) alone.
     """
 
     def __init__(
@@ -127,11 +128,11 @@ class Clips(Dataset[dict[str, Any]]):
             video = self.videos[other]
             try:
                 rng = self.random(epoch, video)
-                frames, places = self.train_clip(video, rng) if rng else self.test_clips(video)
+                pixels = self.train_clip(video, rng) if rng else self.test_clips(video)
             except UnreadableVideo as error:
                 unreadable.append((video.id, str(error)))
             else:
-                return {"frames": frames, "places": places} | self.labelled(other, unreadable)
+                return pixels | self.labelled(other, unreadable)
         return {"unreadable": unreadable}
 
     def random(self, epoch: int, video: Video) -> np.random.Generator | None:
@@ -155,8 +156,8 @@ class Clips(Dataset[dict[str, Any]]):
             "unreadable": unreadable,
         }
 
-    def train_clip(self, video: Video, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-        """Read T consecutive frames from a random start, randomly cropped and mirrored.
+    def train_clip(self, video: Video, rng: np.random.Generator) -> dict[str, Tensor]:
+        """Read T consecutive frames from a random start, randomly cropped, to be mirrored or not.
 
         A still image becomes a clip by the Ken Burns effect (Sec. 4.1).
         """
@@ -165,17 +166,20 @@ class Clips(Dataset[dict[str, Any]]):
             rule = self.spec.ken_burns
             frames = ken_burns(video.path, rng, self.spec.frames, self.spec.crop, rule)
             flip = crop.flip and rule == "ours"  # the authors' code does not mirror images
-            moved = np.ascontiguousarray(frames[:, :, ::-1]) if flip else frames
-            return torch.from_numpy(moved), torch.arange(self.spec.frames)[None]
+            return {
+                "frames": torch.from_numpy(frames),
+                "places": torch.arange(self.spec.frames)[None],
+                "mirrored": torch.tensor(flip),
+            }
         spec = self.spec
 
         def clip(length: int) -> np.ndarray:
             start = train_start(length, spec.frames, rng, spec.train_last)
             return clip_frames(np.array([start]), length, spec.frames, spec.short_videos)
 
-        return self.read(video, crop, clip)
+        return self.read(video, crop, clip) | {"mirrored": torch.tensor(crop.flip)}
 
-    def test_clips(self, video: Video) -> tuple[Tensor, Tensor]:
+    def test_clips(self, video: Video) -> dict[str, Tensor]:
         """Read N linearly spaced, centre-cropped clips, decoding each frame once."""
         spec = self.spec
         cap = spec.segment_cap if video.window else None
@@ -186,8 +190,8 @@ class Clips(Dataset[dict[str, Any]]):
 
         return self.read(video, Crop(), clips)
 
-    def read(self, video: Video, crop: Crop, clips: Any) -> tuple[Tensor, Tensor]:
-        """Read the frames (F, H, W, C) of the clips `clips(length)`, (N, T), and their places."""
+    def read(self, video: Video, crop: Crop, clips: Any) -> dict[str, Tensor]:
+        """Read the `frames` of the clips `clips(length)`, (N, T), and their `places`."""
         indices = np.empty((0, 0), np.int64)
 
         def choose(length: int) -> np.ndarray:
@@ -205,8 +209,7 @@ class Clips(Dataset[dict[str, Any]]):
             video.frames,
             spec.decoder,
         )
-        stacked = np.stack([frame[:, ::-1] for frame in frames] if crop.flip else frames)
-        return torch.from_numpy(stacked), torch.from_numpy(indices)
+        return {"frames": torch.from_numpy(np.stack(frames)), "places": torch.from_numpy(indices)}
 
 
 def collate(samples: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -214,8 +217,9 @@ def collate(samples: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
     Returns:
         `frames` (F, H, W, C) uint8 of all samples, `places` (B, N, T) of the clips' frames among
-        them (or cached `features` (B, F) in place of both), `label` (B,), `target` (B, D), `index`
-        (B,) and the list `unreadable`; only the list when no sample is readable.
+        them, in training `mirrored` (B,) (or cached `features` (B, F) in place of these), `label`
+        (B,), `target` (B, D), `index` (B,) and the list `unreadable`; only the list when no sample
+        is readable.
     """
     batch: dict[str, Any] = {"unreadable": [pair for s in samples for pair in s["unreadable"]]}
     readable = [s for s in samples if "label" in s]
@@ -229,7 +233,9 @@ def collate(samples: Sequence[dict[str, Any]]) -> dict[str, Any]:
         batch["places"] = torch.stack(
             [s["places"] + int(first) for s, first in zip(readable, firsts[:-1], strict=True)]
         )
-    batch["target"] = torch.stack([s["target"] for s in readable])
+    for key in ("target", "mirrored"):
+        if key in readable[0]:
+            batch[key] = torch.stack([s[key] for s in readable])
     for key in ("label", "index"):
         batch[key] = torch.tensor([s[key] for s in readable])
     return batch
@@ -238,6 +244,9 @@ def collate(samples: Sequence[dict[str, Any]]) -> dict[str, Any]:
 def assemble(batch: dict[str, Any]) -> Tensor:
     """Make the clips (B, N, C, T, H, W) uint8 of a batch, or (N, C, T, H, W) of a sample."""
     clips: Tensor = batch["frames"][batch["places"]]
+    if "mirrored" in batch:
+        mirrored = batch["mirrored"][..., None, None, None, None, None]
+        clips = torch.where(mirrored, clips.flip(-2), clips)
     return clips.movedim(-1, -4)
 
 

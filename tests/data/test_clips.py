@@ -55,11 +55,14 @@ def test_shapes_labels_and_targets(videos):
     assert assemble(test).shape[0] == 25 and len(test["frames"]) == 30
 
 
-def test_a_batch_is_the_clips_of_its_samples(videos):
-    clips = Clips(videos, VECTORS, SPEC, 0, train=False)
-    samples = [clips[(0, i)] for i in (0, 3, 5)]
+@pytest.mark.parametrize("train", [False, True])
+def test_a_batch_is_the_clips_of_its_samples(videos, train):
+    clips = Clips(videos, VECTORS, SPEC, 0, train)
+    samples = [clips[(0, i)] for i in (5, 0, 3, 1, 2)]
+    if train:
+        assert {bool(sample["mirrored"]) for sample in samples} == {False, True}
     together = assemble(collate(samples))
-    assert together.shape == (3, 25, 3, 16, 32, 32)
+    assert together.shape == (5, 1 if train else 25, 3, 16, 32, 32)
     for sample, made in zip(samples, together, strict=True):
         assert torch.equal(assemble(sample), made)
 

@@ -166,6 +166,8 @@ class ZeroShotModule(pl.LightningModule):
         size = len(batch["label"])
         self.epoch_loss += torch.stack([loss.detach().float() * size, loss.new_tensor(size)])
         self.log("train/loss_step", loss, prog_bar=True, batch_size=size)
+        if self.hparams["reduction"] == "sum":  # Lightning and DDP average over parts of a batch
+            loss = loss * self.trainer.accumulate_grad_batches * self.trainer.world_size
         return loss
 
     def on_train_epoch_end(self) -> None:

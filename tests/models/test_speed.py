@@ -1,8 +1,11 @@
 """Switches for speed change no result beyond rounding; the meter tells what bounds a run."""
 
 import pytest
+import pytorch_lightning as pl
 import torch
+from pytorch_lightning.callbacks import LambdaCallback
 from test_module import clips, module
+from torch.utils.data import DataLoader
 
 from src.data.datamodule import LoaderSpec
 from src.errors import UserError
@@ -36,6 +39,32 @@ def test_micro_batches_add_up_to_the_batch():
     with pytest.raises(UserError, match="must divide"):
         LoaderSpec(22, 4, 0, 0, micro_batch=5)
     assert LoaderSpec(22, 4, 0, 0, micro_batch="auto").part == 22
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+def test_parts_of_a_batch_have_the_gradient_of_the_whole(reduction, tmp_path):
+    torch.manual_seed(2)
+    features, target, label = torch.randn(4, 64), torch.randn(4, 300), torch.arange(4)
+    whole = {"features": features, "target": target, "label": label}
+
+    def gradient(parts):
+        net = module(reduction=reduction, dropout=0.0)
+        kept = LambdaCallback(
+            on_before_optimizer_step=lambda *_: seen.append(net.f_s.weight.grad.clone())
+        )
+        batches = [
+            {key: value[part::parts] for key, value in whole.items()} for part in range(parts)
+        ]
+        pl.Trainer(
+            max_epochs=1, accumulate_grad_batches=parts, accelerator="cpu", logger=False,
+            enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
+            default_root_dir=tmp_path, callbacks=[kept],
+        ).fit(net, DataLoader(batches, batch_size=None))  # fmt: skip
+        return seen.pop()
+
+    seen = []
+    one, two = gradient(1), gradient(2)
+    assert not seen and torch.allclose(one, two, rtol=1e-4, atol=1e-9) and one.abs().max() > 0
 
 
 def test_the_largest_micro_batch_that_fits():

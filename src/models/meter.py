@@ -44,12 +44,13 @@ class Meter(Profiler):
         total = sum(self.seconds.values())
         return {k: round(v / total, 4) for k, v in self.seconds.items()} if total else {}
 
-    def report(self, workers: int, cores: int) -> dict[str, Any] | None:
+    def report(self, workers: int, cores: int, compiled: bool) -> dict[str, Any] | None:
         """Say what bounds the run and what to change; None before any batch.
 
         Args:
             workers: processes that decode.
             cores: of this machine.
+            compiled: whether the network was, as `trainer=fast` does.
         """
         if not (shares := self.shares()):
             return None
@@ -59,8 +60,8 @@ class Meter(Profiler):
         elif shares["transfer"] > MUCH:
             bound, change = "transfer", "a larger loader.batch_size, or fewer processes a device"
         else:
-            bound = "network"
-            change = "on a GPU: trainer=fast (bf16, channels last, compiled, fused optimiser)"
+            fast = "on a GPU trainer=fast (bf16, channels last, compiled, fused optimiser)"
+            bound, change = "network", "more devices (trainer.devices)" if compiled else fast
         return {"shares": shares, "bound": bound, "change": change}
 
 

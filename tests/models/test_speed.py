@@ -94,13 +94,14 @@ def test_a_trial_changes_no_weights(monkeypatch):
         ((5, 1, 4), "data", "loader.workers=8, or prepare"),
         ((0, 3, 7), "transfer", "loader.batch_size"),
         ((0.5, 0.5, 9), "network", "trainer=fast"),
+        ((0.5, 0.5, 9), "network", "trainer.devices"),
     ],
 )
 def test_the_meter_tells_what_to_change(monkeypatch, seconds, bound, words):
     now = iter(t for s in seconds for t in (0, s))
     monkeypatch.setattr("src.models.meter.time.perf_counter", lambda: next(now))
     meter = Meter()
-    assert meter.report(2, 8) is None
+    assert meter.report(2, 8, False) is None
     for action in (
         "[_TrainingEpochLoop].train_dataloader_next",
         "[Strategy]DDPStrategy.batch_to_device",
@@ -109,6 +110,6 @@ def test_the_meter_tells_what_to_change(monkeypatch, seconds, bound, words):
         meter.start(action)
         meter.start("something else")
         meter.stop(action)
-    found = meter.report(workers=2, cores=8)
+    found = meter.report(workers=2, cores=8, compiled=words == "trainer.devices")
     assert found["bound"] == bound and words in found["change"]
     assert sum(found["shares"].values()) == pytest.approx(1)

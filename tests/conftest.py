@@ -1,13 +1,11 @@
 """Fixtures: the real configs, tiny videos, toy vectors, and material beside the project."""
 
-import os
-import subprocess
-import sys
 from fractions import Fraction
 
 import av
 import numpy as np
 import pytest
+from doors import run_door
 from gensim.models import KeyedVectors
 from hydra import compose, initialize_config_dir
 
@@ -40,16 +38,8 @@ def door(tmp_path):
     """Run a door as a user does: `door("train", "protocol=605")` gives the finished process."""
 
     def run(name, *options, **variables):
-        return subprocess.run(
-            [sys.executable, "-m", f"src.{name}", *options],
-            cwd=ROOT,
-            env=os.environ
-            | {"DATA_ROOT": str(tmp_path / "data"), "OMP_NUM_THREADS": "1", "WANDB_MODE": "offline"}
-            | variables,
-            capture_output=True,
-            text=True,
-            timeout=280,
-        )
+        own = {"DATA_ROOT": str(tmp_path / "data"), "OMP_NUM_THREADS": "1", "WANDB_MODE": "offline"}
+        return run_door(name, options, own | variables, 280)
 
     return run
 

@@ -1,0 +1,56 @@
+"""Doors run in processes of their own, forked from one that has imported the heavy libraries."""
+
+import atexit
+import multiprocessing
+import os
+import runpy
+import subprocess
+import sys
+import tempfile
+import threading
+import traceback
+from pathlib import Path
+
+from src.door import ROOT
+
+HEAVY = ["torch", "torchvision", "pytorch_lightning", "hydra", "matplotlib.pyplot", "av", "cv2",
+         "gensim.models", "scipy.stats", "sklearn"]  # fmt: skip
+context = multiprocessing.get_context("forkserver")
+context.set_forkserver_preload(HEAVY)
+
+
+def play(name, options, variables, place):
+    """Be `python -m src.NAME OPTIONS`, with the files `out` and `err` in a folder."""
+    for stream, descriptor in (("out", 1), ("err", 2)):
+        os.dup2(os.open(place / stream, os.O_WRONLY | os.O_CREAT), descriptor)
+    os.chdir(ROOT)
+    os.environ |= variables
+    sys.path[:0] = ["", *filter(None, variables.get("PYTHONPATH", "").split(os.pathsep))]
+    sys.argv = [name, *options]
+    status = 0
+    try:
+        runpy.run_module(f"src.{name}", run_name="__main__", alter_sys=True)
+    except SystemExit as end:
+        status = end.code or 0
+    except BaseException:
+        traceback.print_exc()
+        status = 1
+    threading._shutdown()  # from here on as the interpreter ends
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
+
+
+def run_door(name, options, variables, seconds):
+    """Run a door; give what `subprocess.run` gives, as text."""
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder)
+        process = context.Process(target=play, args=(name, options, variables, place))
+        process.start()
+        process.join(seconds)
+        if process.is_alive():
+            process.kill()
+            raise subprocess.TimeoutExpired(name, seconds)
+        out, err = ((place / stream).read_text() for stream in ("out", "err"))
+    return subprocess.CompletedProcess([name, *options], process.exitcode, out, err)

@@ -1,61 +1,55 @@
-"""A time limit on a file: an error where Python can raise one, else the end of the process."""
+"""A time limit on a file: it is read in a thread, which is left behind where the decoder hangs."""
 
-import os
-import signal
-import sys
-import threading
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
+import ctypes
+from collections.abc import Callable
+from queue import Empty, SimpleQueue
+from threading import Thread
+from typing import TypeVar
 
 from src.data.decoding.faults import UnreadableVideo
 
-GRACE = 10.0  # seconds more after which a decoder is taken to hang where no signal reaches it
+Made = TypeVar("Made")
 
-_deadline: tuple[float, str] | None = None
-_watched: set[int] = set()  # processes that have a watching thread
+_late: set[str] = set()  # files that this process waited for in vain
 
 
-@contextmanager
-def time_limit(seconds: float, path: str | Path) -> Iterator[None]:
-    """Stop a decoder that hangs; works in the main thread of a process, as loaders' workers are.
+def within(seconds: float, path: str, read: Callable[[], Made]) -> Made:
+    """Read a file, or give it up after some time, at once where it was given up before.
 
-    Code that returns to Python now and then gets an UnreadableVideo. A library that never does
-    cannot be stopped from within: the process says so and ends with 2, which a loader notices.
+    Python code is ended then. A library that never returns to Python stays behind until the
+    process ends, in a thread of its own; one that does not let other threads run cannot be told.
+
+    Args:
+        seconds: to wait.
+        path: of the file.
+        read: reads it.
+
+    Raises:
+        UnreadableVideo: it took too long; and whatever `read` raises.
     """
-    global _deadline
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
+    late = UnreadableVideo(f"not decoded within {seconds:.0f} s")
+    if path in _late:
+        raise late
+    answer: SimpleQueue[Made | BaseException] = SimpleQueue()
 
-    def stop(*_: object) -> None:
-        raise UnreadableVideo(f"not decoded within {seconds:.0f} s")
+    def work() -> None:
+        try:
+            answer.put(read())
+        except BaseException as error:  # SystemExit too, which ends this thread
+            answer.put(error)
 
-    if os.getpid() not in _watched:
-        _watched.add(os.getpid())
-        threading.Thread(target=watch, daemon=True).start()
-    before = signal.signal(signal.SIGALRM, stop)
-    _deadline = time.monotonic() + seconds + GRACE, str(path)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    thread = Thread(target=work, name=path, daemon=True)
+    thread.start()
     try:
-        yield
+        got = answer.get(timeout=seconds)
+    except Empty:
+        _late.add(path)
+        number = ctypes.c_ulong(thread.ident or 0)
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(number, ctypes.py_object(SystemExit))
+        raise late from None
+    if not isinstance(got, BaseException):
+        return got
+    try:
+        raise got
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        _deadline = None
-        signal.signal(signal.SIGALRM, before)
-
-
-def watch() -> None:
-    """End the process once a file is past its time."""
-    while True:
-        time.sleep(GRACE / 4)
-        current = _deadline
-        if current and time.monotonic() > current[0]:
-            print(
-                f"error: the decoder hangs in {current[1]}; remove the file, or let "
-                "`python -m src.prepare` find and quarantine it and give source.root=OUT",
-                file=sys.stderr,
-                flush=True,
-            )
-            os._exit(2)
+        del got  # it holds this frame, which holds it

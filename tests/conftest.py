@@ -39,9 +39,9 @@ def config(tmp_path):
 def door(tmp_path):
     """Run a door as a user does: `door("train", "protocol=605")` gives the finished process."""
 
-    def run(name, *options, **variables):
+    def run(name, *options, prefix=(), **variables):
         return subprocess.run(
-            [sys.executable, "-m", f"src.{name}", *options],
+            [*prefix, sys.executable, "-m", f"src.{name}", *options],
             cwd=ROOT,
             env=os.environ
             | {"DATA_ROOT": str(tmp_path / "data"), "OMP_NUM_THREADS": "1", "WANDB_MODE": "offline"}

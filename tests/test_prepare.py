@@ -3,10 +3,13 @@
 import csv
 import json
 import os
+import shutil
 import signal
+import struct
 import subprocess
 import sys
 import time
+from functools import partial
 
 import av
 import numpy as np
@@ -36,6 +39,33 @@ def sound(file):
         container.mux(stream.encode())
 
 
+# Root reads everything, unless it gives this up.
+CAPS = "-dac_override,-dac_read_search"
+PLAIN = ["setpriv", f"--bounding-set={CAPS}", f"--inh-caps={CAPS}"] if os.geteuid() == 0 else []
+FORBIDS = not PLAIN or shutil.which("setpriv") is not None
+
+
+def box(kind, content=b""):
+    return struct.pack(">I", 8 + len(content)) + kind + content
+
+
+def replace_after(file, mark, skip, new):
+    content = bytearray(file.read_bytes())
+    place = content.index(mark) + len(mark) + skip
+    content[place : place + len(new)] = new
+    file.write_bytes(content)
+
+
+def deep_colour(file):
+    with av.open(str(file), "w") as container:
+        stream = container.add_stream("libx264", rate=25)
+        stream.height, stream.width, stream.pix_fmt = 48, 64, "yuv420p10le"
+        for pixels in smooth(20, (48, 64)):
+            frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
+            container.mux(stream.encode(frame.reformat(format="yuv420p10le")))
+        container.mux(stream.encode())
+
+
 @pytest.fixture
 def mixed(tmp_path):
     """Good videos of two classes, and each fault; gives the folder and the reasons by name."""
@@ -51,11 +81,26 @@ def mixed(tmp_path):
     (odd / "zero.mp4").touch()
     (odd / "text.mp4").write_text("no video " * 50)
     sound(odd / "sound.mp4")
-    write_video(odd / "speck.mkv", np.zeros((5, 2, 2, 3), np.uint8), codec="ffv1")
+    (odd / "no-stream.mp4").write_bytes(
+        box(b"ftyp", b"isom\0\0\2\0isom") + box(b"moov", box(b"mvhd", bytes(100)))
+    )
+    write_video(odd / "speck.mkv", np.zeros((5, 1, 1, 3), np.uint8), codec="ffv1")
     os.mkfifo(odd / "pipe.mp4")
     (odd / "gone.mp4").symlink_to("nowhere")
     variable_rate(odd / "fine-vfr.mkv", np.cumsum(np.arange(20) % 5 + 1) * 10, smooth(20))
     grey_video(odd / "fine-b.avi", 40, options={"bf": "2"})
+    grey_video(odd / "fine-claims.avi", 40)
+    for mark, skip in ((b"avih", 20), (b"strh", 36)):
+        replace_after(odd / "fine-claims.avi", mark, skip, struct.pack("<I", 43))
+    grey_video(odd / "fine-turned.mp4", 20, codec="libx264")
+    turn = struct.pack(">9i", 0, 1 << 16, 0, -1 << 16, 0, 0, 0, 0, 1 << 30)
+    replace_after(odd / "fine-turned.mp4", b"tkhd", 40, turn)
+    deep_colour(odd / "fine-10-bit.mp4")
+    forbidden = {}
+    if FORBIDS:
+        grey_video(odd / "forbidden.mp4", 20, codec="libx264")
+        (odd / "forbidden.mp4").chmod(0)
+        forbidden = {"forbidden.mp4": "no permission to read it"}
     real = {}
     if (SHARED / "clips" / "odd").is_dir():
         for file in (SHARED / "clips" / "odd").iterdir():
@@ -65,7 +110,8 @@ def mixed(tmp_path):
             "small_Mpeg4.mp4": "no video stream",
             "small_mp4-with-audio.mp4": "no video stream",
         }
-    return root, real | {
+    return root, real | forbidden | {
+        "no-stream.mp4": "no video stream",
         "cut.mp4": "not a video file",
         "cut.avi": "truncated",
         "zero.mp4": "empty file",
@@ -79,6 +125,7 @@ def mixed(tmp_path):
 
 def test_each_fault_has_its_reason_and_training_goes_on(mixed, door, tmp_path):
     root, reasons = mixed
+    door = partial(door, prefix=PLAIN if FORBIDS else ())
     before = {file: file.lstat().st_mtime_ns for file in root.rglob("*")}
     plan = finished(door("prepare", "dataset=folder", f"root={root}", f"out={tmp_path}/out",
                          "--dry-run"))  # fmt: skip
@@ -91,7 +138,9 @@ def test_each_fault_has_its_reason_and_training_goes_on(mixed, door, tmp_path):
     assert f"{good} of {found} videos can be used" in said and good >= 6
     table = {os.path.basename(row["path"]): row for row in rows(tmp_path / "out" / "manifest.csv")}
     assert {name: row["reason"] for name, row in table.items() if row["status"] != "ok"} == reasons
-    assert (table["0.mp4"]["frames"], table["0.mp4"]["width"]) == ("30", "64")
+    seen = {name: (row["frames"], row["width"], row["height"]) for name, row in table.items()}
+    assert seen["0.mp4"] == ("30", "64", "48") and seen["fine-claims.avi"][0] == "40"
+    assert seen["fine-turned.mp4"] == ("20", "48", "64") and seen["fine-10-bit.mp4"][0] == "20"
     assert len(rows(tmp_path / "out" / "quarantine.csv")) == len(reasons)
     assert {file: file.lstat().st_mtime_ns for file in root.rglob("*")} == before
 

@@ -32,14 +32,15 @@ def denied(*_, **__):
 def test_a_file_that_may_not_be_read(tmp_path, monkeypatch):
     file = tmp_path / "a.mp4"
     grey_video(file, 5, codec="libx264")
+    settings = preparation.Settings(tmp_path, tmp_path, CHECK, 60)
     for place, name in ((Path, "open"), (Path, "stat"), (av, "open")):
         with monkeypatch.context() as patch:
             patch.setattr(place, name, denied)
             with pytest.raises(UnreadableVideo, match="no permission to read it"):
                 reading.read_frames(file, np.arange, np.copy)
-            found = preparation.examine(str(file), str(tmp_path), CHECK)
+            found = preparation.examine(str(file), settings)
             assert found == {"status": "bad", "reason": "no permission to read it"}
-    assert preparation.examine(str(file), str(tmp_path), CHECK)["status"] == "ok"
+    assert preparation.examine(str(file), settings)["status"] == "ok"
 
 
 def hang(*_, **__):
@@ -56,7 +57,7 @@ def test_prepare_counts_a_file_that_hangs_in_c(tmp_path, monkeypatch):
         preparation, "all_frames", lambda path: hang() if "hangs" in path else whole(path)
     )
     videos = [Video(f, str(tmp_path / f"{f}.mp4"), "run") for f in ("a", "hangs", "b")]
-    found = preparation.prepare(videos, tmp_path / "out", CHECK, 2, 2)
+    found = preparation.prepare(videos, tmp_path, tmp_path / "out", CHECK, 2, 2, "folder")
     assert [(r["status"], r["reason"]) for r in found] == [
         ("ok", ""),
         ("bad", "not decoded within 2 s"),

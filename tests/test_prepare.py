@@ -1,8 +1,10 @@
 """`python -m src.prepare` as a user runs it: faults by name, kills survived, training on it."""
 
 import csv
+import fcntl
 import json
 import os
+import resource
 import shutil
 import signal
 import struct
@@ -10,6 +12,7 @@ import subprocess
 import sys
 import time
 from functools import partial
+from pathlib import Path
 
 import av
 import numpy as np
@@ -17,7 +20,11 @@ import pytest
 from conftest import SHARED, grey_video, smooth, toy_vectors, variable_rate, write_video
 from test_door import fails
 
+from src.data import preparation
+from src.data.decoding.forms import FormSpec
+from src.data.layouts import Video
 from src.door import ROOT
+from src.errors import UserError
 
 
 def finished(process):
@@ -205,13 +212,85 @@ def test_killed_at_any_moment_it_ends_as_if_undisturbed(tmp_path, form):
     assert files[0] == files[1] and len(files[0]) == 63
 
 
+def listed(root):
+    return [Video(f"run/{f.name}", str(f), "run") for f in sorted((root / "run").glob("*.mp4"))]
+
+
+def prepare(root, out, form="pack", dataset="folder"):
+    spec = FormSpec(form, 128, 90, 18, 16)
+    return preparation.prepare(listed(root), root, out, spec, 1, 60, dataset)
+
+
+def test_what_changes_between_two_runs(door, tmp_path):
+    """A file that was missing, a moved root, another form, another data set."""
+    root, moved, out = tmp_path / "set", tmp_path / "moved", tmp_path / "out"
+    for number in range(3):
+        grey_video(root / "run" / f"{number}.mp4", 20 + number, codec="libx264")
+    (root / "run" / "2.mp4").rename(root / "run" / "hidden")
+    (root / "run" / "2.mp4").symlink_to("nowhere")
+    first = prepare(root, out)
+    assert [row["reason"] for row in first] == ["", "", "missing file"]
+    packs = {f: f.stat().st_mtime_ns for f in out.rglob("*.frames")}
+    (root / "run" / "2.mp4").unlink()
+    (root / "run" / "hidden").rename(root / "run" / "2.mp4")
+    with (out / preparation.JOURNAL).open("a") as journal:
+        journal.write('{"state": "r')  # of a killed preparation
+    root.rename(moved)
+    second = prepare(moved, out)
+    assert [row["frames"] for row in second] == [20, 21, 22]
+    assert [row["path"] for row in second] == [video.path for video in listed(moved)]
+    assert first[0]["prepared"] == second[0]["prepared"]
+    assert len(list(out.rglob("*.frames"))) == 3
+    assert packs.items() <= {f: f.stat().st_mtime_ns for f in out.rglob("*.frames")}.items()
+
+    options = ["dataset=folder", f"root={moved}", f"out={out}", "form=h264"]
+    assert "3 prepared files of other options" in finished(door("prepare", *options))
+    assert {row["prepared"][-4:] for row in rows(out / "manifest.csv")} == {".mp4"}
+    times = {f: f.stat().st_mtime_ns for f in out.rglob("*.frames")}
+    assert prepare(moved, out) == second and len(times) == 3
+    assert times == {f: f.stat().st_mtime_ns for f in out.rglob("*.frames")}
+    with pytest.raises(UserError, match=r"holds dataset=folder; choose another folder for images"):
+        prepare(moved, out, dataset="images")
+
+
+@pytest.mark.parametrize("form", ["pack", "h264"])
+def test_a_full_disk_ends_it_in_one_line_and_it_goes_on(tmp_path, form):
+    noise = np.random.default_rng(0).integers(0, 255, (30, 96, 128, 3), dtype=np.uint8)
+    for number in range(2):
+        write_video(tmp_path / "run" / f"{number}.mp4", noise, codec="libx264")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
+    try:
+        with pytest.raises(UserError, match=r"out=.* cannot be written .*File too large.*goes on"):
+            prepare(tmp_path, tmp_path / "out", form)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert not (tmp_path / "out" / "manifest.csv").exists()
+    assert not list(tmp_path.rglob("*.part"))
+    assert [row["frames"] for row in prepare(tmp_path, tmp_path / "out", form)] == [30, 30]
+
+
+def test_two_at_once_and_a_folder_that_cannot_be_written(tmp_path, monkeypatch):
+    grey_video(tmp_path / "run" / "a.mp4", 5, codec="libx264")
+    monkeypatch.setattr(preparation, "PATIENCE", 0.2)
+    out = tmp_path / "out"
+    assert prepare(tmp_path, out, "check")[0]["frames"] == 5
+    with (out / preparation.JOURNAL).open() as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        with pytest.raises(UserError, match="used by another preparation"):
+            prepare(tmp_path, out, "check")
+    assert prepare(tmp_path, out, "check")[0]["frames"] == 5
+    with pytest.raises(UserError, match=r"out=/proc/no cannot be written"):
+        prepare(tmp_path, Path("/proc/no"), "check")
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
         (["dataset=imagenet", "root=x", "out=y"], ["imagenet", "ucf101"]),
         (["dataset=ucf101", "root=nowhere", "out=y"], ["nowhere", "UCF101.rar"]),
         (["dataset=ucf101"], ["root=...", "out=..."]),
-        (["dataset=folder", "root=.", "out=."], ["choose another folder"]),
+        (["dataset=folder", "root=.", "out=./prepared"], ["choose another folder"]),
         (["dataset=folder", "root=.", "out=y", "quality=high"], ["quality"]),
         (["dataset=folder", "root=.", "out=y", "form=raw"], ["form=raw", "pack, h264, check"]),
     ],

@@ -27,7 +27,8 @@ from PIL import Image
 from rich.progress import track
 
 from src.data.decoding.faults import UnreadableVideo
-from src.data.layouts import VIDEO_FILES, existing_root
+from src.data.decoding.limits import within
+from src.data.layouts import VIDEO_FILES, existing_root, files_below
 from src.errors import UserError
 
 STEP = 0.1  # seconds between sampled frames
@@ -96,8 +97,7 @@ def list_videos(root: str, option: str) -> Iterator[tuple[str, str]]:
     place = Path(root).expanduser()
     if not place.is_file():
         place = existing_root(place, "a folder of videos or a manifest", option, "give one")
-        found = [f for f in sorted(place.rglob("*")) if f.suffix.lower() in VIDEO_FILES]
-        yield from ((str(file), "") for file in found if not file.name.startswith("."))
+        yield from ((str(file), "") for file in files_below(place))
         return
     try:
         with place.open(newline="", encoding="utf-8-sig") as lines:

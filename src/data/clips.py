@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
 from src.data.decoding.faults import UnreadableVideo
-from src.data.decoding.limits import within
+from src.data.decoding.limits import LIMIT, within
 from src.data.decoding.reading import DECODERS, read_frames
 from src.data.kenburns import RULES, is_image, ken_burns
 from src.data.layouts import Video
@@ -30,8 +30,6 @@ from src.data.sampling import (
 )
 from src.data.transforms import RESIZES, Crop, random_crop, to_input
 from src.errors import UserError
-
-LIMIT = 120.0  # seconds a video may take
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,8 @@ from typing import Any, TypeVar
 
 from src.data.decoding.faults import UnreadableVideo
 
+LIMIT = 120.0  # seconds a video may take
+
 Made = TypeVar("Made")
 
 _own = threading.local()  # the reader of each thread

@@ -1,20 +1,27 @@
 """Decoders beside each other: time of a training clip, and wrong frames.
 
 OpenCV seeks by frame number here, as loaders that use it do; the project's readers are those of
-`clips.decoder`. A frame is wrong if another frame of the video is nearer to it.
+`clips.decoder`; torchcodec is measured where it can be imported and finds its FFmpeg. A frame is
+wrong if another frame of the video is nearer to it.
 """
 
 import os
 import statistics
 import tempfile
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import cv2
 import numpy as np
+import torch
 
-from benchmarks.clips import SPEC, timed
-from benchmarks.videos import FORMS, make
+from benchmarks.clips import SPEC, prepared, timed
+from benchmarks.videos import FORMS, make, pack_b_frames, textured, write
+from src.data.decoding.packs import SUFFIX
 from src.data.decoding.reading import read_frames
+
+Reader = Callable[[str, np.ndarray], list[np.ndarray]]
 
 
 def opencv_seek(path: str, numbers: np.ndarray) -> list[np.ndarray]:
@@ -45,26 +52,66 @@ def shrunk(frame: np.ndarray) -> np.ndarray:
     return cv2.resize(frame, (80, 60), interpolation=cv2.INTER_AREA).astype(np.float32)
 
 
+def torchcodec_reader(mode: str, file: str) -> Reader | None:
+    """Give torchcodec's reader with that seek mode; None where it or its FFmpeg is not there."""
+    try:
+        from torchcodec.decoders import VideoDecoder
+
+        VideoDecoder(file)
+    except (ImportError, RuntimeError):
+        return None
+
+    def read(path: str, numbers: np.ndarray) -> list[np.ndarray]:
+        how = {"seek_mode": mode, "num_ffmpeg_threads": 1, "dimension_order": "NHWC"}
+        try:
+            got = VideoDecoder(path, **how).get_frames_at(numbers.tolist())
+        except RuntimeError:
+            return []
+        return list(got.data.numpy())
+
+    return read
+
+
+def files(folder: Path) -> dict[str, Path]:
+    """Make the files to read: as published data sets have them, and prepared."""
+    made = {name: make(folder, name) for name in FORMS}
+    single, packed = folder / "single.avi", folder / "packed.avi"
+    write(single, "mpeg4", textured(250, 240, 320, 0), 25, {"bf": "1", "g": "250", "qmin": "4"})
+    pack_b_frames(single, packed)
+    kinetics = made["H.264 340x256, key 250"]
+    return {
+        "AVI 320x240, packed B-frames": packed,
+        **made,
+        "prepared: H.264": prepared(kinetics, "h264"),
+        "prepared: pack": prepared(kinetics, "pack"),
+    }
+
+
 def main() -> None:
-    """Print a line for each form of up to 300 frames."""
+    """Print a line for each file."""
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     cv2.setNumThreads(1)
+    torch.set_num_threads(1)
     folder = Path(tempfile.gettempdir()) / "zero-shot-bench"
     folder.mkdir(exist_ok=True)
-    readers = {
-        "pyav": lambda p, n: by_project("pyav", p, n),
-        "decord": lambda p, n: by_project("decord", p, n),
-        "opencv seek": opencv_seek,
-    }
-    for name, (_, _, length, *_) in FORMS.items():
-        if length > 300:
-            continue
-        file = str(make(folder, name))
+    for name, path in files(folder).items():
+        file = str(path)
+        found: dict[str, Reader | None] = {
+            "pyav": partial(by_project, "pyav"),
+            "decord": partial(by_project, "decord"),
+            "opencv seek": opencv_seek,
+            "torchcodec exact": torchcodec_reader("exact", file),
+            "torchcodec approximate": torchcodec_reader("approximate", file),
+        }
+        if path.suffix == SUFFIX:
+            found = {"pack": partial(by_project, "pyav")}
+        readers = {kind: read for kind, read in found.items() if read}
         small = np.stack(read_frames(file, np.arange, shrunk))
         times: dict[str, list[float]] = {kind: [] for kind in readers}
         errors = dict.fromkeys(readers, 0)
         rng = np.random.default_rng(0)
-        for _ in range(5 if "720p" in name else 20):
+        rounds = 5 if "720p" in name else 20
+        for _ in range(rounds):
             numbers = rng.integers(0, len(small) - SPEC.frames) + np.arange(SPEC.frames)
             for kind, read in readers.items():
                 got: list[np.ndarray] = []
@@ -72,7 +119,7 @@ def main() -> None:
                 times[kind].append(timed(job))
                 errors[kind] += wrong(got, numbers, small)
         told = [f"{k} {statistics.median(t):.1f} ms, {errors[k]} wrong" for k, t in times.items()]
-        print(f"{name}: {'; '.join(told)}", flush=True)
+        print(f"{name} ({rounds * SPEC.frames} frames): {'; '.join(told)}", flush=True)
 
 
 if __name__ == "__main__":

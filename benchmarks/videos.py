@@ -1,5 +1,6 @@
 """Textured videos like those of UCF101, Kinetics and ActivityNet, made once for the benchmarks."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +17,9 @@ FORMS = {  # name: container, codec, frames, height, width, frames a second, enc
     "H.264 720p, 2 min": ("mp4", "libx264", 3600, 720, 1280, 30,
                           {"crf": "20", "preset": "veryfast"}),
 }  # fmt: skip
+
+FRAME_CODE = re.compile(rb"\x00\x00\x01\xb6(.)", re.DOTALL)
+ENCODER = re.compile(rb"\x00\x00\x01\xb2Lavc[^\x00]*")
 
 
 def textured(frames: int, height: int, width: int, seed: int) -> Iterator[np.ndarray]:
@@ -34,17 +38,50 @@ def textured(frames: int, height: int, width: int, seed: int) -> Iterator[np.nda
         yield frame
 
 
+def write(
+    file: Path, codec: str, frames: Iterator[np.ndarray], fps: int, options: dict[str, str]
+) -> None:
+    """Encode frames (H, W, 3) uint8."""
+    with av.open(str(file), "w") as container:
+        stream = container.add_stream(codec, rate=fps, options=options)
+        for number, frame in enumerate(frames):
+            if number == 0:
+                stream.height, stream.width, stream.pix_fmt = *frame.shape[:2], "yuv420p"
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+        container.mux(stream.encode())
+
+
 def make(folder: Path, name: str) -> Path:
     """Encode the video of a form, unless it is there; give the file."""
     ending, codec, frames, height, width, fps, options = FORMS[name]
     file = folder / f"{name.replace(' ', '_').replace(',', '')}.{ending}"
     if not file.exists():
         part = file.with_name(f"part-{file.name}")
-        with av.open(str(part), "w") as container:
-            stream = container.add_stream(codec, rate=fps, options=options)
-            stream.height, stream.width, stream.pix_fmt = height, width, "yuv420p"
-            for frame in textured(frames, height, width, 0):
-                container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
-            container.mux(stream.encode())
+        write(part, codec, textured(frames, height, width, 0), fps, options)
         part.replace(file)
     return file
+
+
+def pack_b_frames(file: Path, packed: Path) -> None:
+    """Rewrite an MPEG-4 AVI as DivX does: each B-frame in the packet before, an empty one after.
+
+    Args:
+        file: with at most one B-frame in a row (`bf=1`).
+        packed: where to.
+    """
+    with av.open(str(file)) as source, av.open(str(packed), "w") as out:
+        stream = out.add_stream_from_template(source.streams.video[0])
+        packets: list[tuple[bytes, bool]] = []
+        for packet in source.demux(video=0):
+            data = ENCODER.sub(b"\x00\x00\x01\xb2DivX503b1393p", bytes(packet))
+            code = FRAME_CODE.search(data)
+            if code and code[1][0] >> 6 == 2:  # a B-frame
+                packets[-1] = packets[-1][0] + data, packets[-1][1]
+                packets.append((bytes.fromhex("000001b650fa137f"), False))
+            elif code:
+                packets.append((data, packet.is_keyframe))
+        for number, (data, is_key) in enumerate(packets):
+            packet = av.Packet(data)
+            packet.stream, packet.time_base, packet.is_keyframe = stream, stream.time_base, is_key
+            packet.pts = packet.dts = number
+            out.mux(packet)

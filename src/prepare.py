@@ -19,15 +19,17 @@ def prepare(config: DictConfig) -> None:
     from src.data import downloads, inventory, preparation
     from src.data.datamodule import VideoDataModule
     from src.data.decoding.forms import FormSpec
-    from src.data.manifest import write_table
+    from src.data.manifest import NAME, write_table
     from src.errors import UserError
     from src.reporting.prepared import show_downloads, show_plan, show_prepared
 
     known = sorted(f.stem for f in (CONF / "source").glob("*.yaml") if f.stem != "synthetic")
     if config.dataset not in known:
         raise UserError(f"dataset={config.dataset} is unknown; allowed: {', '.join(known)}")
-    if not isinstance(config.limit, int) or config.limit < 1:
-        raise UserError(f"limit={config.limit} must be a whole number of seconds, at least 1")
+    for key in ("limit", "workers"):
+        value = config[key]
+        if (not isinstance(value, int) or value < 1) and (key, value) != ("workers", None):
+            raise UserError(f"{key}={value} must be a whole number, at least 1")
     keys = ("form", "short_side", "quality", "crf", "key_frames")
     spec = FormSpec(*(config[key] for key in keys))
     if config.download:
@@ -39,16 +41,19 @@ def prepare(config: DictConfig) -> None:
     source = OmegaConf.load(CONF / "source" / f"{config.dataset}.yaml")
     source.root = str(config.root)
     module: VideoDataModule = instantiate(source, clips=None, loader=None, seed=0, option="root")
-    out = Path(str(config.out)).expanduser()
-    if out.resolve() == Path(module.root).resolve():
-        raise UserError(f"out={out} is the data set itself; choose another folder")
+    out, root = Path(str(config.out)).expanduser(), module.root.resolve()
+    if root in (out.resolve(), *out.resolve().parents, (out / NAME).resolve()):
+        raise UserError(f"out={out} lies in the data set itself; choose another folder")
     needed = preparation.disk_needed(module.videos, spec)
     show_plan(module, out, spec.form, needed)
     if config.dry_run:
         return
     preparation.check_disk(out, needed)
     workers = config.workers or len(os.sched_getaffinity(0))
-    rows = preparation.prepare(module.videos, out, spec, workers, config.limit)
+    root = root if root.is_dir() else root.parent
+    rows = preparation.prepare(
+        module.videos, root, out, spec, workers, config.limit, config.dataset
+    )
     counts, missing = inventory.by_class(module, rows), inventory.missing_videos(module)
     write_table(out / "classes.csv", inventory.COLUMNS, counts)
     if missing is not None:

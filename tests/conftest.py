@@ -37,9 +37,9 @@ def config(tmp_path):
 def door(tmp_path):
     """Run a door as a user does: `door("train", "protocol=605")` gives the finished process."""
 
-    def run(name, *options, **variables):
+    def run(name, *options, prefix=(), **variables):
         own = {"DATA_ROOT": str(tmp_path / "data"), "OMP_NUM_THREADS": "1", "WANDB_MODE": "offline"}
-        return run_door(name, options, own | variables, 280)
+        return run_door(name, options, own | variables, 280, prefix)
 
     return run
 

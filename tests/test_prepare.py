@@ -1,12 +1,18 @@
 """`python -m src.prepare` as a user runs it: faults by name, kills survived, training on it."""
 
 import csv
+import fcntl
 import json
 import os
+import resource
+import shutil
 import signal
+import struct
 import subprocess
 import sys
 import time
+from functools import partial
+from pathlib import Path
 
 import av
 import numpy as np
@@ -14,7 +20,11 @@ import pytest
 from conftest import SHARED, grey_video, smooth, toy_vectors, variable_rate, write_video
 from test_door import fails
 
+from src.data import preparation
+from src.data.decoding.forms import FormSpec
+from src.data.layouts import Video
 from src.door import ROOT
+from src.errors import UserError
 
 
 def finished(process):
@@ -36,6 +46,33 @@ def sound(file):
         container.mux(stream.encode())
 
 
+# Root reads everything, unless it gives this up.
+CAPS = "-dac_override,-dac_read_search"
+PLAIN = ["setpriv", f"--bounding-set={CAPS}", f"--inh-caps={CAPS}"] if os.geteuid() == 0 else []
+FORBIDS = not PLAIN or shutil.which("setpriv") is not None
+
+
+def box(kind, content=b""):
+    return struct.pack(">I", 8 + len(content)) + kind + content
+
+
+def replace_after(file, mark, skip, new):
+    content = bytearray(file.read_bytes())
+    place = content.index(mark) + len(mark) + skip
+    content[place : place + len(new)] = new
+    file.write_bytes(content)
+
+
+def deep_colour(file):
+    with av.open(str(file), "w") as container:
+        stream = container.add_stream("libx264", rate=25)
+        stream.height, stream.width, stream.pix_fmt = 48, 64, "yuv420p10le"
+        for pixels in smooth(20, (48, 64)):
+            frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
+            container.mux(stream.encode(frame.reformat(format="yuv420p10le")))
+        container.mux(stream.encode())
+
+
 @pytest.fixture
 def mixed(tmp_path):
     """Good videos of two classes, and each fault; gives the folder and the reasons by name."""
@@ -51,11 +88,26 @@ def mixed(tmp_path):
     (odd / "zero.mp4").touch()
     (odd / "text.mp4").write_text("no video " * 50)
     sound(odd / "sound.mp4")
-    write_video(odd / "speck.mkv", np.zeros((5, 2, 2, 3), np.uint8), codec="ffv1")
+    (odd / "no-stream.mp4").write_bytes(
+        box(b"ftyp", b"isom\0\0\2\0isom") + box(b"moov", box(b"mvhd", bytes(100)))
+    )
+    write_video(odd / "speck.mkv", np.zeros((5, 1, 1, 3), np.uint8), codec="ffv1")
     os.mkfifo(odd / "pipe.mp4")
     (odd / "gone.mp4").symlink_to("nowhere")
     variable_rate(odd / "fine-vfr.mkv", np.cumsum(np.arange(20) % 5 + 1) * 10, smooth(20))
     grey_video(odd / "fine-b.avi", 40, options={"bf": "2"})
+    grey_video(odd / "fine-claims.avi", 40)
+    for mark, skip in ((b"avih", 20), (b"strh", 36)):
+        replace_after(odd / "fine-claims.avi", mark, skip, struct.pack("<I", 43))
+    grey_video(odd / "fine-turned.mp4", 20, codec="libx264")
+    turn = struct.pack(">9i", 0, 1 << 16, 0, -1 << 16, 0, 0, 0, 0, 1 << 30)
+    replace_after(odd / "fine-turned.mp4", b"tkhd", 40, turn)
+    deep_colour(odd / "fine-10-bit.mp4")
+    forbidden = {}
+    if FORBIDS:
+        grey_video(odd / "forbidden.mp4", 20, codec="libx264")
+        (odd / "forbidden.mp4").chmod(0)
+        forbidden = {"forbidden.mp4": "no permission to read it"}
     real = {}
     if (SHARED / "clips" / "odd").is_dir():
         for file in (SHARED / "clips" / "odd").iterdir():
@@ -65,7 +117,8 @@ def mixed(tmp_path):
             "small_Mpeg4.mp4": "no video stream",
             "small_mp4-with-audio.mp4": "no video stream",
         }
-    return root, real | {
+    return root, real | forbidden | {
+        "no-stream.mp4": "no video stream",
         "cut.mp4": "not a video file",
         "cut.avi": "truncated",
         "zero.mp4": "empty file",
@@ -79,6 +132,7 @@ def mixed(tmp_path):
 
 def test_each_fault_has_its_reason_and_training_goes_on(mixed, door, tmp_path):
     root, reasons = mixed
+    door = partial(door, prefix=PLAIN if FORBIDS else ())
     before = {file: file.lstat().st_mtime_ns for file in root.rglob("*")}
     plan = finished(door("prepare", "dataset=folder", f"root={root}", f"out={tmp_path}/out",
                          "--dry-run"))  # fmt: skip
@@ -91,7 +145,9 @@ def test_each_fault_has_its_reason_and_training_goes_on(mixed, door, tmp_path):
     assert f"{good} of {found} videos can be used" in said and good >= 6
     table = {os.path.basename(row["path"]): row for row in rows(tmp_path / "out" / "manifest.csv")}
     assert {name: row["reason"] for name, row in table.items() if row["status"] != "ok"} == reasons
-    assert (table["0.mp4"]["frames"], table["0.mp4"]["width"]) == ("30", "64")
+    seen = {name: (row["frames"], row["width"], row["height"]) for name, row in table.items()}
+    assert seen["0.mp4"] == ("30", "64", "48") and seen["fine-claims.avi"][0] == "40"
+    assert seen["fine-turned.mp4"] == ("20", "48", "64") and seen["fine-10-bit.mp4"][0] == "20"
     assert len(rows(tmp_path / "out" / "quarantine.csv")) == len(reasons)
     assert {file: file.lstat().st_mtime_ns for file in root.rglob("*")} == before
 
@@ -156,13 +212,85 @@ def test_killed_at_any_moment_it_ends_as_if_undisturbed(tmp_path, form):
     assert files[0] == files[1] and len(files[0]) == 63
 
 
+def listed(root):
+    return [Video(f"run/{f.name}", str(f), "run") for f in sorted((root / "run").glob("*.mp4"))]
+
+
+def prepare(root, out, form="pack", dataset="folder"):
+    spec = FormSpec(form, 128, 90, 18, 16)
+    return preparation.prepare(listed(root), root, out, spec, 1, 60, dataset)
+
+
+def test_what_changes_between_two_runs(door, tmp_path):
+    """A file that was missing, a moved root, another form, another data set."""
+    root, moved, out = tmp_path / "set", tmp_path / "moved", tmp_path / "out"
+    for number in range(3):
+        grey_video(root / "run" / f"{number}.mp4", 20 + number, codec="libx264")
+    (root / "run" / "2.mp4").rename(root / "run" / "hidden")
+    (root / "run" / "2.mp4").symlink_to("nowhere")
+    first = prepare(root, out)
+    assert [row["reason"] for row in first] == ["", "", "missing file"]
+    packs = {f: f.stat().st_mtime_ns for f in out.rglob("*.frames")}
+    (root / "run" / "2.mp4").unlink()
+    (root / "run" / "hidden").rename(root / "run" / "2.mp4")
+    with (out / preparation.JOURNAL).open("a") as journal:
+        journal.write('{"state": "r')  # of a killed preparation
+    root.rename(moved)
+    second = prepare(moved, out)
+    assert [row["frames"] for row in second] == [20, 21, 22]
+    assert [row["path"] for row in second] == [video.path for video in listed(moved)]
+    assert first[0]["prepared"] == second[0]["prepared"]
+    assert len(list(out.rglob("*.frames"))) == 3
+    assert packs.items() <= {f: f.stat().st_mtime_ns for f in out.rglob("*.frames")}.items()
+
+    options = ["dataset=folder", f"root={moved}", f"out={out}", "form=h264"]
+    assert "3 prepared files of other options" in finished(door("prepare", *options))
+    assert {row["prepared"][-4:] for row in rows(out / "manifest.csv")} == {".mp4"}
+    times = {f: f.stat().st_mtime_ns for f in out.rglob("*.frames")}
+    assert prepare(moved, out) == second and len(times) == 3
+    assert times == {f: f.stat().st_mtime_ns for f in out.rglob("*.frames")}
+    with pytest.raises(UserError, match=r"holds dataset=folder; choose another folder for images"):
+        prepare(moved, out, dataset="images")
+
+
+@pytest.mark.parametrize("form", ["pack", "h264"])
+def test_a_full_disk_ends_it_in_one_line_and_it_goes_on(tmp_path, form):
+    noise = np.random.default_rng(0).integers(0, 255, (30, 96, 128, 3), dtype=np.uint8)
+    for number in range(2):
+        write_video(tmp_path / "run" / f"{number}.mp4", noise, codec="libx264")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
+    try:
+        with pytest.raises(UserError, match=r"out=.* cannot be written .*File too large.*goes on"):
+            prepare(tmp_path, tmp_path / "out", form)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert not (tmp_path / "out" / "manifest.csv").exists()
+    assert not list(tmp_path.rglob("*.part"))
+    assert [row["frames"] for row in prepare(tmp_path, tmp_path / "out", form)] == [30, 30]
+
+
+def test_two_at_once_and_a_folder_that_cannot_be_written(tmp_path, monkeypatch):
+    grey_video(tmp_path / "run" / "a.mp4", 5, codec="libx264")
+    monkeypatch.setattr(preparation, "PATIENCE", 0.2)
+    out = tmp_path / "out"
+    assert prepare(tmp_path, out, "check")[0]["frames"] == 5
+    with (out / preparation.JOURNAL).open() as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        with pytest.raises(UserError, match="used by another preparation"):
+            prepare(tmp_path, out, "check")
+    assert prepare(tmp_path, out, "check")[0]["frames"] == 5
+    with pytest.raises(UserError, match=r"out=/proc/no cannot be written"):
+        prepare(tmp_path, Path("/proc/no"), "check")
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
         (["dataset=imagenet", "root=x", "out=y"], ["imagenet", "ucf101"]),
         (["dataset=ucf101", "root=nowhere", "out=y"], ["nowhere", "UCF101.rar"]),
         (["dataset=ucf101"], ["root=...", "out=..."]),
-        (["dataset=folder", "root=.", "out=."], ["choose another folder"]),
+        (["dataset=folder", "root=.", "out=./prepared"], ["choose another folder"]),
         (["dataset=folder", "root=.", "out=y", "quality=high"], ["quality"]),
         (["dataset=folder", "root=.", "out=y", "form=raw"], ["form=raw", "pack, h264, check"]),
     ],

@@ -6,6 +6,7 @@ Shapes: B batch, N clips, C channels, T frames, H W, D embedding.
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from typing import Any
 
@@ -15,6 +16,7 @@ from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
 from src.data.decoding.faults import UnreadableVideo
+from src.data.decoding.limits import LIMIT, within
 from src.data.decoding.reading import DECODERS, read_frames
 from src.data.kenburns import RULES, is_image, ken_burns
 from src.data.layouts import Video
@@ -127,18 +129,19 @@ class Clips(Dataset[dict[str, Any]]):
         for other in chain([index], self.others(epoch, index)):
             video = self.videos[other]
             try:
-                rng = self.random(epoch, video)
-                pixels = self.train_clip(video, rng) if rng else self.test_clips(video)
+                pixels = within(LIMIT, video.path, partial(self.cut, epoch, video))
             except UnreadableVideo as error:
                 unreadable.append((video.id, str(error)))
             else:
                 return pixels | self.labelled(other, unreadable)
         return {"unreadable": unreadable}
 
-    def random(self, epoch: int, video: Video) -> np.random.Generator | None:
-        """Give the random numbers of a training clip, the same in any subset of the videos."""
+    def cut(self, epoch: int, video: Video) -> dict[str, Tensor]:
+        """Read the clips of a video; random numbers are the same in any subset of the videos."""
+        if not self.train:
+            return self.test_clips(video)
         key = (self.seed, epoch, zlib.crc32(video.id.encode()))
-        return np.random.default_rng(key) if self.train else None
+        return self.train_clip(video, np.random.default_rng(key))
 
     def others(self, epoch: int, index: int) -> Iterator[int]:
         """Draw videos to replace an unreadable one, in training."""

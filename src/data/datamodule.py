@@ -12,7 +12,15 @@ from torch.utils.data import DataLoader, Dataset
 
 from src.data.clips import Clips, ClipSpec, EpochSampler, collate
 from src.data.features import FeatureClips, FeatureStore
-from src.data.layouts import Video, class_folders, empty_classes, existing_root, spell, spelling_key
+from src.data.layouts import (
+    Video,
+    class_folders,
+    distinct,
+    empty_classes,
+    existing_root,
+    spell,
+    spelling_key,
+)
 from src.data.manifest import NAME, read_manifest
 from src.errors import UserError
 from src.semantics.words import class_names
@@ -119,13 +127,18 @@ class VideoDataModule(pl.LightningDataModule):
         self.name: str = table or "folder"
         self.quarantined: dict[str, str] = {}  # id to reason, where a manifest knows
         self.empty: list[str] = []  # class folders without a video
-        self.root = existing_root(root, self.name, option, self.how)
-        manifest = self.root / NAME if self.root.is_dir() else self.root
-        if manifest.is_file():
-            listed = read_manifest(manifest, option)
-            self.videos, self.quarantined = self.official(listed.videos), listed.quarantined
-        else:
-            self.videos = self.find()
+        try:
+            self.root = existing_root(root, self.name, option, self.how)
+            manifest = self.root / NAME if self.root.is_dir() else self.root
+            if manifest.is_file():
+                listed = read_manifest(manifest, option)
+                self.videos, self.quarantined = self.official(listed.videos), listed.quarantined
+            else:
+                self.videos = distinct(self.find())
+        except PermissionError as error:
+            raise UserError(
+                f"{option}={root} cannot be read ({error}); see its permissions"
+            ) from None
         if not self.videos:
             raise UserError(f"no videos of {self.name} under {self.root} ({option}); {self.how}")
         self.class_vectors: dict[str, np.ndarray] = {}

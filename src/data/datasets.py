@@ -1,27 +1,26 @@
 """The data sets of the paper (Sec. 4.1), each in the layout its authors publish."""
 
-import csv
-import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from src.data.clips import ClipSpec
 from src.data.datamodule import LoaderSpec, VideoDataModule
-from src.data.kenburns import is_image
 from src.data.layouts import (
     IMAGE_FILES,
-    VIDEO_FILES,
     Video,
     class_folders,
+    files_below,
     published_root,
     spell,
-    spelling_key,
 )
+from src.data.official import read_clips, read_lines, read_segments, respell
 from src.data.synthetic import DOMAINS, domain_classes, domain_folder, generate
 from src.errors import UserError
 from src.semantics.words import class_names
+
+MARKED = r"(\S.*?)\s+([012])"  # a line of HMDB51's lists
 
 
 class SplitDataModule(VideoDataModule):
@@ -69,18 +68,6 @@ class SplitDataModule(VideoDataModule):
         return sorted(self.given.rglob(pattern)) or sorted(self.given.parent.glob(f"*/{pattern}"))
 
 
-def rows(lists: Iterable[Path]) -> list[list[str]]:
-    """Read lists of files: a name and what is said of it a line, if anything is."""
-    lines = [line for file in lists for line in file.read_text(encoding="utf-8").splitlines()]
-    return [line.rsplit(None, 1) for line in lines if line.strip()]
-
-
-def respell(listed: Mapping[str, str], table: str | None) -> dict[str, str] | None:
-    """Spell the classes of an official list as the set's table does; None of an empty list."""
-    official = {spelling_key(name): name for name in class_names(table)} if table else {}
-    return {k: official.get(spelling_key(v), v) for k, v in listed.items()} or None
-
-
 class UCF101DataModule(SplitDataModule):
     """UCF101: `<ClassName>/v_<ClassName>_gNN_cNN.avi`, also inside the archive's `UCF-101`.
 
@@ -98,14 +85,16 @@ class UCF101DataModule(SplitDataModule):
 
     def listed(self, part: str, number: str) -> set[str]:
         """Read `<Class>/<file> [label]` a line."""
-        return {
-            row[0].rsplit("/", 1)[-1] for row in rows(self.find_lists(f"{part}list0{number}*.txt"))
-        }
+        return {name for _, name in self.read(f"{part}list0{number}*.txt")}
 
     def official_list(self) -> dict[str, str] | None:
         """Join the lists: each split has all videos."""
-        named = [row[0].split("/") for row in rows(self.find_lists("t*list0[123]*.txt"))]
+        named = self.read("t*list0[123]*.txt")
         return respell({name: folder for folder, name in named}, self.table)
+
+    def read(self, pattern: str) -> list[tuple[str, str]]:
+        """Read the class and the file name of each line of some lists."""
+        return read_lines(self.find_lists(pattern), r"([^/]+)/(\S+)(?:\s+\d+)?")
 
 
 class HMDB51DataModule(SplitDataModule):
@@ -118,14 +107,16 @@ class HMDB51DataModule(SplitDataModule):
     def listed(self, part: str, number: str) -> set[str]:
         """Read `<file> <1 for training, 2 for testing, 0 for neither>` a line."""
         wanted = "1" if part == "train" else "2"
-        marked = rows(self.find_lists(f"*_test_split{number}.txt"))
+        marked = read_lines(self.find_lists(f"*_test_split{number}.txt"), MARKED)
         return {name for name, mark in marked if mark == wanted}
 
     def official_list(self) -> dict[str, str] | None:
         """Join the lists: those of a class, in any split, name all of its videos."""
-        files = self.find_lists("*_test_split[123].txt")
-        return respell({name: re.sub(r"_test_split.$", "", file.stem)
-                        for file in files for name, _ in rows([file])}, self.table)  # fmt: skip
+        folders: dict[str, str] = {}
+        for file in self.find_lists("*_test_split[123].txt"):
+            name = re.sub(r"_test_split.$", "", file.stem)
+            folders |= {listed: name for listed, _ in read_lines([file], MARKED)}
+        return respell(folders, self.table)
 
 
 class KineticsDataModule(VideoDataModule):
@@ -137,55 +128,44 @@ class KineticsDataModule(VideoDataModule):
 
     how = "put its training videos there as train/<class name>/<id>_<start>_<end>.mp4"
     lists = "train.csv (columns youtube_id, label)"
-    labels: Mapping[str, str] = {}  # class by YouTube id in the official list
+    labels: Mapping[str, str] = {}  # class by clip in the official list, see `read_clips`
+    clips_of: Mapping[str, str] = {}  # clip by YouTube id
 
     def find(self) -> list[Video]:
         """List the training videos."""
         self.published = 541_624 if self.table == "kinetics700" else None  # Sec. 4.1
         given, self.root = self.root, published_root(self.root, self.table)
-        labels = self.labels = self.listed(given, "train" if self.root != given else "")
-        files = [f for f in sorted(self.root.rglob("*")) if f.suffix.lower() in VIDEO_FILES]
-        flat = [f for f in files if f.parent == self.root or youtube_id(f) in labels]
-        if not labels or not flat:
+        split = "train" if self.root != given else ""
+        read = [read_clips(file, split) for file in sorted(given.glob("*.csv"))]
+        self.labels = {clip: label for labels in read for clip, label in labels.items()}
+        self.clips_of = {youtube_id(clip): clip for clip in reversed(self.labels)}
+        named = [(file, self.clip(file.stem)) for file in files_below(self.root)]
+        if not any(file.parent == self.root or clip in self.labels for file, clip in named):
             return super().find()
-        return self.official(
-            [
-                Video(
-                    f"{labels[youtube_id(file)]}/{file.name}", str(file), labels[youtube_id(file)]
-                )
-                for file in flat
-                if youtube_id(file) in labels
-            ]
-        )
-
-    def listed(self, folder: Path, split: str) -> dict[str, str]:
-        """Read the official lists of a folder: class by YouTube id, of rows with both.
-
-        Args:
-            folder: with the CSV files.
-            split: leave out rows that are said to be of another split; empty for all.
-        """
-        labels = {}
-        for file in sorted(folder.glob("*.csv")):
-            with file.open(newline="", encoding="utf-8-sig") as lines:
-                for row in csv.DictReader(lines):
-                    ours = not split or row.get("split") in (None, "", split)
-                    if ours and row.get("youtube_id") and row.get("label"):
-                        labels[row["youtube_id"]] = row["label"]
-        return labels
+        labelled = [(f, self.labels[clip]) for f, clip in named if clip in self.labels]
+        return self.official([Video(f"{name}/{f.name}", str(f), name) for f, name in labelled])
 
     def official_list(self) -> dict[str, str] | None:
         """Give the official list beside the videos; of `train` its own part."""
         return respell(self.labels, self.table)
 
     def listed_name(self, video: Video) -> str:
-        """Give the YouTube id."""
-        return youtube_id(Path(video.path))
+        """Name the clip."""
+        return self.clip(Path(video.id).stem)
+
+    def clip(self, stem: str) -> str:
+        """Name a file as the list does: `<id>_000010_000020`, `<id>`, or either after `v_`."""
+        for name in (stem, stem.removeprefix("v_")):
+            if name in self.labels:
+                return name
+            if (short := youtube_id(name)) in self.clips_of:
+                return self.clips_of[short]
+        return stem
 
 
-def youtube_id(file: Path) -> str:
-    """Take the id from a name such as `<id>_000010_000020.mp4`, `v_<id>.mp4` or `<id>.mp4`."""
-    return re.sub(r"_\d{6}_\d{6}$", "", file.stem).removeprefix("v_")
+def youtube_id(clip: str) -> str:
+    """Take the YouTube id from `<id>_000010_000020` or `<id>`."""
+    return re.sub(r"_\d{6}_\d{6}$", "", clip)
 
 
 class ActivityNetDataModule(VideoDataModule):
@@ -207,23 +187,20 @@ class ActivityNetDataModule(VideoDataModule):
         lists = sorted(self.root.glob("activity_net*.json"))
         if not lists:
             raise UserError(f"no activity_net*.json under {self.root} ({self.option}); {self.how}")
-        files = {
-            file.stem.removeprefix("v_"): file
-            for file in sorted((self.root / "videos").glob("*"))
-            if file.suffix.lower() in VIDEO_FILES
+        database = read_segments(lists[0])
+        files = {file.stem: file for file in files_below(self.root)}
+        files |= {stem.removeprefix("v_"): file for stem, file in files.items()}
+        listed = {
+            f"{key}/{number}": (key, label, window)
+            for key, segments in database.items()
+            for number, (label, window) in enumerate(segments)
         }
-        database = json.loads(lists[0].read_text())["database"]
-        self.listed = {
-            f"{key}/{number}": a["label"]
-            for key, entry in database.items()
-            for number, a in enumerate(entry["annotations"])
-        }
-        self.published = len(self.listed)
+        self.listed = {name: label for name, (_, label, _) in listed.items()}
+        self.published = len(listed)
         segments = [
-            Video(f"{key}/{number}", str(files[key]), a["label"], tuple(a["segment"]))
-            for key, entry in sorted(database.items())
+            Video(name, str(files[key]), label, window)
+            for name, (key, label, window) in listed.items()
             if key in files
-            for number, a in enumerate(entry["annotations"])
         ]
         return spell(segments, class_names("activitynet"), self.root)
 
@@ -249,7 +226,8 @@ class SUN397DataModule(VideoDataModule):
             return class_folders(self.root, IMAGE_FILES)
         if (self.root / "SUN397").is_dir():
             self.root = self.root / "SUN397"
-        images = [f for f in sorted(self.root.rglob("*")) if is_image(f) and f.parent != self.root]
+        below = files_below(self.root, IMAGE_FILES)
+        images = [file for file in below if file.parent != self.root]
         paths = [file.relative_to(self.root).as_posix() for file in images]
         return self.official(
             [

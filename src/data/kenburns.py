@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from src.data.decoding.faults import DAMAGED, UnreadableVideo
+from src.data.decoding.reading import check_file
 from src.data.layouts import IMAGE_FILES
 
 RULES = ("ours", "authors_code")
@@ -112,11 +113,10 @@ def read_image(path: str) -> Image.Image:
 @contextmanager
 def opened(path: str) -> Iterator[Image.Image]:
     """Open an image; faults of it, then and while it is decoded, become UnreadableVideo."""
+    check_file(path)
     try:
         with Image.open(path) as image:
             yield image
-    except FileNotFoundError:
-        raise UnreadableVideo("missing file") from None
     except UnidentifiedImageError:
         raise UnreadableVideo("not an image") from None
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):

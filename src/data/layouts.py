@@ -1,6 +1,7 @@
 """What lies under a data set's root: folders of classes, and names as the data set spells them."""
 
 import logging
+import os
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -40,6 +41,19 @@ def published_root(root: Path, table: str | None) -> Path:
     return root / inner if inner and (root / inner).is_dir() else root
 
 
+def files_below(root: Path, suffixes: Sequence[str] = VIDEO_FILES) -> list[Path]:
+    """List the files of some kinds at any depth, sorted; links are followed, hidden ones not."""
+    found, seen = [], set()
+    for folder, inner, names in os.walk(root, followlinks=True):
+        inner[:] = [name for name in inner if not name.startswith(".")]
+        if (place := os.path.realpath(folder)) in seen:  # a link to a folder above it
+            inner.clear()
+            continue
+        seen.add(place)
+        found += [Path(folder, name) for name in names if not name.startswith(".")]
+    return sorted(file for file in found if file.suffix.lower() in suffixes)
+
+
 def class_folders(root: Path, suffixes: Sequence[str] = VIDEO_FILES) -> list[Video]:
     """List the videos of `root/<class>/<file>`, sorted; hidden files are passed over."""
     return [
@@ -49,6 +63,16 @@ def class_folders(root: Path, suffixes: Sequence[str] = VIDEO_FILES) -> list[Vid
         for file in sorted(folder.iterdir())
         if file.suffix.lower() in suffixes and not file.name.startswith(".")
     ]
+
+
+def distinct(videos: Sequence[Video]) -> list[Video]:
+    """Leave out, and tell, videos with the name of another one, such as a copy elsewhere."""
+    first = {video.id: video for video in reversed(videos)}
+    if doubles := len(videos) - len(first):
+        names = [name for name, count in Counter(v.id for v in videos).items() if count > 1]
+        log.warning("%d videos have the name of another one and are left out: %s%s", doubles,
+                    ", ".join(names[:5]), " ..." if len(names) > 5 else "")  # fmt: skip
+    return [video for video in videos if first[video.id] is video]
 
 
 def spell(videos: Sequence[Video], class_names: Sequence[str], root: Path) -> list[Video]:

@@ -15,6 +15,7 @@ from src.data.layouts import Video
 from src.errors import UserError
 
 NAME = "manifest.csv"
+NAMES = "surrogateescape"  # keeps file names that are no text
 COLUMNS = ("id", "path", "class", "start", "end", "frames", "width", "height", "fps", "seconds",
            "sha256", "status", "reason", "prepared")  # fmt: skip
 
@@ -38,7 +39,7 @@ def read_manifest(file: Path, option: str) -> Manifest:
         UserError: it is no manifest, or a row cannot be used; names the line.
     """
     try:
-        with file.open(newline="", encoding="utf-8-sig") as lines:
+        with file.open(newline="", encoding="utf-8-sig", errors=NAMES) as lines:
             rows = list(csv.DictReader(lines))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"{option}={file} cannot be read as a manifest ({error})") from None
@@ -47,32 +48,39 @@ def read_manifest(file: Path, option: str) -> Manifest:
         raise UserError(
             f"{option}={file} is no manifest: it needs columns path and class, and a row a video"
         )
-    videos, quarantined = [], {}
+    videos: dict[str, Video] = {}
+    quarantined = {}
     for number, row in enumerate(rows, 2):
         try:
-            name = row.get("id") or row["path"]
+            start, end, frames = (row.get(key) for key in ("start", "end", "frames"))
+            name = row.get("id") or row["path"] + (f"#{start}-{end}" if start and end else "")
             if (row.get("status") or "ok") != "ok":
                 quarantined[name] = row.get("reason") or row["status"]
                 continue
-            start, end, frames = (row.get(key) for key in ("start", "end", "frames"))
             path = file.parent / (row.get("prepared") or row["path"])
             window = (float(start), float(end)) if start and end else None
             known = int(frames) if frames else None
-            videos.append(Video(name, str(path), row[label].strip(), window, known))
+            video = Video(name, str(path), row[label].strip(), window, known)
         except (TypeError, ValueError, AttributeError):
             raise UserError(
                 f"{option}={file}: line {number} cannot be used; it needs a path, a class, and "
                 "numbers for start, end and frames"
             ) from None
+        if name in videos:
+            raise UserError(
+                f"{option}={file}: line {number} repeats {name}; a video stands in one row, and "
+                "one of several classes in several with a column id that tells them apart"
+            )
+        videos[name] = video
     if not videos:
         raise UserError(f"{option}={file} lists no video that can be used")
-    return Manifest(videos, quarantined)
+    return Manifest(list(videos.values()), quarantined)
 
 
 def write_table(file: Path, columns: Iterable[str], rows: Iterable[Mapping[str, Any]]) -> None:
     """Write a CSV file so that a reader sees all of it or nothing."""
     part = file.with_name(file.name + ".part")
-    with part.open("w", newline="", encoding="utf-8") as opened:
+    with part.open("w", newline="", encoding="utf-8", errors=NAMES) as opened:
         writer = csv.DictWriter(opened, list(columns), restval="", extrasaction="ignore")
         writer.writeheader()
         writer.writerows(rows)

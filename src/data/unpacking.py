@@ -10,12 +10,13 @@ from pathlib import Path
 
 from src.errors import UserError
 
-RAR_TOOLS = {  # the first that is there is taken
+RAR_TOOLS = {  # those that are there are tried in this order
     "unar": ("unar", "-quiet", "-force-overwrite", "-no-directory", "-output-directory", "{to}",
              "{file}"),
     "unrar": ("unrar", "x", "-idq", "-o+", "{file}", "{to}/"),
     "bsdtar": ("bsdtar", "-xf", "{file}", "-C", "{to}"),
-    "7z": ("7z", "x", "-y", "-bd", "-o{to}", "{file}"),
+    "7z": ("7z", "x", "-y", "-bd", "-o{to}", "{file}"),  # where it has the plugin
+    "7zz": ("7zz", "x", "-y", "-bd", "-o{to}", "{file}"),
 }  # fmt: skip
 
 
@@ -57,14 +58,22 @@ def unpack(file: Path, root: Path) -> None:
 
 def unpack_rar(file: Path, folder: Path) -> None:
     """Unpack a `.rar` by a tool of the system; raises UserError."""
-    tool = next((name for name in RAR_TOOLS if shutil.which(name)), None)
-    if tool is None:
+    tools = [name for name in RAR_TOOLS if shutil.which(name)]
+    if not tools:
         raise UserError(
             f"{file} needs a tool that unpacks .rar: install one of {', '.join(RAR_TOOLS)} "
             "(Debian: apt install unar) and start again"
         )
-    command = [word.format(file=file, to=folder) for word in RAR_TOOLS[tool]]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        said = " ".join((done.stderr or done.stdout).split())[-200:]
-        raise UserError(f"{tool} cannot unpack {file} ({said}); remove it and start again")
+    said = []
+    for tool in tools:
+        command = [word.format(file=file, to=folder) for word in RAR_TOOLS[tool]]
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace",
+                              stdin=subprocess.DEVNULL, check=False)  # fmt: skip
+        if done.returncode == 0:
+            return
+        said.append(f"{tool}: " + " ".join((done.stderr or done.stdout).split())[-200:])
+    other = "" if "unar" in tools else " and unar is not there, which knows more of them"
+    raise UserError(
+        f"{file} cannot be unpacked ({'; '.join(said)}{other}); where it is damaged, remove it; "
+        "start again"
+    )

@@ -46,6 +46,11 @@ def show_prepared(
     if files:
         size = sum(file.stat().st_size for file in files)
         console.print(f"prepared: {size / 1e9:.3f} GB, {size / len(files) / 1e3:.0f} kB a file")
+    others = [f for f in (out / "videos").rglob("*") if f.is_file() and f not in files]
+    if others:
+        size = sum(file.stat().st_size for file in others)
+        console.print(f"{len(others):,} prepared files of other options or of videos that are gone "
+                      f"lie in {out}/videos too: {size / 1e9:.3f} GB")  # fmt: skip
     console.print(f"written: {out}/manifest.csv, classes.csv, quarantine.csv; use it as "
                   f"source.root={out}")  # fmt: skip
 

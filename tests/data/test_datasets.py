@@ -1,6 +1,7 @@
 """Data sets in their own layouts."""
 
 import json
+from pathlib import Path
 
 import pytest
 from conftest import grey_video
@@ -13,6 +14,7 @@ from src.data.datasets import (
     KineticsDataModule,
     UCF101DataModule,
 )
+from src.data.inventory import missing_videos
 from src.errors import UserError
 
 SHARED_ARGS = {
@@ -113,10 +115,12 @@ def test_kinetics_by_its_official_list(tmp_path, lines):
     assert [(v.id, v.label) for v in module.videos] == [
         ("javelin throw/--07WQ2iBlw_000001_000011.mp4", "javelin throw")
     ]
+    times = ("_000001_000011", "_000015_000025") if "time_start" in lines else ("", "")
     assert module.official_list() == {
-        "--07WQ2iBlw": "javelin throw",
-        "--7goKgS4kc": "slapping",
+        "--07WQ2iBlw" + times[0]: "javelin throw",
+        "--7goKgS4kc" + times[1]: "slapping",
     }
+    assert module.listed_name(module.videos[0]) == "--07WQ2iBlw" + times[0]
 
 
 def test_kinetics_list_without_labels_says_nothing_of_classes(tmp_path):
@@ -196,3 +200,83 @@ def test_the_three_test_splits_say_which_videos_they_hold(tmp_path):
         text = f"a.avi {1 + number % 2}\nb.avi {2 - number % 2}\n"
         (tmp_path / "h" / f"wave_test_split{number}.txt").write_text(text)
     assert module.test_splits() == [{"a.avi"}, {"b.avi"}, {"a.avi"}]
+
+
+def test_kinetics_lists_and_files_that_users_have(tmp_path, caplog):
+    root = tmp_path / "k"
+    touch(root, "a/same_000001_000011.mp4", "b/same_000020_000030.mp4", "b/.hidden.mp4",
+          "copy/same_000001_000011.mp4", "v_abcdefghi_000001_000011.mp4",
+          "v_short.avi")  # fmt: skip
+    touch(tmp_path / "elsewhere", "linked_000001_000011.mp4")
+    (root / "link").symlink_to(tmp_path / "elsewhere")
+    (root / "loop").symlink_to(root)
+    (root / "train.csv").write_bytes(
+        b"\xef\xbb\xbflabel,youtube_id,time_start,time_end,split\r\n"
+        b'"slapping",same,1,11,train\r\njavelin throw,same,20,30,train\r\n'
+        b"slapping,v_abcdefghi,1,11,train\r\nslapping,short,1,11,train\r\n"
+        b'"riding a bike",linked,1,11,train\r\nslapping,absent,1,11,train\r\n'
+    )
+    module = kinetics(root)
+    assert sorted(v.id for v in module.videos) == [
+        "javelin throw/same_000020_000030.mp4",
+        "riding a bike/linked_000001_000011.mp4",
+        "slapping/same_000001_000011.mp4",
+        "slapping/v_abcdefghi_000001_000011.mp4",
+        "slapping/v_short.avi",
+    ]
+    assert "1 videos have the name of another one" in caplog.text
+    assert missing_videos(module) == [{"name": "absent_000001_000011", "class": "slapping"}]
+
+
+@pytest.mark.parametrize(
+    ("module", "table", "name", "content", "words"),
+    [
+        (KineticsDataModule, "kinetics600", "train.csv", b"\xff\xfel\0", "as text"),
+        (ActivityNetDataModule, "activitynet", "activity_net.v1-3.min.json", b"{", "no list of Ac"),
+        (ActivityNetDataModule, "activitynet", "activity_net.v1-3.min.json",
+         b'{"database": {"x": {"annotations": [{"label": "Archery", "segment": [1]}]}}}',
+         "no list of ActivityNet"),
+        (UCF101DataModule, "ucf101", "testlist01.txt", b"Archery 1\r\n", "line 1"),
+        (HMDB51DataModule, "hmdb51", "wave_test_split1.txt", b"a.avi 1\nb.avi\n", "line 2"),
+    ],
+)  # fmt: skip
+def test_broken_lists_are_told_by_file_and_line(tmp_path, module, table, name, content, words):
+    root = tmp_path / "data" / "set"
+    touch(root, "Archery/v.avi", "wave/a.avi", "slapping/a.mp4")
+    (root / name).write_bytes(content)
+    with pytest.raises(UserError, match=f"{name}.*{words}"):
+        module(root=str(root), table=table, **SHARED_ARGS).official_list()
+
+
+def test_lists_with_a_byte_order_mark(tmp_path):
+    root, names = tmp_path / "data" / "u", [f"v_Archery_g0{n}_c01.avi" for n in (1, 2)]
+    touch(root, *(f"Archery/{name}" for name in names))
+    (root / "trainlist01.txt").write_text(f"Archery/{names[0]} 3\r\n\r\n", "utf-8-sig")
+    module = UCF101DataModule("train1", root=f"{root}/", table="ucf101", **SHARED_ARGS)
+    assert [v.id for v in module.videos] == [f"Archery/{names[0]}"]
+    root = tmp_path / "data" / "h"
+    touch(root, "wave/a b.avi")
+    (root / "wave_test_split1.txt").write_text("a b.avi 1 \r\n", "utf-8-sig")
+    module = HMDB51DataModule("train1", root=str(root), table="hmdb51", **SHARED_ARGS)
+    assert [v.id for v in module.videos] == ["wave/a b.avi"]
+
+
+def test_activitynet_videos_at_any_depth(tmp_path):
+    notes = {"annotations": [{"segment": [0, 1], "label": "Archery"}]}
+    database = {"v_bcdefghij": notes, "plain": notes, "linked": notes}
+    (tmp_path / "activity_net.json").write_text(json.dumps({"database": database}), "utf-8-sig")
+    touch(tmp_path, "videos/train/v_v_bcdefghij.mp4", "v1-3/plain.mkv", "more/.v_linked.mp4")
+    (tmp_path / "videos" / "v_linked.webm").symlink_to(tmp_path / "v1-3" / "plain.mkv")
+    module = ActivityNetDataModule(str(tmp_path), "activitynet", **SHARED_ARGS)
+    assert [v.id for v in module.videos] == ["linked/0", "plain/0", "v_bcdefghij/0"]
+
+
+def test_a_folder_that_may_not_be_listed(tmp_path, monkeypatch):
+    touch(tmp_path, "run/a.mp4")
+
+    def denied(self):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "iterdir", denied)
+    with pytest.raises(UserError, match=r"target\.x\.root=.*Permission denied"):
+        VideoDataModule(root=str(tmp_path), table=None, **SHARED_ARGS)

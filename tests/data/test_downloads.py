@@ -4,10 +4,13 @@ import hashlib
 import io
 import json
 import os
+import shutil
 import stat
+import struct
 import tarfile
 import threading
 import zipfile
+import zlib
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote
 
@@ -208,8 +211,46 @@ def test_rar_by_a_tool_of_the_system(server, tmp_path, monkeypatch):
     assert (tmp_path / "set" / "wave" / "a").read_bytes() == b"video"
     assert len(server.asked) == 1 and not list((tmp_path / "set").rglob("*.rar"))
     server.files["bad.rar"] = NOISE
-    with pytest.raises(UserError, match="bsdtar-here cannot unpack"):
+    with pytest.raises(UserError, match=r"cannot be unpacked \(bsdtar-here: "):
         download([Item(server.url("bad.rar"))], tmp_path / "set", pause=0)
+
+
+def rar(**members):
+    """Write a RAR archive (version 4) of stored files."""
+
+    def block(kind, flags, rest):
+        head = struct.pack("<BHH", kind, flags, 7 + len(rest)) + rest
+        return struct.pack("<H", zlib.crc32(head) & 0xFFFF) + head
+
+    content = b"Rar!\x1a\x07\0" + block(0x73, 0, bytes(6))
+    for name, data in members.items():
+        told = name.replace("__", "\\").encode()
+        size = len(data)
+        rest = struct.pack("<IIBIIBBHI", size, size, 3, zlib.crc32(data), 0x5A000000, 20, 0x30,
+                           len(told), 0o100644)  # fmt: skip
+        content += block(0x74, 0x8000, rest + told) + data
+    return content + block(0x7B, 0x4000, b"")
+
+
+@pytest.mark.parametrize("tool", unpacking.RAR_TOOLS)
+def test_a_real_rar_in_a_rar(tmp_path, monkeypatch, tool):
+    if shutil.which(tool) is None:
+        pytest.skip(f"no {tool}")
+    monkeypatch.setattr(unpacking, "RAR_TOOLS", {tool: unpacking.RAR_TOOLS[tool]})
+    file = tmp_path / "org.rar"
+    file.write_bytes(rar(**{"wave.rar": rar(wave__a=NOISE, wave__b=b""), "readme": b"text"}))
+    try:
+        unpacking.unpack(file, tmp_path / "set")
+    except UserError as error:
+        if "7z" in tool and "Cannot open the file as archive" in str(error):
+            pytest.skip(f"{tool} without its plugin")
+        raise
+    found = {str(f.relative_to(tmp_path / "set")): f.read_bytes()
+             for f in (tmp_path / "set").rglob("*") if f.is_file()}  # fmt: skip
+    assert found == {"wave/a": NOISE, "wave/b": b"", "readme": b"text"}
+    file.write_bytes(file.read_bytes()[:-100_000])
+    with pytest.raises(UserError, match="cannot be unpacked"):
+        unpacking.unpack(file, tmp_path / "set")
 
 
 def test_an_unpacking_that_was_killed_is_done_again(server, tmp_path):

@@ -9,7 +9,8 @@ import pytest
 from conftest import write_video
 
 from src.data import fingerprints
-from src.data.fingerprints import common, compare_videos, video_id
+from src.data.content import candidates, common
+from src.data.fingerprints import compare_videos, video_id
 from src.data.synthetic import domain_classes, generate
 from src.errors import UserError
 
@@ -133,7 +134,7 @@ def test_many_videos_of_one_camera_are_compared_fast(tmp_path):
     rng = np.random.default_rng(0)
     hashes = rng.integers(0, 2**63, 5, dtype=np.uint64)
     side = [rng.choice(hashes, 100) for _ in range(150)]
-    found = list(fingerprints.candidates(side, side))
+    found = list(candidates(side, side))
     assert len(found) == 150 * 150
 
 

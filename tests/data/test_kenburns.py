@@ -96,9 +96,11 @@ def test_reduced_decoding_equals_the_exact_crops(tmp_path, size):
         assert 10 * np.log10(255**2 / max(error.mean(), 1e-9)) > 45
 
 
-@pytest.mark.parametrize("kind", ["missing", "text", "cut"])
+@pytest.mark.parametrize("kind", ["missing", "empty", "text", "cut"])
 def test_faults(tmp_path, kind):
     file = tmp_path / "a.jpg"
+    if kind == "empty":
+        file.touch()
     if kind == "text":
         file.write_text("no image")
     if kind == "cut":
@@ -106,7 +108,8 @@ def test_faults(tmp_path, kind):
         file.write_bytes(file.read_bytes()[:900])
     with pytest.raises(UnreadableVideo) as error:
         ken_burns(str(file), np.random.default_rng(0), 16, 112)
-    told = {"missing": "missing file", "text": "not an image", "cut": "damaged"}
+    told = {"missing": "missing file", "empty": "empty file", "text": "not an image",
+            "cut": "damaged"}  # fmt: skip
     assert told[kind] in str(error.value)
 
 

@@ -1,8 +1,10 @@
 """Manifests by hand and by `src.prepare`."""
 
+import os
+
 import pytest
 
-from src.data.manifest import read_manifest
+from src.data.manifest import read_manifest, write_table
 from src.errors import UserError
 
 
@@ -39,8 +41,22 @@ def test_short_and_full_rows(tmp_path):
         ("path,class,frames\na.mp4,run,many\n", "line 2"),
         ("path,class\na.mp4\n", "line 2"),
         ("path,class,status\na.mp4,run,bad\n", "no video that can be used"),
+        ("path,class\na.mp4,run\na.mp4,jump\n", "line 3 repeats a.mp4; .* column id"),
     ],
 )
 def test_faults_name_the_line(tmp_path, text, words):
     with pytest.raises(UserError, match=words):
         read_manifest(written(tmp_path, text), "source.root")
+
+
+def test_windows_of_one_file_need_no_ids(tmp_path):
+    text = 'path,class,start,end\r\na.mp4,run,0,1.5\r\na.mp4,jump,1,2\r\n"b, c.mp4",run,,\r\n'
+    found = read_manifest(written(tmp_path, text), "x").videos
+    assert [v.id for v in found] == ["a.mp4#0-1.5", "a.mp4#1-2", "b, c.mp4"]
+
+
+def test_file_names_that_are_no_text_are_kept(tmp_path):
+    name = os.fsdecode(b"\xff.mp4")
+    write_table(tmp_path / "m.csv", ("path", "class"), [{"path": name, "class": "run"}])
+    (video,) = read_manifest(tmp_path / "m.csv", "x").videos
+    assert os.fsencode(video.path).endswith(b"/\xff.mp4")

@@ -1,61 +1,78 @@
-"""A time limit on a file: an error where Python can raise one, else the end of the process."""
+"""A time limit on a file: it is read in a thread, which is left behind where the decoder hangs."""
 
-import os
-import signal
-import sys
+import ctypes
 import threading
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Callable
+from queue import Empty, SimpleQueue
+from typing import Any, TypeVar
 
 from src.data.decoding.faults import UnreadableVideo
 
-GRACE = 10.0  # seconds more after which a decoder is taken to hang where no signal reaches it
+LIMIT = 120.0  # seconds a video may take
 
-_deadline: tuple[float, str] | None = None
-_watched: set[int] = set()  # processes that have a watching thread
+Made = TypeVar("Made")
+
+_own = threading.local()  # the reader of each thread
+_late: set[str] = set()  # files that this process waited for in vain
 
 
-@contextmanager
-def time_limit(seconds: float, path: str | Path) -> Iterator[None]:
-    """Stop a decoder that hangs; works in the main thread of a process, as loaders' workers are.
+class Reader(threading.Thread):
+    """Does one job after the other: a new thread for each would fill its memory anew."""
 
-    Code that returns to Python now and then gets an UnreadableVideo. A library that never does
-    cannot be stopped from within: the process says so and ends with 2, which a loader notices.
+    def __init__(self) -> None:
+        super().__init__(name="reader", daemon=True)
+        self.jobs: SimpleQueue[tuple[Callable[[], Any], SimpleQueue[Any]]] = SimpleQueue()
+        self.start()
+
+    def run(self) -> None:
+        """Answer each job by what it makes or raises, until told to exit."""
+        while True:
+            job, answer = self.jobs.get()
+            try:
+                answer.put(job())
+            except SystemExit:
+                return
+            except BaseException as error:
+                answer.put(error)
+
+    def exit(self) -> None:
+        """End as soon as it runs Python code."""
+        number = ctypes.c_ulong(self.ident or 0)
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(number, ctypes.py_object(SystemExit))
+
+
+def within(seconds: float, path: str, read: Callable[[], Made]) -> Made:
+    """Read a file, or give it up after some time, at once where it was given up before.
+
+    Python code is ended then. A library that never returns to Python stays behind in its thread
+    until the process ends; one that lets no other thread run cannot be given up.
+
+    Args:
+        seconds: to wait.
+        path: of the file.
+        read: reads it.
+
+    Raises:
+        UnreadableVideo: it took too long; and whatever `read` raises.
     """
-    global _deadline
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def stop(*_: object) -> None:
-        raise UnreadableVideo(f"not decoded within {seconds:.0f} s")
-
-    if os.getpid() not in _watched:
-        _watched.add(os.getpid())
-        threading.Thread(target=watch, daemon=True).start()
-    before = signal.signal(signal.SIGALRM, stop)
-    _deadline = time.monotonic() + seconds + GRACE, str(path)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    late = UnreadableVideo(f"not decoded within {seconds:.0f} s")
+    if path in _late:
+        raise late
+    reader: Reader | None = getattr(_own, "reader", None)
+    if reader is None or not reader.is_alive():  # as after a fork
+        reader = _own.reader = Reader()
+    answer: SimpleQueue[Made | BaseException] = SimpleQueue()
+    reader.jobs.put((read, answer))
     try:
-        yield
+        got = answer.get(timeout=seconds)
+    except Empty:
+        _late.add(path)
+        del _own.reader
+        reader.exit()
+        raise late from None
+    if not isinstance(got, BaseException):
+        return got
+    try:
+        raise got
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        _deadline = None
-        signal.signal(signal.SIGALRM, before)
-
-
-def watch() -> None:
-    """End the process once a file is past its time."""
-    while True:
-        time.sleep(GRACE / 4)
-        current = _deadline
-        if current and time.monotonic() > current[0]:
-            print(
-                f"error: the decoder hangs in {current[1]}; remove the file, or let "
-                "`python -m src.prepare` find and quarantine it and give source.root=OUT",
-                file=sys.stderr,
-                flush=True,
-            )
-            os._exit(2)
+        del got  # it holds this frame, which holds it

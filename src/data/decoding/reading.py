@@ -12,13 +12,11 @@ import av
 import numpy as np
 
 from src.data.decoding.faults import DAMAGED, ShorterVideo, UnreadableVideo
-from src.data.decoding.limits import time_limit
 from src.data.decoding.packs import SUFFIX, pack_frames
 from src.data.decoding.pyav_reader import pyav_frames
 
 DECODERS = ("pyav", "decord")
 SMALLEST = 8  # pixels of a side
-LIMIT = 120.0  # seconds a file may take
 
 Made = TypeVar("Made")
 
@@ -48,7 +46,7 @@ def read_frames(
         One result a chosen frame, in their order.
 
     Raises:
-        UnreadableVideo: the file is missing, no video, empty, damaged, or takes too long.
+        UnreadableVideo: the file is missing, no video, empty, or damaged.
     """
     check_file(path)
     if Path(path).suffix == SUFFIX:
@@ -59,14 +57,19 @@ def read_frames(
         count = length
     else:
         frames, count = pyav_frames, length
-    with time_limit(LIMIT, path):
+
+    def read(length: int | None) -> list[Made]:
+        return [make(frame) for frame in sized(frames(path, choose, window, length))]
+
+    try:
         try:
-            return [make(frame) for frame in sized(frames(path, choose, window, count))]
+            return read(count)
         except ShorterVideo as shorter:
-            found = int(shorter.args[0])
-            return [make(frame) for frame in sized(frames(path, choose, window, found))]
-        except (av.FFmpegError, OSError, RuntimeError, ValueError, MemoryError) as error:
-            raise UnreadableVideo(reason(error)) from None
+            return read(int(shorter.args[0]))
+    except ShorterVideo:
+        raise UnreadableVideo(DAMAGED) from None
+    except (av.FFmpegError, OSError, RuntimeError, ValueError, MemoryError) as error:
+        raise UnreadableVideo(reason(error)) from None
 
 
 def check_file(path: str | Path) -> None:

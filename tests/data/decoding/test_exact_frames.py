@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from conftest import write_video
 
+from benchmarks.videos import pack_b_frames
 from src.data.decoding import pyav_reader
 from src.data.decoding.reading import read_frames
 
@@ -81,6 +82,18 @@ def test_generated(tmp_path, name):
             container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
         container.mux(stream.encode())
     check(file)
+
+
+@pytest.mark.parametrize("decoder", ["pyav", "decord"])
+def test_packed_b_frames(tmp_path, decoder):
+    write_video(tmp_path / "a.avi", moving(90), options={"bf": "1", "g": "20"})
+    pack_b_frames(tmp_path / "a.avi", tmp_path / "packed.avi")
+    with av.open(str(tmp_path / "packed.avi")) as container:
+        sizes = [packet.size for packet in container.demux(video=0)]
+    assert sum(0 < size < pyav_reader.PLACEHOLDER for size in sizes) > 30
+    same = zip(sequential(tmp_path / "a.avi"), sequential(tmp_path / "packed.avi"), strict=True)
+    assert all(np.array_equal(a, b) for a, b in same)
+    check(tmp_path / "packed.avi", decoder, tolerance=8 if decoder == "decord" else 0)
 
 
 @pytest.mark.parametrize("name", ["vfr.mp4", "vfr.mkv"])

@@ -1,14 +1,12 @@
 """Frames by number from real and generated files; faults by name."""
 
 import os
-import time
 
 import av
 import numpy as np
 import pytest
 from conftest import grey_video, write_video
 
-from src.data.decoding import reading
 from src.data.decoding.faults import UnreadableVideo
 from src.data.decoding.reading import read_frames
 
@@ -90,15 +88,6 @@ def test_truncated_avi(tmp_path):
 def test_damaged_real_file(shared):
     with pytest.raises(UnreadableVideo):
         frames_of(shared / "clips" / "odd" / "decord_corrupted.mp4", range(50))
-
-
-def test_a_decoder_that_hangs_is_stopped(tmp_path, monkeypatch):
-    grey_video(tmp_path / "a.mp4", 5, codec="libx264")
-    monkeypatch.setattr(reading, "LIMIT", 0.2)
-    with pytest.raises(UnreadableVideo, match="not decoded within"):
-        read_frames(tmp_path / "a.mp4", lambda n: np.arange(n), lambda frame: time.sleep(5))
-    monkeypatch.setattr(reading, "LIMIT", 60.0)
-    assert len(frames_of(tmp_path / "a.mp4", range(5))) == 5
 
 
 def test_what_is_no_file_or_too_small(tmp_path):

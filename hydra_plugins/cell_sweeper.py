@@ -45,20 +45,21 @@ class CellSweeper(BasicSweeper):
         if self.config.dry_run:
             from src.experiment.cost import plan
 
-            print(plan(left, len(asked), self.config.rate))
+            print(plan(asked, self.config.rate))
             return []
         study = OmegaConf.to_container(self.config.study, resolve=True) or {}
         write_study(top / str(study.get("name") or "") / "cells.json", study, asked)
         OmegaConf.save(self.config, top / str(study.get("name") or "") / "multirun.yaml")
         returns: list[Sequence[JobReturn]] = []
-        size = self.max_batch_size or len(left) or 1
-        for first in range(0, len(left), size):
-            part = left[first : first + size]
+        begun = 0
+        for part in batches(left, self.max_batch_size):
             try:
-                results = self.launcher.launch([c.options for c in part], initial_job_idx=first)
+                results = self.launcher.launch([c.options for c in part], initial_job_idx=begun)
             except Exception:  # a launcher may raise where one of its jobs did
                 log.exception("the launcher stopped; the cells that are left are told below")
                 continue
+            finally:
+                begun += len(part)
             returns.append(results)
             for cell, result in zip(part, results, strict=True):
                 self.note_failure(cell, result)
@@ -67,6 +68,15 @@ class CellSweeper(BasicSweeper):
 
     def cells(self, arguments: Sequence[str]) -> list[Cell]:
         """Compose every cell once, in the order of the sweep; equal ones are one."""
+        before = HydraConfig.instance().cfg
+        try:
+            found = [self.compose(options) for options in self.options(arguments)]
+        finally:
+            HydraConfig.instance().cfg = before
+        return list({cell.sha256: cell for cell in reversed(found)}.values())[::-1]
+
+    def options(self, arguments: Sequence[str]) -> list[list[str]]:
+        """List the options of every cell: all combinations of rows, parameters and typed sweeps."""
         assert self.config is not None and self.hydra_context is not None
         parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
         typed = parser.parse_overrides(list(arguments))
@@ -81,15 +91,10 @@ class CellSweeper(BasicSweeper):
              for row in dimension]
             for dimension in self.config.study.get("rows") or []
         ]  # fmt: skip
-        found: dict[str, Cell] = {}
-        before = HydraConfig.instance().cfg
-        try:
-            for *parts, options in itertools.product(*rows, swept):
-                cell = self.compose([*quote_digits(itertools.chain(*parts)), *options])
-                found.setdefault(cell.sha256, cell)
-        finally:
-            HydraConfig.instance().cfg = before
-        return list(found.values())
+        return [
+            [*quote_digits(itertools.chain(*parts)), *options]
+            for *parts, options in itertools.product(*rows, swept)
+        ]
 
     def compose(self, options: list[str]) -> Cell:
         """Compose one cell as its job will."""
@@ -122,6 +127,30 @@ class CellSweeper(BasicSweeper):
             f"{len(left)} of {len(asked)} cells did not finish: {shown}"
             f"{' ...' if len(left) > LISTED else ''}; the same command runs these again"
         )
+
+
+def batches(cells: Sequence[Cell], size: int | None) -> list[list[Cell]]:
+    """Put cells in batches that are launched one after the other.
+
+    Cells that need the same training, whole or as first weights, would wait for each other; so
+    all but the first of them come in a later batch, and find it done.
+
+    Args:
+        cells: in their order.
+        size: of a batch at most; None for any.
+    """
+    found: dict[int, list[Cell]] = {}
+    since: dict[str, int] = {}
+    for cell in cells:
+        number = max((since[t] + 1 for t in cell.trainings if t in since), default=0)
+        for training in cell.trainings:
+            since.setdefault(training, number)
+        found.setdefault(number, []).append(cell)
+    return [
+        found[number][first : first + (size or len(cells))]
+        for number in sorted(found)
+        for first in range(0, len(found[number]), size or len(cells))
+    ]
 
 
 def why(folder: Path) -> str:

@@ -175,8 +175,8 @@ def errors_and_schemes(rows: Sequence[Row]) -> Figure:
     """Draw Fig. 1: above the error of each method, ours in colour, below the methods as blocks."""
     tall = 0.6 + 0.17 * len(rows)
     figure = plt.figure(figsize=(WIDTH, tall + 1.1), layout="constrained")
-    above, below = figure.subfigures(2, 1, height_ratios=[tall, 1.1])
-    panel = above.subplots()
+    places: Any = figure.subfigures(2, 1, height_ratios=[tall, 1.1])
+    panel = places[0].subplots()
     for place, row in enumerate(rows):
         ours, value = row["from"] != "paper", row["error"]
         mean, half = (value.mean, value.half) if ours else (value, None)
@@ -190,7 +190,7 @@ def errors_and_schemes(rows: Sequence[Row]) -> Figure:
     panel.invert_yaxis()
     panel.set_xlim(0, 100)
     panel.set_xlabel("top-1 error, half the classes (%)")
-    schemes(below.subplots())
+    schemes(places[1].subplots())
     return figure
 
 

@@ -6,7 +6,6 @@ is missing and what it would cost. Any Hydra launcher runs the cells.
 
 import itertools
 import logging
-import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,10 +13,10 @@ from typing import Any
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.utils import JobReturn, JobStatus
+from hydra.core.utils import JobReturn
 from omegaconf import OmegaConf
 
-from src.door import explain, quote_digits
+from src.door import FAILED, quote_digits
 from src.errors import UserError
 from src.experiment.cells import Cell, axis_value, cell_hash, write_study
 
@@ -54,15 +53,11 @@ class CellSweeper(BasicSweeper):
         begun = 0
         for part in batches(left, self.max_batch_size):
             try:
-                results = self.launcher.launch([c.options for c in part], initial_job_idx=begun)
+                options = [cell.options for cell in part]
+                returns.append(self.launcher.launch(options, initial_job_idx=begun))
             except Exception:  # a launcher may raise where one of its jobs did
                 log.exception("the launcher stopped; the cells that are left are told below")
-                continue
-            finally:
-                begun += len(part)
-            returns.append(results)
-            for cell, result in zip(part, results, strict=True):
-                self.note_failure(cell, result)
+            begun += len(part)
         self.tell(asked)
         return returns
 
@@ -106,16 +101,6 @@ class CellSweeper(BasicSweeper):
         axes = {axis: axis_value(config, axis) for axis in self.axes}
         return Cell(folder, cell_hash(config), axes, options, config)
 
-    def note_failure(self, cell: Cell, result: JobReturn) -> None:
-        """Keep why a cell failed in its folder, as `error.txt`; remove what an earlier try left."""
-        file = cell.folder / "error.txt"
-        error = result._return_value
-        if result.status == JobStatus.COMPLETED and not isinstance(error, Exception):
-            file.unlink(missing_ok=True)
-        elif isinstance(error, Exception) and cell.folder.is_dir():
-            said = " ".join(explain(error).split()) or type(error).__name__
-            file.write_text("\n".join([said, *traceback.format_exception(error)]))
-
     def tell(self, asked: Sequence[Cell]) -> None:
         """Raise UserError that names the cells which are not finished, if there are any."""
         left = [cell for cell in asked if not cell.finished]
@@ -155,7 +140,7 @@ def batches(cells: Sequence[Cell], size: int | None) -> list[list[Cell]]:
 
 def why(folder: Path) -> str:
     """Give the first line of what a cell left as its error."""
-    file = folder / "error.txt"
+    file = folder / FAILED
     return file.read_text().split("\n", 1)[0] if file.is_file() else "no result"
 
 

@@ -6,7 +6,6 @@ is missing and what it would cost. Any Hydra launcher runs the cells.
 
 import itertools
 import logging
-import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,10 +13,10 @@ from typing import Any
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.utils import JobReturn, JobStatus
+from hydra.core.utils import JobReturn
 from omegaconf import OmegaConf
 
-from src.door import explain, quote_digits
+from src.door import FAILED, quote_digits
 from src.errors import UserError
 from src.experiment.cells import Cell, axis_value, cell_hash, write_study
 
@@ -45,28 +44,34 @@ class CellSweeper(BasicSweeper):
         if self.config.dry_run:
             from src.experiment.cost import plan
 
-            print(plan(left, len(asked), self.config.rate))
+            print(plan(asked, self.config.rate))
             return []
         study = OmegaConf.to_container(self.config.study, resolve=True) or {}
         write_study(top / str(study.get("name") or "") / "cells.json", study, asked)
         OmegaConf.save(self.config, top / str(study.get("name") or "") / "multirun.yaml")
         returns: list[Sequence[JobReturn]] = []
-        size = self.max_batch_size or len(left) or 1
-        for first in range(0, len(left), size):
-            part = left[first : first + size]
+        begun = 0
+        for part in batches(left, self.max_batch_size):
             try:
-                results = self.launcher.launch([c.options for c in part], initial_job_idx=first)
+                options = [cell.options for cell in part]
+                returns.append(self.launcher.launch(options, initial_job_idx=begun))
             except Exception:  # a launcher may raise where one of its jobs did
                 log.exception("the launcher stopped; the cells that are left are told below")
-                continue
-            returns.append(results)
-            for cell, result in zip(part, results, strict=True):
-                self.note_failure(cell, result)
+            begun += len(part)
         self.tell(asked)
         return returns
 
     def cells(self, arguments: Sequence[str]) -> list[Cell]:
         """Compose every cell once, in the order of the sweep; equal ones are one."""
+        before = HydraConfig.instance().cfg
+        try:
+            found = [self.compose(options) for options in self.options(arguments)]
+        finally:
+            HydraConfig.instance().cfg = before
+        return list({cell.sha256: cell for cell in reversed(found)}.values())[::-1]
+
+    def options(self, arguments: Sequence[str]) -> list[list[str]]:
+        """List the options of every cell: all combinations of rows, parameters and typed sweeps."""
         assert self.config is not None and self.hydra_context is not None
         parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
         typed = parser.parse_overrides(list(arguments))
@@ -81,15 +86,10 @@ class CellSweeper(BasicSweeper):
              for row in dimension]
             for dimension in self.config.study.get("rows") or []
         ]  # fmt: skip
-        found: dict[str, Cell] = {}
-        before = HydraConfig.instance().cfg
-        try:
-            for *parts, options in itertools.product(*rows, swept):
-                cell = self.compose([*quote_digits(itertools.chain(*parts)), *options])
-                found.setdefault(cell.sha256, cell)
-        finally:
-            HydraConfig.instance().cfg = before
-        return list(found.values())
+        return [
+            [*quote_digits(itertools.chain(*parts)), *options]
+            for *parts, options in itertools.product(*rows, swept)
+        ]
 
     def compose(self, options: list[str]) -> Cell:
         """Compose one cell as its job will."""
@@ -100,16 +100,6 @@ class CellSweeper(BasicSweeper):
         folder = Path(config.hydra.sweep.dir) / config.hydra.sweep.subdir
         axes = {axis: axis_value(config, axis) for axis in self.axes}
         return Cell(folder, cell_hash(config), axes, options, config)
-
-    def note_failure(self, cell: Cell, result: JobReturn) -> None:
-        """Keep why a cell failed in its folder, as `error.txt`; remove what an earlier try left."""
-        file = cell.folder / "error.txt"
-        error = result._return_value
-        if result.status == JobStatus.COMPLETED and not isinstance(error, Exception):
-            file.unlink(missing_ok=True)
-        elif isinstance(error, Exception) and cell.folder.is_dir():
-            said = " ".join(explain(error).split()) or type(error).__name__
-            file.write_text("\n".join([said, *traceback.format_exception(error)]))
 
     def tell(self, asked: Sequence[Cell]) -> None:
         """Raise UserError that names the cells which are not finished, if there are any."""
@@ -124,9 +114,33 @@ class CellSweeper(BasicSweeper):
         )
 
 
+def batches(cells: Sequence[Cell], size: int | None) -> list[list[Cell]]:
+    """Put cells in batches that are launched one after the other.
+
+    Cells that need the same training, whole or as first weights, would wait for each other; so
+    all but the first of them come in a later batch, and find it done.
+
+    Args:
+        cells: in their order.
+        size: of a batch at most; None for any.
+    """
+    found: dict[int, list[Cell]] = {}
+    since: dict[str, int] = {}
+    for cell in cells:
+        number = max((since[t] + 1 for t in cell.trainings if t in since), default=0)
+        for training in cell.trainings:
+            since.setdefault(training, number)
+        found.setdefault(number, []).append(cell)
+    return [
+        found[number][first : first + (size or len(cells))]
+        for number in sorted(found)
+        for first in range(0, len(found[number]), size or len(cells))
+    ]
+
+
 def why(folder: Path) -> str:
     """Give the first line of what a cell left as its error."""
-    file = folder / "error.txt"
+    file = folder / FAILED
     return file.read_text().split("\n", 1)[0] if file.is_file() else "no result"
 
 

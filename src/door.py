@@ -3,12 +3,15 @@
 import os
 import re
 import sys
+import traceback
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import hydra
 import yaml
+from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException, InstantiationException, MissingConfigException
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -17,6 +20,7 @@ from src.experiment.cells import cell_name
 
 ROOT = Path(__file__).resolve().parent.parent
 CONF = ROOT / "conf"
+FAILED = "error.txt"  # in the folder of a cell: why it failed, in one line, and where
 OmegaConf.register_new_resolver("repo_root", lambda: str(ROOT), replace=True)
 OmegaConf.register_new_resolver("cell_name", lambda _root_: cell_name(_root_), replace=True)
 
@@ -56,7 +60,7 @@ def open_door(
 ) -> None:
     """Run `task` on the config composed from the command line; end with 2 on a user's mistake.
 
-    In a multirun a job that fails so is told, and the others go on.
+    In a multirun a job that fails so is told, and the others go on; its folder says why.
 
     Args:
         task: what the door does with its config, once a job.
@@ -67,9 +71,13 @@ def open_door(
     begun = False
 
     @hydra.main(version_base="1.3", config_path=str(CONF), config_name=config_name)
-    def job(config: DictConfig) -> Exception | None:
+    def job(config: DictConfig) -> None:
         nonlocal begun
         begun = True
+        sweep = HydraConfig.get().mode == RunMode.MULTIRUN
+        reason = Path(HydraConfig.get().runtime.output_dir) / FAILED
+        if sweep:
+            reason.unlink(missing_ok=True)  # of an earlier try
         try:
             if unset := sorted(OmegaConf.missing_keys(config)):
                 given = " ".join(f"{key}=..." for key in unset)
@@ -77,16 +85,13 @@ def open_door(
             if config.get("dry_run") and "study" in config:
                 raise UserError("--dry-run tells what a sweep lacks; add -m and what is swept")
             task(config)
-        except RuntimeError as error:
-            if not str(error).startswith("DataLoader"):
+        except Exception as error:
+            if sweep:
+                reason.write_text("\n".join([line(error), *traceback.format_exception(error)]))
+            if not is_mistake(error):
                 raise
             mistakes.append(error)
             tell(error)
-        except (UserError, HydraException, OmegaConfBaseException) as error:
-            mistakes.append(error)
-            tell(error)
-            return error
-        return None
 
     os.environ["HYDRA_FULL_ERROR"] = "1"
     try:
@@ -114,9 +119,20 @@ def open_door(
         sys.exit(2)
 
 
-def tell(error: BaseException) -> None:
+def is_mistake(error: Exception) -> bool:
+    """Tell whether an error is the user's to put right, and not one of the program."""
+    hangs = isinstance(error, RuntimeError) and str(error).startswith("DataLoader")
+    return hangs or isinstance(error, (UserError, HydraException, OmegaConfBaseException))
+
+
+def tell(error: Exception) -> None:
     """Print in one line what is wrong and what to do next."""
-    print("error: " + " ".join(explain(error).split()), file=sys.stderr)
+    print(f"error: {line(error)}", file=sys.stderr)
+
+
+def line(error: Exception) -> str:
+    """Write an error in one line."""
+    return " ".join(explain(error).split()) or type(error).__name__
 
 
 def explain(error: BaseException) -> str:

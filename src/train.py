@@ -22,26 +22,28 @@ def train(config: DictConfig) -> None:
     from src.experiment.pretraining import pretrain
     from src.experiment.resume import resume
     from src.experiment.selection import select, selecting
+    from src.experiment.sharing import shared_training
     from src.experiment.testing import test
     from src.experiment.trainer import folder, lightning_trainer
     from src.models.checkpoints import SIGTERM_STATUS
 
     run = folder()
-    begun = resume(config, run)
-    if begun.finished:
-        return
-    data = build_data(config)
-    model = build_model(config, data)
     try:
-        lineage = pretrain(config, data, model, run)
-        protocol = data.record(data.protocol | {"pretrain": lineage})
-        cache_features(config, data, model)
-        fit_to_device(config, data, model)
-        chosen_by, parts = selecting(config, data, run), data.source.loader.parts
-        with lightning_trainer(config, run, begun.step, chosen_by, parts) as (trainer, unreadable):
-            trainer.fit(model, data, ckpt_path=begun.checkpoint, weights_only=True)
-            chosen, how = select(config, model, run), config.selection.name
-            test(config, trainer, unreadable, model, data, protocol, chosen, how)
+        with shared_training(config, run):
+            begun = resume(config, run)
+            if begun.finished:
+                return
+            data = build_data(config)
+            model = build_model(config, data)
+            lineage = pretrain(config, data, model, run)
+            protocol = data.record(data.protocol | {"pretrain": lineage})
+            cache_features(config, data, model)
+            fit_to_device(config, data, model)
+            by, parts = selecting(config, data, run), data.source.loader.parts
+            with lightning_trainer(config, run, begun.step, by, parts) as (trainer, unreadable):
+                trainer.fit(model, data, ckpt_path=begun.checkpoint, weights_only=True)
+                chosen, how = select(config, model, run), config.selection.name
+                test(config, trainer, unreadable, model, data, protocol, chosen, how)
     except SIGTERMException:
         print(f"stopped; continue with: python -m src.train resume={run}", file=sys.stderr)
         sys.exit(SIGTERM_STATUS)

@@ -5,14 +5,23 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
+import numpy as np
 import pytest
+from hydra import compose, initialize_config_dir
+from hydra._internal.callbacks import Callbacks
+from hydra.core.global_hydra import GlobalHydra
+from hydra.types import HydraContext
+from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from test_door import fails
 from test_runs import finished
 
-from src.door import ROOT
-from src.experiment.cells import cell_hash, is_finished
+from hydra_plugins.cell_sweeper import batches
+from src.door import CONF, ROOT
+from src.experiment.cells import Cell, cell_hash, is_finished, training_hash
+from src.reporting.studies.report import report
 
 SWEEP = ["-m", "trainer.max_epochs=1"]
 
@@ -48,17 +57,90 @@ def test_a_finished_folder_counts_only_for_its_own_cell(config, tmp_path):
 
 def test_a_sweep_continues_and_outlives_a_failure(door, folders, tmp_path):
     sweep = tmp_path / "sweep"
-    options = [*SWEEP, *folders, f"hydra.sweep.dir={sweep}"]
-    told = fails(door("train", *options, "model.lr=0.001,fast", "seed=0,1"), "model.lr=fast")
+    options = [*SWEEP, *folders, f"hydra.sweep.dir={sweep}", "seed=0,1"]
+    joblib = ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "loader.workers=0"]
+    told = fails(door("train", *options, *joblib, "model.lr=0.001,fast"), "model.lr=fast")
     assert "2 of 4 cells did not finish" in told[-1] and len(runs(sweep)) == 2
-    assert len(list(sweep.glob("*/error.txt"))) == 2
     before = {run: (run / "metrics.json").stat().st_mtime_ns for run in runs(sweep)}
-    said = finished(door("train", *options, "model.lr=0.001,0.002", "seed=0,1"))
-    assert "4 cells, 2 of them finished before" in said and said.count("Predicting") == 2
+    process = door("train", *options, "model.lr=fast,0.001,0.002")  # one after the other
+    said = process.stdout + process.stderr
+    assert "2 of 6 cells did not finish" in fails(process, "model.lr=fast")[-1]
+    assert "6 cells, 2 of them finished before" in said and said.count("Predicting") == 2
     assert {run: (run / "metrics.json").stat().st_mtime_ns for run in before} == before
-    assert len(cells(sweep)) == 4 and len(runs(sweep)) == 4
-    again = finished(door("train", *options, "model.lr=0.002,0.001", "seed=1,0"))
-    assert "4 of 4 cells finished" in again and "Epoch" not in again
+    assert len(cells(sweep)) == 6 and len(runs(sweep)) == 4
+    assert len(list(sweep.glob("*/error.txt"))) == 2
+    again = finished(door("train", *options, "model.lr=0.002,0.001"))
+    assert "4 of 4 cells finished" in again and "Epoch" not in again and "Launching" not in again
+
+
+def test_cells_that_differ_in_tests_are_trained_once(door, folders, tmp_path):
+    """Beside them, one that needs other first weights; they are made once for both."""
+    sweep = tmp_path / "sweep"
+    still = ["pretrain=sun", "source@pretrain.source=folder", "pretrain.max_epochs=1",
+             f"pretrain.source.root={tmp_path}/source"]  # fmt: skip
+    options = [*SWEEP, *folders, *still, f"hydra.sweep.dir={sweep}", "resume=auto", "resamples=0",
+               f"paths.trained={sweep}/trained", f"paths.pretrained={sweep}/pretrain"]  # fmt: skip
+    said = finished(door("train", *options, "clips.test_clips=1,3", "model.lr=0.001,0.002"))
+    assert said.count("trained by folder-tiny-e2e-sun-seed0-") == 2 and len(runs(sweep)) == 4
+    assert len(list((sweep / "pretrain").iterdir())) == 2  # the learning rate is also of those
+    made = [json.loads((run / "metrics.json").read_text()) for run in runs(sweep)]
+    by_weights = {}
+    for run, metrics in zip(runs(sweep), made, strict=True):
+        by_weights.setdefault(metrics["checkpoint"]["sha256"], []).append((run, metrics))
+    for pair in by_weights.values():
+        (maker, one), (taker, other) = sorted(
+            pair, key=lambda p: "trained by" in p[1]["checkpoint"]
+        )
+        assert other["checkpoint"]["trained by"] == maker.name
+        assert (
+            "trained by" not in one["checkpoint"] and maker.name in (taker / "card.md").read_text()
+        )
+        assert {one["test_clips"], other["test_clips"]} == {1, 3}
+        assert (maker / "metrics.csv").read_bytes() == (taker / "metrics.csv").read_bytes()
+        first, second = (np.load(r / "predictions" / "folder.npz") for r in (maker, taker))
+        assert not np.array_equal(first["embeddings"], second["embeddings"])
+    assert len(by_weights) == 2
+
+
+def test_no_cell_waits_for_another_of_its_batch():
+    def cell(name, *trainings):
+        made = Cell(Path(name), name, {}, [], OmegaConf.create())
+        made.__dict__["trainings"] = list(trainings)
+        return made
+
+    order = [cell("a", "sun", "a"), cell("b", "sun", "b"), cell("c", "c"), cell("d", "sun", "b")]
+    names = [[c.sha256 for c in batch] for batch in batches(order, None)]
+    assert names == [["a", "c"], ["b"], ["d"]]
+    assert [len(batch) for batch in batches(order, 1)] == [1, 1, 1, 1] and batches([], None) == []
+
+
+def test_what_decides_the_training_alone(config):
+    def trained(*options):
+        return training_hash(config("source=synthetic", *options))
+
+    fixed, own = ["protocol=664", "target=[ucf101]"], ["protocol=targets", "target=[ucf101]"]
+    same = ["clips.test_clips=1", "evaluation=[full]", "resamples=0", "target=[hmdb51]"]
+    assert {trained(*fixed, other) for other in same} == {trained(*fixed)}
+    assert trained(*own) != trained(*own[:1], "target=[hmdb51]")  # what is tested is kept out
+    for other in ("seed=1", "model.lr=0.1", "protocol.tau=0.1", "selection=val", "clips.crop=90"):
+        assert trained(*fixed) != trained(*fixed, other)
+    leak = [*fixed[:1], "selection=test_best"]
+    assert trained(*leak, "target=[ucf101]") != trained(*leak, "target=[hmdb51]")
+
+
+CELLS = {"table1": 12, "table2": 6, "table3": 15, "fig1": 12, "fig4_classes": 54,
+         "fig4_samples": 48, "fig5": 40, "fig6": 54, "fig7": 9}  # fmt: skip
+
+
+@pytest.mark.parametrize("preset", CELLS)
+def test_the_cells_of_every_preset_at_full_scale(preset):
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        composed = compose("train", [f"experiments={preset}"], return_hydra_config=True)
+        sweeper = instantiate(composed.hydra.sweeper, _recursive_=False)
+        sweeper.config = composed
+        sweeper.hydra_context = HydraContext(GlobalHydra.instance().config_loader(), Callbacks())
+        asked = sweeper.options([f"experiments={preset}"])
+    assert len(asked) == len({tuple(options) for options in asked}) == CELLS[preset]
 
 
 def test_a_dry_run_tells_and_writes_nothing(door, tmp_path):
@@ -70,20 +152,21 @@ def test_a_dry_run_tells_and_writes_nothing(door, tmp_path):
     hours = sum(150 * 1e5 + n * 25 / 3 for n in (20_086, 47_887)) * 2 / 500 / 3600
     assert f"{hours:,.1f} GPU-hours" in said
     fails(door("train", "--dry-run", f"hydra.run.dir={tmp_path}/run"), "-m")
+    fails(door("train", *options[:2], "rate=abc", "seed=0"), "rate=abc")
 
 
-@pytest.mark.parametrize("launcher", ["joblib"])
-def test_other_launchers(door, folders, tmp_path, launcher):
-    pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
-    sweep = tmp_path / "sweep"
-    options = [*SWEEP, *folders, f"hydra.sweep.dir={sweep}", f"hydra/launcher={launcher}"]
-    told = fails(door("train", *options, "model.lr=0.001,fast", "seed=0,1"), "model.lr=fast")
-    assert "2 of 4 cells did not finish" in told[-1] and len(runs(sweep)) == 2
-    assert len(list(sweep.glob("*/error.txt"))) == 2
+def test_a_dry_run_of_table3_counts_each_training_once(door, tmp_path):
+    options = ["experiments=table3", f"hydra.sweep.dir={tmp_path}", "rate=1000"]
+    said = finished(door("train", "-m", "--dry-run", *options))
+    assert "15 of 15 cells missing" in said and "6 cells test what another has trained" in said
+    assert "3 runs that make first weights" in said
+    # three seeds of e2e, of SUN and of e2e from it; frozen ones encode each video once
+    trained = 3 * (150 * 3e5 + 513_742 / 3) + 3 * 20_086 * (3 + 2 * 25) / 3
+    assert f"{trained / 1000 / 3600:,.1f} GPU-hours" in said
 
 
 SMALL = ["experiments=fig5", "scale=demo", "source.videos=2", "target.synthetic.videos=1",
-         "subset.clusters=1", "seed=0,1", "trainer.max_epochs=6", "loader.workers=0",
+         "subset.clusters=1", "seed=0,1", "trainer.max_epochs=3", "loader.workers=0",
          "loader.epoch_samples=44", "resamples=0", "save_every=1"]  # fmt: skip
 
 
@@ -111,13 +194,10 @@ def test_a_study_killed_twice_ends_in_the_same_report(door, tmp_path):
     killed_when(lambda: len(list(twice.glob("cells/*/checkpoints"))) > 1, options, tmp_path)
     said = finished(door("train", "-m", *options))
     assert "2 of 2 cells finished" in said and "0 of them finished before" not in said
-    for folder in (once, twice):
-        assert "fig5" in finished(door("report", *SMALL[:2], f"hydra.sweep.dir={folder}"))
+    written = [report("fig5", folder) for folder in (once, twice)]
     for ending in ("csv", "svg", "tex"):
-        files = [folder / "fig5" / f"fig5.{ending}" for folder in (once, twice)]
+        files = [folder / f"fig5.{ending}" for folder in written]
         assert files[0].read_bytes() == files[1].read_bytes()
-    again = finished(door("train", "-m", *options))
-    assert "2 cells, 2 of them finished before" in again and "Epoch" not in again
 
     # a cell is evaluated and continued as a run by itself; its study stays as it is
     listed = (once / "fig5" / "cells.json").read_bytes()

@@ -1,10 +1,15 @@
-"""Cells of a sweep: known by what they compute, so that a finished one is never run again."""
+"""Cells of a sweep: known by what they compute, so that nothing is computed twice.
+
+A cell has a hash of all that decides its numbers, one of what decides its training, and one of the
+training that makes its first weights.
+"""
 
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +18,10 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 # What does not change the numbers of a run.
 MACHINERY = ("paths", "hydra", "logger", "callbacks", "study", "scale", "resume", "save_every",
              "rate", "dry_run")  # fmt: skip
-PROCESSES = {"loader": ("workers", "timeout"), "trainer": ("accelerator", "log_every_n_steps")}
+PROCESSES = ("loader.workers", "loader.timeout", "trainer.accelerator", "trainer.log_every_n_steps")
+# What only decides how a trained network is tested.
+TESTS = ("evaluation", "resamples", "seen", "clips.test_clips", "clips.test_rule",
+         "loader.test_batch_size")  # fmt: skip
 FINISHED = ("metrics.json", "audit.json")
 NAMED = ("source", "model", "method", "pretrain", "subset")  # groups in the name of a folder
 
@@ -41,9 +49,24 @@ class Cell:
         """Tell whether its folder holds all results of this very cell."""
         return is_finished(self.folder, self.sha256)
 
+    @cached_property
+    def first(self) -> DictConfig | None:
+        """The run that makes its first weights on another source."""
+        return first_stage(self.config)
 
-def cell_hash(config: DictConfig) -> str:
-    """Hash what a config computes: all of it, resolved, without the machinery (sha256)."""
+    @cached_property
+    def trainings(self) -> list[str]:
+        """Hashes of the trainings it needs, its own last; other cells may need them too."""
+        return [training_hash(c) for c in (self.first, self.config) if c is not None]
+
+
+def cell_hash(config: DictConfig, without: Sequence[str] = ()) -> str:
+    """Hash what a config computes: all of it, resolved, without the machinery (sha256).
+
+    Args:
+        config: composed.
+        without: more keys to leave out, as `group.key`.
+    """
     plain = OmegaConf.masked_copy(
         config, [str(key) for key in config if key not in ("hydra", "callbacks")]
     )
@@ -52,10 +75,39 @@ def cell_hash(config: DictConfig) -> str:
         for key in plain.get("paths") or {}:
             plain.paths[key] = f"<{key}>"
     content: Any = OmegaConf.to_container(plain, resolve=True)
-    kept = {key: value for key, value in content.items() if key not in MACHINERY}
-    for group, keys in PROCESSES.items():
-        kept[group] = {k: v for k, v in (kept.get(group) or {}).items() if k not in keys}
-    return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()
+    for key in (*MACHINERY, *PROCESSES, *without):
+        *groups, last = key.split(".")
+        inner = content
+        for group in groups:
+            inner = inner.get(group) or {}
+        inner.pop(last, None)
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def training_hash(config: DictConfig) -> str:
+    """Hash what decides the weights that training ends with; tests of them do not (sha256)."""
+    chosen_on = config.selection.name == "test_best" or "targets" in (
+        config.protocol.get("keep_out") or ()
+    )
+    return cell_hash(config, TESTS if chosen_on else (*TESTS, "target"))
+
+
+def first_stage(config: DictConfig) -> DictConfig | None:
+    """Compose the run that makes first weights on the source of `pretrain`; None without one."""
+    if config.pretrain.get("source") is None or config.pretrain.get("ckpt") is not None:
+        return None
+    stage = config.copy()
+    with open_dict(stage):
+        stage.source = config.pretrain.source
+        stage.trainer.max_epochs = config.pretrain.max_epochs or config.trainer.max_epochs
+        stage.subset = {"_target_": "src.data.subsets.everything", "_partial_": True}
+        stage.pretrain = {"name": "none", "ckpt": None}
+        stage.method = {"frozen": False, "legacy_bn": False, "cached_clips": None}
+        stage.resume = "auto"
+        stage.selection = {"name": "last", "share": 0}
+        if not config.pretrain.filter:
+            stage.protocol.rule = "none"
+    return stage
 
 
 def cell_name(config: DictConfig) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 from omegaconf import DictConfig
 
 from src.data.synthetic import domain_classes
+from src.errors import UserError
 from src.experiment.cells import Cell, axis_value
 from src.semantics.words import class_names
 
@@ -45,58 +46,63 @@ def training_videos(config: DictConfig) -> float:
     return videos
 
 
-def clips(config: DictConfig) -> tuple[float, float]:
-    """Count the clips of a cell that the network trains on and that it only encodes."""
+def training_clips(config: DictConfig) -> float:
+    """Count the clips of training; those that a frozen f_v only encodes by their share of work."""
     videos = training_videos(config)
+    if config.method.frozen:  # f_v sees each video once, then features are kept
+        return FORWARD * videos
+    epoch: int = config.loader.epoch_samples
+    return (
+        epoch if config.loader.equal_updates else min(epoch, videos)
+    ) * config.trainer.max_epochs
+
+
+def tested_clips(config: DictConfig) -> float:
+    """Count the clips of the test videos, as their share of work."""
     tested = sum(published(target)[1] for target in config.target.values())
-    encoded = float(tested * config.clips.test_clips)
-    choices = config.hydra.runtime.choices
-    epoch = config.loader.epoch_samples
-    if not config.loader.equal_updates:
-        epoch = min(epoch, videos)
-    if choices["method"] == "baseline":  # f_v sees each video once, then features are kept
-        return 0.0, encoded + videos
-    return epoch * config.trainer.max_epochs, encoded
+    return FORWARD * tested * config.clips.test_clips
 
 
-def first_clips(config: DictConfig) -> tuple[tuple[Any, ...], float]:
-    """Name the run that makes a cell's first weights, and count its training clips; 0 if none."""
-    first = config.pretrain
-    if first.get("source") is None or first.get("ckpt") is not None:
-        return (), 0.0
-    videos = published(first.source)[1]
-    epoch = config.loader.epoch_samples
-    if not config.loader.equal_updates:
-        epoch = min(epoch, videos)
-    epochs = first.max_epochs or config.trainer.max_epochs
-    return (first.name, config.model.backbone, config.protocol.name, config.seed), epoch * epochs
-
-
-def plan(left: Sequence[Cell], asked: int, rate: float) -> str:
+def plan(asked: Sequence[Cell], rate: float) -> str:
     """List the cells that are missing, with their GPU-hours and disk.
 
     Args:
-        left: cells without a finished run.
         asked: cells of the sweep.
         rate: training clips a second of one device.
+
+    Raises:
+        UserError: `rate` is no number above 0.
     """
-    lines, hours, disk = [], 0.0, 0.0
-    firsts = dict(first_clips(cell.config) for cell in left)
+    if not isinstance(rate, (int, float)) or not rate > 0:
+        raise UserError(f"rate={rate} must be a number above 0: training clips a second")
+    left = [cell for cell in asked if not cell.finished]
+    made = {training for cell in asked if cell.finished for training in cell.trainings}
+    lines, hours, disk, again = [], 0.0, 0.0, 0
+    firsts: dict[str, float] = {}
     for cell in left:
-        trained, encoded = clips(cell.config)
-        own = (trained + FORWARD * encoded) / rate / 3600
-        size = SCALARS * 4 * PARAMETERS.get(cell.config.model.backbone, 0)
-        size += TESTED * sum(published(t)[1] for t in cell.config.target.values())
+        if cell.first is not None and cell.trainings[0] not in made:
+            firsts[cell.trainings[0]] = training_clips(cell.first)
+        work = tested_clips(cell.config)
+        size = float(TESTED * sum(published(t)[1] for t in cell.config.target.values()))
+        if cell.trainings[-1] in made:
+            again += 1
+        else:
+            work += training_clips(cell.config)
+            size += SCALARS * 4 * PARAMETERS.get(cell.config.model.backbone, 0)
+        made.add(cell.trainings[-1])
+        own = work / rate / 3600
         hours, disk = hours + own, disk + size
         about = " ".join(f"{key}={value}" for key, value in cell.axes.items())
         lines.append(f"  {own:8.2f} h  {cell.folder.name}  {about}".rstrip())
-    shared = sum(firsts.values()) / rate / 3600
-    if shared:
-        made = sum(bool(count) for count in firsts.values())
-        lines.append(f"  {shared:8.2f} h  {made} runs that make first weights, shared by the cells")
-    hours += shared
+    if firsts:
+        shared = sum(firsts.values()) / rate / 3600
+        lines.append(f"  {shared:8.2f} h  {len(firsts)} runs that make first weights, shared")
+        hours += shared
+        disk += len(firsts) * SCALARS * 4 * PARAMETERS.get(left[0].config.model.backbone, 0)
+    if again:
+        lines.append(f"{again} cells test what another has trained")
     lines.append(
-        f"{len(left)} of {asked} cells missing; about {hours:,.1f} GPU-hours at rate={rate:g} "
+        f"{len(left)} of {len(asked)} cells missing; about {hours:,.1f} GPU-hours at rate={rate:g} "
         f"training clips/s (give the rate you measured), {disk / 1e9:,.1f} GB of disk"
     )
     if any(axis_value(c.config, "source") in ("folder", "csv") for c in left):

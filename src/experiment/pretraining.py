@@ -4,7 +4,7 @@ import fcntl
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, open_dict
+from omegaconf import DictConfig
 from pytorch_lightning.utilities import rank_zero_only
 
 from src.data.listing import listed_classes
@@ -12,7 +12,7 @@ from src.data.zeroshot import TargetsDataModule
 from src.errors import UserError
 from src.evaluation.predictions import file_hash
 from src.experiment.build import build_data, build_model, fit_to_device, read_protocol
-from src.experiment.cells import cell_hash
+from src.experiment.cells import first_stage, training_hash
 from src.experiment.folders import checkpoint_of
 from src.experiment.resume import resume
 from src.experiment.scoring import summary, write_json
@@ -72,19 +72,9 @@ def train_first(config: DictConfig) -> Path:
     that need the same one wait for the first to make it. The protocol removes classes of that
     source too, unless `pretrain.filter` is false.
     """
-    stage = config.copy()
-    with open_dict(stage):
-        stage.source = config.pretrain.source
-        stage.trainer.max_epochs = config.pretrain.max_epochs or config.trainer.max_epochs
-        stage.subset = {"_target_": "src.data.subsets.everything", "_partial_": True}
-        stage.clips.test_clips = 1  # tells apart what is tested only
-        stage.pretrain = {"name": "none", "ckpt": None}
-        stage.method = {"frozen": False, "legacy_bn": False, "cached_clips": None}
-        stage.resume = "auto"
-        stage.selection = {"name": "last", "share": 0}
-        if not config.pretrain.filter:
-            stage.protocol.rule = "none"
-    name = f"{config.pretrain.name}-seed{config.seed}-{cell_hash(stage)[:12]}"
+    stage = first_stage(config)
+    assert stage is not None
+    name = f"{config.pretrain.name}-seed{config.seed}-{training_hash(stage)[:12]}"
     run = Path(config.paths.pretrained).expanduser() / name
     stage.paths.run = str(run)
     run.mkdir(parents=True, exist_ok=True)

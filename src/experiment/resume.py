@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from src.errors import UserError
-from src.experiment.cells import MACHINERY, PROCESSES
+from src.experiment.cells import MACHINERY, PROCESSES, training_hash
+from src.experiment.environment import settings
 from src.experiment.trainer import plain
 from src.models.checkpoints import LAST, began_with, newest
 from src.reporting.show import show
@@ -17,7 +18,7 @@ from src.reporting.show import show
 log = logging.getLogger(__name__)
 FREE = {  # options that may change when a run is continued
     *MACHINERY, "evaluation", "resamples", "trainer.max_epochs", "trainer.max_steps",
-    *(f"{group}.{key}" for group, keys in PROCESSES.items() for key in keys),
+    *PROCESSES,
 }  # fmt: skip
 
 
@@ -69,12 +70,15 @@ def complete(config: DictConfig, state: dict[str, Any]) -> bool:
 
 
 def finished(config: DictConfig, run: Path, step: int) -> bool:
-    """Tell whether a run has metrics of its last checkpoint, by all evaluations asked for."""
+    """Tell whether a run has metrics of its last checkpoint, by all tests asked for."""
     try:
         metrics = json.loads((run / "metrics.json").read_text())
-        scored = metrics["targets"].values()
-        return metrics["trained_steps"] == step and all(
-            set(config.evaluation) <= set(target) for target in scored
+        scored, now = metrics["targets"].values(), settings(config)
+        made = metrics.get("setup", now)
+        return (
+            metrics["trained_steps"] == step
+            and all(set(config.evaluation) <= set(target) for target in scored)
+            and all(made.get(group) == now.get(group) for group in ("clips", "seen", "target"))
         )
     except (OSError, ValueError, KeyError):
         return False
@@ -107,6 +111,8 @@ def check_options(state: dict[str, Any], now: dict[str, Any], file: Path) -> Non
     """
     if not (before := began_with(state)):
         raise UserError(f"{file} does not say its options; start anew in another hydra.run.dir")
+    if training_hash(OmegaConf.create(before)) == training_hash(OmegaConf.create(now)):
+        return
     if changed := changed_options(before, now):
         raise UserError(
             f"resume: {file} began with other options ({'; '.join(changed)}); give the same, or "

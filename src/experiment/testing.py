@@ -22,6 +22,7 @@ from src.evaluation.predictions import SEEN, Predictions, file_hash
 from src.experiment.build import build_videos
 from src.experiment.environment import environment, settings
 from src.experiment.scoring import score_run
+from src.experiment.sharing import trained_by
 from src.experiment.trainer import folder
 from src.models.callbacks import UnreadableVideos
 from src.models.checkpoints import LAST, began_with, read_checkpoint
@@ -92,7 +93,8 @@ def test(
     about = {
         "source": source_counts(data, unreadable.source),
         "selection": selection,
-        "checkpoint": {"file": str(checkpoint), "sha256": file_hash(checkpoint)},
+        "checkpoint": {"file": str(checkpoint), "sha256": file_hash(checkpoint)}
+        | ({"trained by": maker} if (maker := trained_by(config, checkpoint)) else {}),
         "seed": config.seed,
         "test_clips": config.clips.test_clips,
         "steps": state.get("global_step"),

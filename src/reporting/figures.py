@@ -50,5 +50,5 @@ def clip_sheet(samples: list[tuple[np.ndarray, str, str]], file: Path, columns: 
             draw.text((x + 4, y + SIDE - 1), f"is: {true}"[:33], fill="black")
             colour = RIGHT if true == predicted else WRONG
             draw.text((x + 4, y + SIDE + 12), f"said: {predicted}"[:33], fill=colour)
-        frames.append(sheet)
+        frames.append(sheet.quantize(method=Image.Quantize.FASTOCTREE))  # a tenth of the time
     frames[0].save(file, save_all=True, append_images=frames[1:], duration=80, loop=0)

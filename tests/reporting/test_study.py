@@ -98,6 +98,22 @@ def test_the_same_runs_give_the_same_files(ablation):
     assert [(report("table3", ablation) / f"table3.{e}").read_bytes() for e in endings] == first
 
 
+def test_fig1_shows_the_errors_of_its_numbers_and_what_is_trained(tmp_path):
+    cells = [({"model": "r2plus1d", "protocol": "664", "method": "e2e", "seed": s}, v, {})
+             for s, v in enumerate((40.0, 44.0))]  # fmt: skip
+    write_study(tmp_path / "full", "table1", cells)
+    folder = report("fig1", tmp_path / "full")
+    held = json.loads((folder / "fig1.json").read_text())["rows"]
+    assert {r["target"] for r in held} == {"ucf101"} and len(held) == 11
+    (ours,) = (r["error"] for r in held if r["from"] == "ours")
+    assert ours.startswith("53.0 ± ")  # of 47, half the classes
+    assert next(r["error"] for r in held if r["row"].startswith("URL")) == "57.5"
+    drawing = (folder / "fig1.svg").read_text()
+    for row in held:
+        assert f">{row['error']}<" in drawing
+    assert drawing.count(">f_v: 3D CNN<") == 2 and ">grey: fixed; a colour" in drawing
+
+
 def size(kind, count, seed, method="e2e"):
     return {"method": method, "subset": kind, f"subset.{kind}": count, "seed": seed}
 

@@ -12,15 +12,16 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from matplotlib.ticker import NullFormatter, StrMethodFormatter
 
 from src.reporting.studies.study import Spread
-from src.reporting.studies.tables import Row
+from src.reporting.studies.tables import Row, shown
 
 WIDTH = 3.25  # inches: a column of the paper
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")  # Okabe and Ito
 MARKERS = ("o", "s", "^", "D", "v", "P")
-PAPER = "#000000"
+PAPER, FIXED = "#000000", "#bbbbbb"
 STYLE: dict[Any, Any] = {
     "font.size": 8,
     "axes.labelsize": 8,
@@ -63,9 +64,13 @@ def distinct(rows: Sequence[Row], key: str) -> list[Any]:
 def table_figure(rows: Sequence[Row]) -> Figure:
     """Draw the top-1 of a table: one panel a column, a point a row, the paper's open diamonds."""
     columns = [c for c in rows[0] if c.endswith("top1") and any(row[c] is not None for row in rows)]
-    names = distinct(rows, "row")
-    figure, axes = panels(len(columns) or 1, 0.5 + 0.16 * len(names))
-    for panel, column in zip(axes, columns, strict=False):
+    named = {c: distinct([row for row in rows if row[c] is not None], "row") for c in columns}
+    heights = [0.45 + 0.16 * len(names) for names in named.values()]
+    figure, axes = plt.subplots(
+        len(columns) or 1, 1, figsize=(WIDTH, sum(heights) + 0.3), layout="constrained",
+        squeeze=False, height_ratios=heights or None,
+    )  # fmt: skip
+    for panel, (column, names) in zip(axes.flat, named.items(), strict=False):
         for place, name in enumerate(names):
             for row in of(rows, row=name):
                 value = row[column]
@@ -166,18 +171,44 @@ def cluster_panels(rows: Sequence[Row]) -> Figure:
     return figure
 
 
-def bars(rows: Sequence[Row], column: str) -> Figure:
-    """Draw Fig. 1 (top): the error of each method, ours in colour."""
-    shown = [(r["row"], r["from"], r[column]) for r in rows if r.get(column) is not None]
-    figure, (panel,) = panels(1, 0.6 + 0.17 * len(shown))
-    for place, (_, source, value) in enumerate(shown):
-        if source == "paper":
-            panel.barh(place, 100 - value, color="#bbbbbb")
-        elif value.mean is None:
-            panel.text(2, place, "missing", va="center", fontsize=6, color=COLOURS[1])
-        else:
-            panel.barh(place, 100 - value.mean, xerr=value.half, color=COLOURS[0])
-    panel.set_yticks(range(len(shown)), [f"{name} ({source})" for name, source, _ in shown])
+def errors_and_schemes(rows: Sequence[Row]) -> Figure:
+    """Draw Fig. 1: above the error of each method, ours in colour, below the methods as blocks."""
+    tall = 0.6 + 0.17 * len(rows)
+    figure = plt.figure(figsize=(WIDTH, tall + 1.1), layout="constrained")
+    places: Any = figure.subfigures(2, 1, height_ratios=[tall, 1.1])
+    panel = places[0].subplots()
+    for place, row in enumerate(rows):
+        ours, value = row["from"] != "paper", row["error"]
+        mean, half = (value.mean, value.half) if ours else (value, None)
+        if mean is not None:
+            panel.barh(place, mean, xerr=half, color=COLOURS[0] if ours else FIXED)
+        ink = "white" if ours and mean is not None else PAPER
+        panel.text(2, place, shown(value), va="center", fontsize=6, color=ink)
+    names = [f"{r['row']} ({'paper' if r['from'] == 'paper' else 'ours, ' + r['target']})"
+             for r in rows]  # fmt: skip
+    panel.set_yticks(range(len(rows)), names)
     panel.invert_yaxis()
-    panel.set_xlabel(f"error of {column} (%)")
+    panel.set_xlim(0, 100)
+    panel.set_xlabel("top-1 error, half the classes (%)")
+    schemes(places[1].subplots())
     return figure
+
+
+def schemes(panel: Axes) -> None:
+    """Draw what each method trains: a fixed block is grey, a colour is a stage of training."""
+    blocks = (("clip", 0.0, 0.7), ("f_v: 3D CNN", 1.0, 1.1), ("f_s: linear", 2.4, 1.1),
+              ("nearest class", 3.8, 1.2))  # fmt: skip
+    trained = {"baseline": (FIXED, COLOURS[1]), "e2e": (COLOURS[0], COLOURS[0])}
+    for place, (name, colours) in enumerate(trained.items()):
+        panel.text(-0.15, place, name, ha="right", va="center", fontsize=7)
+        for (text, x, wide), colour in zip(blocks, ("none", *colours, "none"), strict=True):
+            ink = "white" if colour == COLOURS[0] else PAPER
+            panel.add_patch(Rectangle((x, place - 0.3), wide, 0.6, fc=colour, ec=PAPER, lw=0.6))
+            panel.text(x + wide / 2, place, text, ha="center", va="center", fontsize=6, color=ink)
+            if x:
+                panel.annotate("", (x, place), (x - 0.3, place),
+                               arrowprops={"arrowstyle": "->", "lw": 0.6})  # fmt: skip
+    panel.text(2.2, 1.65, "grey: fixed; a colour: one stage of training", ha="center", fontsize=6)
+    panel.set_xlim(-1.3, 5.1)
+    panel.set_ylim(1.9, -0.5)
+    panel.axis("off")

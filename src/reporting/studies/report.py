@@ -17,7 +17,7 @@ from src.reporting.studies import figures, tables
 from src.reporting.studies.audit import audit_figure
 from src.reporting.studies.claims import Claim, claims
 from src.reporting.studies.dashboard import write_dashboard
-from src.reporting.studies.study import Cell, Study, spread
+from src.reporting.studies.study import Cell, Spread, Study, spread
 from src.reporting.studies.tables import Row
 
 TITLES = {
@@ -86,11 +86,8 @@ def make(artefact: str, studies: Sequence[Study]) -> tuple[list[Row], Figure]:
         rows = tables.table_rows(study, artefact)
         return rows, figures.table_figure(rows)
     if artefact == "fig1":
-        rows = tables.table_rows(study, "table1")
-        column = next(c for c in rows[0] if c.startswith(("ucf101", *study.targets)))
-        own = [c for c in rows[0] if c.split()[0] in study.targets]
-        chosen = column if not own or column in own else own[0]
-        return rows, figures.bars([{**r, chosen: r[chosen] or r[column]} for r in rows], chosen)
+        rows = error_rows(study)
+        return rows, figures.errors_and_schemes(rows)
     if artefact == "fig5":
         rows = cluster_rows(study)
         return rows, figures.cluster_panels(rows)
@@ -115,6 +112,20 @@ def series(study: Study, cell: Cell) -> str:
     else:
         first = f"{cell.axes['method']}, {study.name.split('_')[-1]}"
     return " ".join([first, *tables.others(cell, shown)])
+
+
+def error_rows(study: Study) -> list[Row]:
+    """Make the bars of Fig. 1: the errors of Table 1 on UCF101, or on what was tested."""
+    table = tables.table_rows(study, "table1")
+    tested = "ucf101" if "ucf101" in study.targets or not study.targets else study.targets[0]
+    rows: list[Row] = []
+    for one in table:
+        target = "ucf101" if one["from"] == "paper" else tested
+        if (value := one.get(f"{target} half top1")) is not None:
+            wrong = (Spread(value.mean and 100 - value.mean, value.half, value.count, value.asked)
+                     if isinstance(value, Spread) else 100 - value)  # fmt: skip
+            rows.append({"row": one["row"], "from": one["from"], "target": target, "error": wrong})
+    return rows
 
 
 def size_rows(study: Study) -> list[Row]:

@@ -92,7 +92,7 @@ def prepared(file: Path, form: str) -> Path:
     """Write a video's prepared form as `src.prepare` does by default; give the file."""
     made = file.with_name(file.stem + "-prepared" + SUFFIXES[form])
     if not made.exists():
-        write_form(made, all_frames(file), FormSpec(form, SPEC.short_side, 90, 18, 16))
+        write_form(made, all_frames(file), FormSpec(form, SPEC.short_side, 85, 18, 16))
     return made
 
 

@@ -28,7 +28,7 @@ from src.data.sampling import (
     test_frames,
     train_start,
 )
-from src.data.transforms import RESIZES, Crop, random_crop, to_input
+from src.data.transforms import RESIZES, Crop, View, random_crop
 from src.errors import UserError
 
 
@@ -195,24 +195,25 @@ class Clips(Dataset[dict[str, Any]]):
 
     def read(self, video: Video, crop: Crop, clips: Any) -> dict[str, Tensor]:
         """Read the `frames` of the clips `clips(length)`, (N, T), and their `places`."""
-        indices = np.empty((0, 0), np.int64)
+        spec = self.spec
+        view = View(spec.short_side, spec.crop, crop, spec.resize)
+        frames: np.ndarray = np.empty(0, np.uint8)
+        indices: np.ndarray = np.empty(0, np.int64)
+        places: Iterator[np.ndarray] = iter(())
 
         def choose(length: int) -> np.ndarray:
-            nonlocal indices
-            frames, inverse = np.unique(clips(length), return_inverse=True)
-            indices = inverse.reshape(-1, self.spec.frames)
-            return frames
+            nonlocal frames, indices, places
+            numbers, inverse = np.unique(clips(length), return_inverse=True)
+            indices = inverse.reshape(-1, spec.frames)
+            frames = np.empty((len(numbers), spec.crop, spec.crop, 3), np.uint8)
+            places = iter(frames)
+            return numbers
 
-        spec = self.spec
-        frames = read_frames(
-            video.path,
-            choose,
-            lambda frame: to_input(frame, spec.short_side, spec.crop, crop, spec.resize),
-            video.window,
-            video.frames,
-            spec.decoder,
-        )
-        return {"frames": torch.from_numpy(np.stack(frames)), "places": torch.from_numpy(indices)}
+        def keep(pixels: np.ndarray) -> None:
+            np.copyto(next(places), pixels)
+
+        read_frames(video.path, choose, keep, video.window, video.frames, spec.decoder, view.part)
+        return {"frames": torch.from_numpy(frames), "places": torch.from_numpy(indices)}
 
 
 def collate(samples: Sequence[dict[str, Any]]) -> dict[str, Any]:

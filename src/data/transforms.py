@@ -3,7 +3,9 @@
 Shapes: H W, C channels of a frame. The network side normalises.
 """
 
+import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -34,40 +36,106 @@ def random_crop(rng: np.random.Generator, flip: float) -> Crop:
 RESIZES = ("exact", "floor")
 
 
-def resize_short_side(frame: np.ndarray, size: int, resize: str = "exact") -> np.ndarray:
-    """Scale (H, W, C) uint8 to a short side of `size`, keeping the aspect to 1 pixel.
+def scaled_size(height: int, width: int, size: int, resize: str = "exact") -> tuple[int, int]:
+    """Give height and width for a short side of `size`, the aspect kept to 1 pixel.
 
-    Bilinear without antialiasing, as in the paper's time; OpenCV equals PyTorch to 1 grey level.
     `exact` gives just that size; `floor` cuts sides * (size / short side) as the authors' code did,
     which makes one pixel less of 40 of the sizes 64..720.
     """
-    height, width = frame.shape[:2]
     scale = size / min(height, width)
     if resize == "floor":
-        new = int(width * scale), int(height * scale)
-    else:
-        new = max(size, round(width * scale)), max(size, round(height * scale))
-    return frame if new == (width, height) else cv2.resize(frame, new)
+        return int(height * scale), int(width * scale)
+    return max(size, round(height * scale)), max(size, round(width * scale))
 
 
-def to_input(
-    frame: np.ndarray, short_side: int, size: int, crop: Crop, resize: str = "exact"
-) -> np.ndarray:
-    """Resize and crop a decoded frame; it is not yet mirrored.
+def resize_short_side(frame: np.ndarray, size: int, resize: str = "exact") -> np.ndarray:
+    """Scale (H, W, C) uint8 to a short side of `size`, see `scaled_size`.
 
-    Args:
-        frame: (H, W, C) uint8.
-        short_side: pixels of the short side after scaling.
-        size: pixels of the square crop.
-        crop: where.
-        resize: see `resize_short_side`.
-
-    Returns:
-        (size, size, C) uint8, a view.
+    Bilinear without antialiasing, as in the paper's time; OpenCV equals PyTorch to 1 grey level.
     """
-    pixels = resize_short_side(frame, short_side, resize)
-    height, width = pixels.shape[:2]
-    # Shares below 1 spread evenly over the height - size + 1 whole-pixel places; 0.5 is the centre.
-    top = min(int(crop.top * (height - size + 1)), height - size)
-    left = min(int(crop.left * (width - size + 1)), width - size)
-    return pixels[top : top + size, left : left + size]
+    height, width = frame.shape[:2]
+    new = scaled_size(height, width, size, resize)
+    return frame if new == (height, width) else cv2.resize(frame, new[::-1])
+
+
+class Part(NamedTuple):
+    """The part of frames of one size that is kept, and how it is scaled.
+
+    Attributes:
+        top, bottom, left, right: the pixels of a frame that are needed; the others need be neither
+            decoded, where a decoder can leave them out, nor converted.
+        scale: factors for height and width; None where the frame keeps its size.
+        rows, columns: of the scaled pixels, that are kept.
+    """
+
+    top: int
+    bottom: int
+    left: int
+    right: int
+    scale: tuple[float, float] | None
+    rows: slice
+    columns: slice
+
+    def of(self, frame: np.ndarray) -> np.ndarray:
+        """Take the part from a whole frame (H, W, C) uint8."""
+        return self.finish(frame[self.top : self.bottom, self.left : self.right])
+
+    def finish(self, pixels: np.ndarray) -> np.ndarray:
+        """Scale the needed pixels (bottom - top, right - left, C) uint8, and keep the rest cut."""
+        if self.scale:
+            pixels = cv2.resize(pixels, None, fx=self.scale[1], fy=self.scale[0])
+        return pixels[self.rows, self.columns]
+
+
+def whole(height: int, width: int) -> Part:
+    """Keep whole frames, as they are."""
+    return Part(0, height, 0, width, None, slice(height), slice(width))
+
+
+@dataclass(frozen=True)
+class View:
+    """What a clip shows of its frames: they are scaled to a short side, and a square is cut.
+
+    Attributes:
+        short_side: pixels after scaling.
+        size: pixels of the square.
+        crop: where it is.
+        resize: see `scaled_size`.
+    """
+
+    short_side: int
+    size: int
+    crop: Crop = Crop()
+    resize: str = "exact"
+
+    def part(self, height: int, width: int) -> Part:
+        """Find the pixels of frames of a size that the crop is made of.
+
+        Bilinear scaling of these alone gives the crop of the whole scaled frame, to a grey level:
+        they begin where a pixel of the frame and one of the scaled frame begin at the same place,
+        and end beyond what the last pixels of the crop are made of.
+        """
+        sides = scaled_size(height, width, self.short_side, self.resize)
+        scale = None if sides == (height, width) else (sides[0] / height, sides[1] / width)
+        (top, bottom, rows), (left, right, columns) = (
+            self.stretch(old, new, share)
+            for old, new, share in zip(
+                (height, width), sides, (self.crop.top, self.crop.left), strict=True
+            )
+        )
+        return Part(top, bottom, left, right, scale, rows, columns)
+
+    def stretch(self, old: int, new: int, share: float) -> tuple[int, int, slice]:
+        """Give, along one side of `old` pixels scaled to `new`: first and end needed, and kept."""
+        # Shares below 1 spread evenly over the new - size + 1 whole-pixel places; 0.5: the centre.
+        place = min(int(share * (new - self.size + 1)), new - self.size)
+        if old == new:
+            return place, place + self.size, slice(self.size)
+        if self.size * abs(new - old) < new:  # OpenCV copies a part whose size would not change
+            return 0, old, slice(place, place + self.size)
+        made_of = (np.array([place, place + self.size - 1]) + 0.5) * old / new - 0.5
+        step = old // math.gcd(old, new)  # every so many pixels, pixels of both begin together
+        first = int(max(made_of[0], 0)) // step * step
+        end = min(int(made_of[1]) + 3, old)
+        kept = place - first * new // old
+        return first, end, slice(kept, kept + self.size)

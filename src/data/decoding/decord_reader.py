@@ -6,7 +6,8 @@ from pathlib import Path
 import decord
 import numpy as np
 
-from src.data.decoding.faults import DAMAGED, ShorterVideo, UnreadableVideo, window_frames
+from src.data.decoding.faults import DAMAGED, ShorterVideo, UnreadableVideo, wanted_frames
+from src.data.transforms import Part
 
 decord.logging.set_level(decord.logging.QUIET)
 
@@ -18,19 +19,17 @@ def decord_frames(
     choose: Callable[[int], np.ndarray],
     window: tuple[float, float] | None,
     length: int | None,
+    part: Callable[[int, int], Part],
 ) -> Iterator[np.ndarray]:
     """Decode the chosen frames of a video; see `src.data.decoding.reading.read_frames`.
 
     Yields:
-        (H, W, 3) uint8 RGB.
+        (H, W, 3) uint8 RGB: the part of each frame.
     """
     try:
         reader = decord.VideoReader(str(path), num_threads=1)
         total = length or len(reader)
-        first, count = window_frames(window, np.arange(total) / reader.get_avg_fps())
-        if count <= 0:
-            raise UnreadableVideo("no frames")
-        wanted = first + choose(count)
+        wanted = wanted_frames(choose, window, np.arange(total) / reader.get_avg_fps())
         # AVI with packed B-frames (HMDB51) has no time stamps to seek by: decord is exact there
         # only when it decodes every frame from the first on.
         is_avi = Path(path).suffix.lower() == ".avi"
@@ -38,7 +37,8 @@ def decord_frames(
         for start in range(0, len(decoded), CHUNK):
             chunk = decoded[start : start + CHUNK]
             frames = reader.get_batch(chunk).asnumpy()
-            yield from frames[np.isin(chunk, wanted)]
+            for frame in frames[np.isin(chunk, wanted)]:
+                yield part(*frame.shape[:2]).of(frame)
     except IndexError:
         raise ShorterVideo(len(reader)) from None
     except (decord.DECORDError, RuntimeError) as error:

@@ -1,5 +1,7 @@
 """What can be wrong with a video file, in a few words each, and its labelled window."""
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
 
 DAMAGED = "damaged: frames do not decode"
@@ -13,14 +15,27 @@ class ShorterVideo(Exception):
     """A video has fewer frames than its packets promise; the argument is their number."""
 
 
-def window_frames(window: tuple[float, float] | None, seconds: np.ndarray) -> tuple[int, int]:
-    """Turn a window in seconds into its first frame and its number of frames.
+def wanted_frames(
+    choose: Callable[[int], np.ndarray],
+    window: tuple[float, float] | None,
+    seconds: Sequence[float] | np.ndarray,
+) -> np.ndarray:
+    """Choose frames of a video, or of a window of it.
 
     Args:
-        window: start and end; None for all frames.
-        seconds: time of each frame, rising.
+        choose: from a number of frames to the numbers wanted.
+        window: start and end in seconds; None for all frames.
+        seconds: time of each frame of the video, rising.
+
+    Returns:
+        Their numbers in the video.
+
+    Raises:
+        UnreadableVideo: there are no frames.
     """
-    if window is None:
-        return 0, len(seconds)
-    first, end = np.searchsorted(seconds, np.array(window) - 1e-6)
-    return int(first), int(end - first)
+    first, end = 0, len(seconds)
+    if window is not None:
+        first, end = map(int, np.searchsorted(seconds, np.array(window) - 1e-6))
+    if end <= first:
+        raise UnreadableVideo("no frames")
+    return first + choose(end - first)

@@ -7,21 +7,30 @@ frames into a packet): there decoding begins at the first frame, and frames are 
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
-from itertools import groupby
+from functools import cache
+from itertools import groupby, islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import av
 import numpy as np
-from av.video.reformatter import VideoReformatter
 
-from src.data.decoding.faults import DAMAGED, ShorterVideo, UnreadableVideo, window_frames
+from src.data.decoding.conversion import upright
+from src.data.decoding.faults import DAMAGED, ShorterVideo, UnreadableVideo, wanted_frames
+from src.data.transforms import Part
 
-HELD = 64 << 20  # bytes: the packets of larger files are read again after a seek
+HELD = 2 << 20  # bytes: the packets of larger files are read again after a seek
+SURE = {".mp4", ".m4v", ".mov", ".mkv", ".webm"}  # containers that tell what streams are
+QUICK = {"skip_frame": "all", "analyzeduration": "1"}  # FFmpeg else decodes frames to open a file
 PLACEHOLDER = 9  # bytes: smaller MPEG-4 packets hold no frame of their own
 FRAME_CODE = re.compile(rb"\x00\x00\x01\xb6(.)", re.DOTALL)  # begins a frame in MPEG-4
+
+
+class Unsure(Exception):
+    """A file opened without a look into its streams did not give what was wanted."""
 
 
 class Entry(NamedTuple):
@@ -38,17 +47,43 @@ def pyav_frames(
     choose: Callable[[int], np.ndarray],
     window: tuple[float, float] | None,
     length: int | None,
+    part: Callable[[int, int], Part],
 ) -> Iterator[np.ndarray]:
     """Decode the chosen frames of a video; see `src.data.decoding.reading.read_frames`.
 
+    Files of `SURE` containers are opened without a look into their streams. Where a wanted frame is
+    then missing, the file is opened again with one.
+
     Yields:
-        (H, W, 3) uint8 RGB, upright.
+        (H, W, 3) uint8 RGB, upright: the part of each frame.
 
     Raises:
         UnreadableVideo: no video stream, no frames, cut short or damaged.
         ShorterVideo: a wanted frame lies beyond the end.
     """
-    with av.open(str(path), metadata_errors="ignore", timeout=30.0) as container:
+    given = 0
+    chosen = cache(choose)  # it may draw random numbers
+    if Path(path).suffix.lower() in SURE:
+        try:
+            for pixels in upright(frames_of(path, chosen, window, length, True), part):
+                yield pixels
+                given += 1
+            return
+        except (Unsure, av.FFmpegError):
+            pass
+    yield from islice(upright(frames_of(path, chosen, window, length, False), part), given, None)
+
+
+def frames_of(
+    path: str | Path,
+    choose: Callable[[int], np.ndarray],
+    window: tuple[float, float] | None,
+    length: int | None,
+    quick: bool,
+) -> Iterator[Any]:
+    """Give the chosen frames of a video as decoded; raises Unsure where `quick` did not suffice."""
+    options = QUICK if quick else {}
+    with av.open(str(path), metadata_errors="ignore", timeout=30.0, options=options) as container:
         stream = container.streams.best("video")
         if not isinstance(stream, av.VideoStream):
             raise UnreadableVideo("no video stream")
@@ -67,16 +102,16 @@ def pyav_frames(
             shown_ones = (i for i, packet in enumerate(packets) if not packet.is_discard)
             order = sorted(shown_ones, key=stamps.__getitem__)  # an edit list hides the others
             seconds = np.array([stamps[i] - stamps[order[0]] for i in order])
-            first, count = window_frames(window, seconds * float(stream.time_base or 0))
-            wanted = [order[first + n] for n in checked(choose, count)]
-            frames = timed_frames(container, stream, packets, wanted)
+            numbers = wanted_frames(choose, window, seconds * float(stream.time_base or 0))
+            wanted = [order[n] for n in numbers]
+            yield from timed_frames(container, stream, packets, wanted, quick)
+        elif quick:
+            raise Unsure
         else:
             shown = display_order(stream, packets)
             seconds = np.arange(length or len(shown)) / float(stream.average_rate or 25)
-            first, count = window_frames(window, seconds)
-            numbers = (first + checked(choose, count)).tolist()
-            frames = counted_frames(stream, packets, shown, numbers)
-        yield from upright(frames)
+            numbers = wanted_frames(choose, window, seconds)
+            yield from counted_frames(stream, packets, shown, numbers.tolist())
 
 
 class Whole(NamedTuple):
@@ -110,23 +145,29 @@ def all_frames(path: str | Path) -> Whole:
     time_base = 1 / rate if counted else stream.time_base or 1 / rate
     step = max(round(1 / rate / time_base), 1)
 
-    def decoded() -> Iterator[tuple[int, np.ndarray]]:
-        first, last = None, -step
-        with container:
-            packets = 0
-            for packet in container.demux(stream):
-                packets += bool(packet.size)
-                for frame in packet.decode():
-                    time = last + step
-                    if not counted and frame.pts is not None:
-                        first = frame.pts if first is None else first
-                        time = frame.pts - first if frame.pts - first > last else time
-                    last = max(time, 0)
-                    yield from ((last, pixels) for pixels in upright([frame]))
-            if packets < len(stream.index_entries) - 1 and not is_avi:
-                raise UnreadableVideo("truncated")
+    last = -step  # time of the frame that is being converted
 
-    return Whole(rate, time_base, decoded())
+    def decoded() -> Iterator[Any]:
+        nonlocal last
+        first, packets = None, 0
+        for packet in container.demux(stream):
+            packets += bool(packet.size)
+            for frame in packet.decode():
+                time = last + step
+                if not counted and frame.pts is not None:
+                    first = frame.pts if first is None else first
+                    time = frame.pts - first if frame.pts - first > last else time
+                last = max(time, 0)
+                yield frame
+        if packets < len(stream.index_entries) - 1 and not is_avi:
+            raise UnreadableVideo("truncated")
+
+    def timed() -> Iterator[tuple[int, np.ndarray]]:
+        with container:
+            for pixels in upright(decoded()):
+                yield last, pixels
+
+    return Whole(rate, time_base, timed())
 
 
 def claimed_frames(path: str | Path) -> int:
@@ -139,24 +180,6 @@ def claimed_frames(path: str | Path) -> int:
         return max(stream.frames, len(stream.index_entries), round(lasting))
 
 
-def upright(frames: Iterable[Any]) -> Iterator[np.ndarray]:
-    """Convert frames to (H, W, 3) uint8 RGB, turned as the file says."""
-    convert = VideoReformatter()
-    for frame in frames:
-        if frame.is_corrupt:
-            raise UnreadableVideo(DAMAGED)
-        pixels = convert.reformat(frame, format="rgb24", threads=1).to_ndarray()
-        turns = frame.rotation // 90
-        yield np.ascontiguousarray(np.rot90(pixels, turns)) if turns else pixels
-
-
-def checked(choose: Callable[[int], np.ndarray], count: int) -> np.ndarray:
-    """Choose among `count` frames; raises UnreadableVideo if there are none."""
-    if count <= 0:
-        raise UnreadableVideo("no frames")
-    return choose(count)
-
-
 def is_timed(stream: Any, packets: Sequence[Any], stamps: Sequence[int | None], avi: bool) -> bool:
     """Tell whether the time stamps say which frame a packet is."""
     if not packets or None in stamps or len(set(stamps)) < len(stamps):
@@ -166,9 +189,15 @@ def is_timed(stream: Any, packets: Sequence[Any], stamps: Sequence[int | None], 
 
 
 def timed_frames(
-    container: Any, stream: Any, packets: Sequence[Any], wanted: Sequence[int]
+    container: Any, stream: Any, packets: Sequence[Any], wanted: Sequence[int], quick: bool
 ) -> Iterator[Any]:
-    """Decode the wanted packets (by their place in `packets`, sorted by time of showing)."""
+    """Decode the wanted packets (by their place in `packets`, sorted by time of showing).
+
+    Raises:
+        UnreadableVideo: a frame is missing at the end.
+        Unsure: with `quick`, a frame is missing, or not in its order: the decoder may not know how
+            long it has to wait for frames that are shown before those it has.
+    """
     context = stream.codec_context
     keys = np.array([i for i, packet in enumerate(packets) if packet.is_keyframe])
     stamps = np.array([packets[i].pts for i in keys])
@@ -180,8 +209,9 @@ def timed_frames(
 
     at = None  # place of the next packet, None where decoding has to start anew
     for key, group in groupby(wanted, key_before):
-        pending = {packets[i].pts: i for i in group}
-        places = set(pending.values())
+        pending = deque(group)
+        places, awaited = set(pending), {packets[i].pts for i in pending}
+        found: dict[int, Any] = {}
         if at is None or at < key:
             context.flush_buffers()
             at, feed = key, packets_from(container, stream, packets, key)
@@ -189,15 +219,20 @@ def timed_frames(
             packet = next(feed, None)
             context.skip_frame = "DEFAULT" if packet is None or at in places else "NONREF"
             for frame in context.decode(packet):
-                if pending.pop(frame.pts, None) is not None:
-                    yield frame
+                if frame.pts in awaited:
+                    found[frame.pts] = frame
+                while pending and (pts := packets[pending[0]].pts) in found:
+                    yield found.pop(pts)
+                    pending.popleft()
+                if quick and pending and frame.pts is not None and frame.pts > pts:
+                    raise Unsure
             at += 1
             if packet is None:
                 break
         if packet is None:
             at = None
         if pending:
-            raise UnreadableVideo(DAMAGED)
+            raise Unsure if quick else UnreadableVideo(DAMAGED)
 
 
 def packets_from(container: Any, stream: Any, packets: Sequence[Any], start: int) -> Iterator[Any]:

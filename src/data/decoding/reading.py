@@ -4,7 +4,8 @@ Shapes: H W of a frame, C = 3 (RGB).
 """
 
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import cache, partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -14,6 +15,7 @@ import numpy as np
 from src.data.decoding.faults import DAMAGED, ShorterVideo, UnreadableVideo
 from src.data.decoding.packs import SUFFIX, pack_frames
 from src.data.decoding.pyav_reader import pyav_frames
+from src.data.transforms import Part, whole
 
 DECODERS = ("pyav", "decord")
 SMALLEST = 8  # pixels of a side
@@ -28,6 +30,7 @@ def read_frames(
     window: tuple[float, float] | None = None,
     length: int | None = None,
     decoder: str = "pyav",
+    part: Callable[[int, int], Part] = whole,
 ) -> list[Made]:
     """Decode the chosen frames of a video one after the other, each made into what is needed.
 
@@ -37,10 +40,11 @@ def read_frames(
         path: a video file, or a pack of frames.
         choose: from the number of frames to the sorted, distinct frame numbers wanted; called
             again where a file turns out shorter than it says.
-        make: from a frame (H, W, C) uint8, upright, to what is kept of it.
+        make: from the part of a frame (H, W, C) uint8, upright, to what is kept of it.
         window: start and end in seconds; the frames of the video are then those inside it.
         length: the number of frames that decode, where it is known.
         decoder: `pyav` or `decord`.
+        part: from the height and width of a frame to its part that is wanted, as of a `View`.
 
     Returns:
         One result a chosen frame, in their order.
@@ -49,7 +53,7 @@ def read_frames(
         UnreadableVideo: the file is missing, no video, empty, or damaged.
     """
     check_file(path)
-    if Path(path).suffix == SUFFIX:
+    if str(path).endswith(SUFFIX):
         frames, count = pack_frames, None
     elif decoder == "decord":
         from src.data.decoding.decord_reader import decord_frames as frames
@@ -57,9 +61,10 @@ def read_frames(
         count = length
     else:
         frames, count = pyav_frames, length
+    sized = cache(partial(sized_part, part))
 
     def read(length: int | None) -> list[Made]:
-        return [make(frame) for frame in sized(frames(path, choose, window, length))]
+        return [make(pixels) for pixels in frames(path, choose, window, length, sized)]
 
     try:
         try:
@@ -75,7 +80,7 @@ def read_frames(
 def check_file(path: str | Path) -> None:
     """Check what can be told without opening a video; raises UnreadableVideo."""
     try:
-        state = Path(path).stat()
+        state = (file := Path(path)).stat()
     except PermissionError:
         raise UnreadableVideo("no permission to read it") from None
     except OSError:
@@ -85,8 +90,8 @@ def check_file(path: str | Path) -> None:
     if state.st_size == 0:
         raise UnreadableVideo("empty file")
     try:
-        with Path(path).open("rb") as file:
-            head = file.read(12)
+        with file.open("rb", buffering=0) as opened:
+            head = opened.read(12)
     except OSError:
         raise UnreadableVideo("no permission to read it") from None
     said = int.from_bytes(head[4:8], "little") + 8
@@ -94,12 +99,11 @@ def check_file(path: str | Path) -> None:
         raise UnreadableVideo("truncated")
 
 
-def sized(frames: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
-    """Refuse frames too small to show anything."""
-    for frame in frames:
-        if min(frame.shape[:2]) < SMALLEST:
-            raise UnreadableVideo(f"smaller than {SMALLEST} pixels")
-        yield frame
+def sized_part(part: Callable[[int, int], Part], height: int, width: int) -> Part:
+    """Give the part of a frame; raises UnreadableVideo for frames too small to show anything."""
+    if min(height, width) < SMALLEST:
+        raise UnreadableVideo(f"smaller than {SMALLEST} pixels")
+    return part(height, width)
 
 
 def reason(error: Exception) -> str:

@@ -10,6 +10,7 @@ from conftest import write_video
 from benchmarks.videos import pack_b_frames
 from src.data.decoding import pyav_reader
 from src.data.decoding.reading import read_frames
+from src.data.transforms import Crop, View
 
 
 def moving(count, size=(48, 64), seed=0):
@@ -163,3 +164,48 @@ def test_decord_is_a_choice(tmp_path):
         codec, options = CODINGS[name]
         write_video(tmp_path / name, moving(60), codec=codec, options=options)
         check(tmp_path / name, "decord", tolerance=8)
+
+
+@pytest.mark.parametrize("fault", ["missing", "gap", "broken"])
+def test_a_file_that_needs_a_look_into_its_streams_gets_one(tmp_path, monkeypatch, fault):
+    write_video(tmp_path / "a.mp4", moving(60), codec="libx264", options={"g": "30"})
+    given, opened = pyav_reader.packets_from, []
+
+    def packets_from(*args):
+        packets = list(given(*args))
+        opened.append(args)
+        if len(opened) == 1:
+            if fault == "broken":
+                raise av.InvalidDataError(1, "x")
+            packets = packets[:9] if fault == "missing" else packets[:1] + packets[8:]
+        return iter(packets)
+
+    monkeypatch.setattr(pyav_reader, "packets_from", packets_from)
+    asked = []
+    got = read_frames(tmp_path / "a.mp4", lambda n: asked.append(n) or np.arange(1, 20), np.copy)
+    assert asked == [60] and len(opened) == 2
+    for frame, whole in zip(got, sequential(tmp_path / "a.mp4")[1:20], strict=True):
+        assert np.array_equal(frame, whole)
+
+
+@pytest.mark.parametrize("codec", ["ffv1", "libx264"])
+@pytest.mark.parametrize("form", ["yuv420p", "yuv444p", "yuv422p10le", "yuv411p", "yuvj420p",
+                                  "gray", "bgr0"])  # fmt: skip
+def test_only_the_needed_part_is_converted(tmp_path, codec, form):
+    file = tmp_path / "a.mkv"
+    for size in ((48, 64), (61, 83) if codec == "ffv1" else (62, 86)):
+        with av.open(str(file), "w") as container:
+            stream = container.add_stream(codec, rate=25, options={"colorspace": "bt709"})
+            try:
+                if form not in [f.name for f in stream.codec_context.codec.video_formats]:
+                    pytest.skip(f"{codec} has no {form}")
+            finally:
+                stream.height, stream.width, stream.pix_fmt = *size, form
+            for frame in moving(6, size):
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+            container.mux(stream.encode())
+        for share in (0.0, 0.3, 0.5, 0.97):
+            view = View(min(size), 31, Crop(share, 0.97 - share))
+            got = read_frames(file, np.arange, np.copy, part=view.part)
+            for pixels, whole in zip(got, sequential(file), strict=True):
+                assert np.array_equal(pixels, view.part(*size).of(whole))

@@ -4,11 +4,13 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from test_exact_frames import moving
 
 from src.data.decoding.faults import UnreadableVideo
 from src.data.decoding.packs import runs, write_pack
 from src.data.decoding.pyav_reader import Whole
 from src.data.decoding.reading import read_frames
+from src.data.transforms import Crop, View
 
 
 def pack(tmp_path, count=40, fps=20):
@@ -49,4 +51,31 @@ def test_a_picture_overwritten_inside_a_pack_is_told(tmp_path):
 
 
 def test_runs():
-    assert [r.tolist() for r in runs(np.array([1, 2, 5, 7, 8]))] == [[1, 2], [5], [7, 8]]
+    numbers = np.array([1, 2, 5, 7, 8, 9])
+    assert [r.tolist() for r in runs(numbers, 2)] == [[1, 2], [5], [7, 8], [9]]
+
+
+@pytest.mark.parametrize("sides", [(48, 75), (75, 48), (9, 200), (64, 64)])
+def test_a_part_and_any_choice_give_the_pixels_of_whole_frames(tmp_path, sides):
+    frames = moving(40, sides)
+    video = Whole(Fraction(20), Fraction(1, 20), enumerate(frames))
+    write_pack(tmp_path / "a.frames", video, 95)
+    whole = read_frames(tmp_path / "a.frames", np.arange, np.copy)
+    assert [frame.shape for frame in whole] == [(*sides, 3)] * 40
+    errors = [np.abs(a.astype(int) - b).mean() for a, b in zip(whole, frames, strict=True)]
+    others = [np.abs(a.astype(int) - b).mean() for a, b in zip(whole, frames[1:], strict=False)]
+    assert max(errors) < min(others)
+    rng = np.random.default_rng(0)
+    for _ in range(10):
+        numbers = np.unique(rng.integers(0, 40, 20))
+        view = View(min(sides), 8, Crop(*rng.random(2)))
+        got = read_frames(tmp_path / "a.frames", lambda n, x=numbers: x, np.copy, part=view.part)
+        for pixels, number in zip(got, numbers, strict=True):
+            assert np.array_equal(pixels, view.part(*sides).of(whole[number]))
+
+
+def test_a_pack_of_an_earlier_version_is_told(tmp_path):
+    file = pack(tmp_path)
+    file.write_bytes(file.read_bytes()[:-1] + b"2")
+    with pytest.raises(UnreadableVideo, match="earlier version"):
+        read_frames(file, lambda n: np.array([0]), np.copy)

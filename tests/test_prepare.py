@@ -22,7 +22,9 @@ from test_door import fails
 
 from src.data import preparation
 from src.data.decoding.forms import FormSpec
+from src.data.decoding.reading import read_frames
 from src.data.layouts import Video
+from src.data.manifest import NAME, read_manifest
 from src.door import ROOT
 from src.errors import UserError
 
@@ -251,6 +253,19 @@ def test_what_changes_between_two_runs(door, tmp_path):
     assert times == {f: f.stat().st_mtime_ns for f in out.rglob("*.frames")}
     with pytest.raises(UserError, match=r"holds dataset=folder; choose another folder for images"):
         prepare(moved, out, dataset="images")
+
+
+def test_segments_beyond_the_end_of_their_video_are_told(tmp_path):
+    grey_video(tmp_path / "a.mp4", 50, codec="libx264")  # two seconds
+    windows = [(0.0, 1.0), (1.9, 9.0), (2.0, 9.0), (1.0, 1.0)]
+    videos = [Video(f"a/{w}", str(tmp_path / "a.mp4"), "run", w) for w in windows]
+    spec = FormSpec("pack", 128, 90, 18, 16)
+    found = preparation.prepare(videos, tmp_path, tmp_path / "out", spec, 1, 60, "folder")
+    assert [row["status"] for row in found] == ["ok", "ok", "bad", "bad"]
+    assert {row["reason"] for row in found} == {"", "the labelled segment has no frame"}
+    for row, video in zip(found, read_manifest(tmp_path / "out" / NAME, "x").videos, strict=False):
+        assert read_frames(video.path, lambda n: np.array([n - 1]), np.copy, video.window)
+        assert row["id"] == video.id
 
 
 @pytest.mark.parametrize("form", ["pack", "h264"])

@@ -258,6 +258,8 @@ def examine_video(path: str, settings: Settings) -> dict[str, Any]:
 def row(video: Video, found: dict[str, Any]) -> dict[str, Any]:
     """Make a row of the manifest."""
     start, end = video.window or (None, None)
+    if video.window and found["status"] == "ok" and start >= min(end, found["seconds"]):
+        found = found | {"status": "bad", "reason": "the labelled segment has no frame"}
     return {**found, "id": video.id, "path": os.path.abspath(video.path), "class": video.label,
             "start": start, "end": end}  # fmt: skip
 

@@ -19,7 +19,7 @@ def report(config: DictConfig) -> None:
     from src.reporting.compare import compare
     from src.reporting.show import show
     from src.reporting.studies.report import report as report_study
-    from src.reporting.studies.wandb_workspace import save_workspace
+    from src.reporting.studies.wandb_report import save_report
 
     asked = [config.run, config.compare, config.study.name]
     if sum(one is not None for one in asked) != 1:
@@ -33,7 +33,7 @@ def report(config: DictConfig) -> None:
     else:
         report_study(config.study.name, Path(HydraConfig.get().sweep.dir))
         if config.wandb:
-            print("workspace: " + save_workspace(config.wandb, list(config.target)))
+            print("W&B report: " + save_report(config.wandb, list(config.target)))
 
 
 if __name__ == "__main__":

@@ -1,10 +1,12 @@
 """Whole runs on video files, as a user starts them, and what they leave behind."""
 
 import json
+import struct
 
 import numpy as np
 import pytest
 import torch
+from wandb.proto import wandb_internal_pb2
 
 
 def metrics(run):
@@ -95,18 +97,45 @@ def test_overlapping_classes_are_removed_or_told(door, folders, tmp_path):
     assert metrics(mixed)["protocol"]["leaks"] == ["reading"] and "LEAK" in said
 
 
+def records(file):
+    """Read the records of an offline W&B run: a log of blocks of 32 KiB, as LevelDB's."""
+    data, at, whole = file.read_bytes(), 7, b""
+    while at + 7 <= len(data):
+        if 32768 - at % 32768 < 7:
+            at += 32768 - at % 32768
+        size, kind = struct.unpack_from("<HB", data, at + 4)
+        whole += data[at + 7 : at + 7 + size]
+        at += 7 + size
+        if kind in (1, 4):  # full, or the last part
+            yield wandb_internal_pb2.Record.FromString(whole)
+            whole = b""
+
+
 def test_each_job_of_a_multirun_is_its_own_wandb_run(door, folders, tmp_path):
     sweep = tmp_path / "sweep"
-    options = ["logger=wandb", "logger.wandb.offline=true", "trainer.max_epochs=1", "seed=0,1"]
+    options = ["logger=wandb", "logger.wandb.log_model=true", "trainer.max_epochs=1", "seed=0,1",
+               "study.name=mine"]  # fmt: skip
     finished(door("train", "-m", *folders, *options, f"hydra.sweep.dir={sweep}"))
     runs = sorted(sweep.glob("*/wandb/offline-run-*"))
     assert len({r.parent.parent.name for r in runs}) == len(runs) == 2
     assert all(list(r.glob("files/media/table/results*")) for r in runs)
     assert all(list(r.glob("files/media/videos/**/*.gif")) for r in runs)
-    assert all(list(r.glob("files/media/table/folder/confusions*")) for r in runs)
-    logged = [next(r.glob("*.wandb")).read_bytes() for r in runs]
-    for key in (b"subset/classes", b"subset/diversity", b"folder/full/top1", b"predictions/"):
-        assert all(key in log for log in logged), key
+    for table in ("classes", "confusions"):
+        assert all(list(r.glob(f"files/media/table/folder/{table}*")) for r in runs)
+    for run in runs:
+        logged = list(records(next(run.glob("*.wandb"))))
+        (began,) = [r.run for r in logged if r.HasField("run") and r.run.config.update][:1]
+        assert (began.run_group, began.project) == ("mine", "zero-shot-video")
+        assert began.run_id == (run.parent.parent / "wandb-id").read_text()
+        x_axes = {r.metric.name or r.metric.glob_name: r.metric.step_metric for r in logged
+                  if r.HasField("metric")}  # fmt: skip
+        assert x_axes["train/loss_epoch"] == x_axes["val/*"] == "epoch"
+        kept = {r.artifact.type: {c.path for c in r.artifact.manifest.contents} for r in logged
+                if r.HasField("artifact")}  # fmt: skip
+        assert {"card.md", "protocol.json"} <= kept["protocol-card"]
+        assert kept["predictions"] == {"folder.npz"} and "model" in kept
+        summary = {u.key or "/".join(u.nested_key) for r in logged for u in r.summary.update}
+        assert {"subset/classes", "subset/diversity", "folder/full/top1"} <= summary
 
 
 def test_tensorboard(door, folders, tmp_path):

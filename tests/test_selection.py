@@ -7,6 +7,7 @@ import pytest
 from test_methods import finished, read
 
 from src.errors import UserError
+from src.experiment.build import build_data
 from src.semantics.holdout import hold_out
 
 
@@ -34,6 +35,30 @@ def curve(run, column):
     lines = (run / "metrics.csv").read_text().splitlines()
     place = lines[0].split(",").index(column)
     return [float(v) for line in lines[1:] if (v := line.split(",")[place])]
+
+
+@pytest.mark.parametrize("subset", ["classes", "samples", "clusters"])
+def test_held_out_classes_are_in_no_subset_and_do_not_depend_on_it(
+    config, folders, tmp_path, subset
+):
+    """Both arms of a comparison choose by the same classes, whatever was drawn to train on."""
+    sizes = {"classes": (1, 2), "samples": (2, 4), "clusters": (1, 2)}[subset]
+    more = ["subset.clusters=1"] if subset == "clusters" else []
+    key = "samples" if subset == "samples" else "classes"
+    chosen = ["selection=val", "selection.share=0.5", f"subset={subset}", *more]
+    held_out = []
+    for size in sizes:
+        cache = f"paths.cache={tmp_path}/cache"
+        data = build_data(config(*folders, *chosen, cache, f"subset.{key}={size}"))
+        (validation,) = data.validation.values()
+        held_out.append(list(validation.class_vectors))
+        assert len(held_out[-1]) == 2 and len(validation.chosen) == 4
+        assert not set(held_out[-1]) & set(data.source.class_vectors)
+        assert not {v.path for v in validation.chosen} & {v.path for v in data.source.chosen}
+        assert data.protocol["validation"] == {"folder": held_out[-1]}
+        drawn = data.protocol["subset"]
+        assert size in (len(drawn["classes"]), drawn["videos"])
+    assert held_out[0] == held_out[1]
 
 
 def test_selection_on_held_out_source_classes(door, folders, tmp_path):

@@ -133,13 +133,15 @@ def open_curve(logger: CSVLogger, resumed_step: int | None) -> None:
 
 
 def open_wandb(logger: WandbLogger) -> None:
-    """Start the W&B run; raises UserError where it cannot be."""
+    """Start the W&B run, with epochs as x axis of curves; raises UserError where it cannot be."""
     import wandb
 
     try:
-        _ = logger.experiment
+        run = logger.experiment
     except wandb.errors.Error as error:
         raise UserError(
             f"W&B does not start ({error}); run `wandb login`, or log without an account: "
             "logger.wandb.offline=true"
         ) from None
+    run.define_metric("train/loss_epoch", step_metric="epoch", summary="min")
+    run.define_metric("val/*", step_metric="epoch", summary="max")

@@ -28,11 +28,13 @@ def log_panels(run: Run, wandb_run: Any) -> None:
             panels[f"{target}/clips"] = wandb.Video(str(sheet), format="gif")
     wandb_run.log(panels)
     wandb_run.summary.update(flat_scores(run) | sizes(run))
-    results = wandb.Artifact(f"results-{wandb_run.id}", "results")
-    for name in ("protocol.json", "metrics.json", "results.md"):
-        results.add_file(str(run.folder / name), name)
-    results.add_dir(str(run.folder / "predictions"), "predictions")
-    wandb_run.log_artifact(results)
+    card = wandb.Artifact(f"card-{wandb_run.id}", "protocol-card")
+    for name in ("card.md", "card.json", "protocol.json", "metrics.json", "results.md"):
+        card.add_file(str(run.folder / name), name)
+    predictions = wandb.Artifact(f"predictions-{wandb_run.id}", "predictions")
+    predictions.add_dir(str(run.folder / "predictions"))
+    wandb_run.log_artifact(card)
+    wandb_run.log_artifact(predictions)
 
 
 def sizes(run: Run) -> dict[str, float]:

@@ -13,7 +13,6 @@ from src.reporting.studies.claims import verdict
 from src.reporting.studies.report import report
 from src.reporting.studies.study import Study, spread
 from src.reporting.studies.tables import paper_values
-from src.reporting.studies.wandb_workspace import build_workspace, save_workspace
 
 
 def write_study(top, name, cells):
@@ -194,16 +193,6 @@ def test_the_page_of_all_studies_stands_alone(ablation, tmp_path):
             capture_output=True, text=True, timeout=120,
         ).stdout  # fmt: skip
         assert dom.count('class="tag open"') == 2 and "e2e above frozen features" in dom
-
-
-def test_the_workspace_has_a_panel_for_each_question():
-    pytest.importorskip("wandb_workspaces")
-    built = build_workspace("me", "videos", ["ucf101", "hmdb51"])
-    assert [s.name for s in built.sections][:1] == ["top-1 against training classes"]
-    axes = {(p.x.name, p.y.name) for s in built.sections[:3] for p in s.panels}
-    assert ("subset/diversity", "hmdb51/full/top1") in axes and len(axes) == 6
-    with pytest.raises(UserError, match="ENTITY/PROJECT"):
-        save_workspace("videos", ["ucf101"])
 
 
 def test_no_study(tmp_path):

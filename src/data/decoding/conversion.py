@@ -45,10 +45,10 @@ def upright(
                 croppers[key] = cropper(frame, *size, left, top)
             croppers[key].push(frame)
             frame = croppers[key].pull()
-        pixels = convert.reformat(frame, format="rgb24", threads=1).to_ndarray()
-        yield kept.finish(
-            pixels[kept.top - top : kept.bottom - top, kept.left - left : kept.right - left]
-        )
+        plane: Any = convert.reformat(frame, format="rgb24", threads=1).planes[0]
+        lines = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
+        pixels = lines[kept.top - top : kept.bottom - top, : 3 * (kept.right - left)]
+        yield kept.finish(pixels.reshape(len(pixels), -1, 3)[:, kept.left - left :])
 
 
 def cropper(frame: Any, width: int, height: int, left: int, top: int) -> Graph:

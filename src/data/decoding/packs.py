@@ -13,6 +13,7 @@ import os
 import struct
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -23,7 +24,7 @@ from src.data.decoding.pyav_reader import Whole
 from src.data.transforms import Part
 
 SUFFIX = ".frames"
-MAGIC, EARLIER = b"JPEGPCK3", b"JPEGPCK"
+MAGIC = b"JPEGPCK3"
 FOOTER = struct.Struct("<QIIII8s")
 STRIP = 16  # pixels: a block of JPEG with chroma halved
 GROUP = 16  # frames decoded in one call
@@ -83,6 +84,47 @@ def strip_jpeg(strip: np.ndarray, quality: int) -> tuple[bytes, int, bytes]:
     return code[:at] + restarts + code[at:begin], place, code[begin : -len(END)]
 
 
+class Pack(NamedTuple):
+    """An open pack.
+
+    Attributes:
+        handle: of the file.
+        frames, height, width: number and size of the frames.
+        strips: of each frame.
+        head: header of a JPEG of strips.
+        place: where in it the height of the picture stands.
+        ends_at, times_at: where in the file the ends of strips and the times of frames are.
+    """
+
+    handle: int
+    frames: int
+    height: int
+    width: int
+    strips: int
+    head: bytes
+    place: int
+    ends_at: int
+    times_at: int
+
+
+def open_pack(handle: int) -> Pack:
+    """Read what is said at the end of a pack; raises UnreadableVideo."""
+    size = os.fstat(handle).st_size - FOOTER.size
+    tail = os.pread(handle, FOOTER.size, max(size, 0))
+    if len(tail) < FOOTER.size or tail[-8:-1] != MAGIC[:-1]:
+        raise UnreadableVideo("truncated")
+    if tail[-8:] != MAGIC:
+        raise UnreadableVideo("an earlier form of pack; remove it and run python -m src.prepare")
+    frames, height, width, head_size, place, _ = FOOTER.unpack(tail)
+    strips = -(-max(height, width) // STRIP)
+    times_at = size - head_size - 8 * frames
+    ends_at = times_at - 8 * frames * strips
+    if ends_at < 0:
+        raise UnreadableVideo("truncated")
+    head = os.pread(handle, head_size, size - head_size)
+    return Pack(handle, frames, height, width, strips, head, place, ends_at, times_at)
+
+
 def pack_frames(
     path: str | Path,
     choose: Callable[[int], np.ndarray],
@@ -99,54 +141,45 @@ def pack_frames(
         UnreadableVideo: the file is no whole pack.
     """
     with open(path, "rb", buffering=0) as file:
-        handle = file.fileno()
-        size = os.fstat(handle).st_size - FOOTER.size
-        tail = os.pread(handle, FOOTER.size, max(size, 0))
-        if tail[-8:] != MAGIC or len(tail) < FOOTER.size:
-            earlier = tail[-8:].startswith(EARLIER)
-            raise UnreadableVideo(
-                "a pack of an earlier version; remove it and run python -m src.prepare again"
-                if earlier
-                else "truncated"
-            )
-        total, height, width, head_size, place, _ = FOOTER.unpack(tail)
-        strips = -(-max(height, width) // STRIP)
-        times_at = size - head_size - 8 * total
-        ends_at = times_at - 8 * total * strips
-        if ends_at < 0:
-            raise UnreadableVideo("truncated")
-        seconds: Sequence[float] | np.ndarray = range(total)
+        pack = open_pack(file.fileno())
+        seconds: Sequence[float] | np.ndarray = range(pack.frames)
         if window:
-            seconds = np.frombuffer(os.pread(handle, 8 * total, times_at), "<f8")
+            times = os.pread(pack.handle, 8 * pack.frames, pack.times_at)
+            seconds = np.frombuffer(times, "<f8")
         wanted = wanted_frames(choose, window, seconds)
-        kept = part(height, width)
-        wide = width > height
-        first, last = (kept.left, kept.right) if wide else (kept.top, kept.bottom)
-        low, high = (kept.top, kept.bottom) if wide else (kept.left, kept.right)
-        begin, end = first // STRIP, -(-last // STRIP)
-        rows = STRIP * (end - begin)
-        head = bytearray(os.pread(handle, head_size, size - head_size))
+        kept = part(pack.height, pack.width)
+        along, across = slice(kept.left, kept.right), slice(kept.top, kept.bottom)
+        wide = pack.width > pack.height
+        if not wide:
+            along, across = across, along
+        strips = range(along.start // STRIP, -(-along.stop // STRIP))
+        rows = STRIP * len(strips)
+        inside = slice(along.start - STRIP * strips.start, along.stop - STRIP * strips.start)
         for run in runs(wanted, min(GROUP, LONGEST // rows)):
-            struct.pack_into(">H", head, place, len(run) * rows)
-            before = int(run[0]) * strips  # the strips before those of the run
-            ends = os.pread(handle, 8 * strips * len(run) + 8, ends_at + 8 * before - 8)
-            bounds = np.frombuffer(ends, "<u8").tolist()
-            if not before:
-                bounds[0] = 0
-            data = os.pread(handle, bounds[-1] - bounds[0], bounds[0])
-            pieces: list[bytes | bytearray] = [head]
-            for frame in range(len(run)):
-                for strip in range(frame * strips + begin, frame * strips + end):
-                    pieces += (
-                        data[bounds[strip] - bounds[0] : bounds[strip + 1] - bounds[0]],
-                        RESTARTS[(len(pieces) // 2) % 8],
-                    )
-            pieces[-1] = END
             # Interpolated chroma would mix strips that are no neighbours.
-            decoded = simplejpeg.decode_jpeg(b"".join(pieces), "RGB", fastupsample=True)
+            decoded = simplejpeg.decode_jpeg(joined(pack, run, strips), "RGB", fastupsample=True)
             for lying in decoded.reshape(len(run), rows, -1, 3):
-                pixels = lying[first - begin * STRIP : last - begin * STRIP, low:high]
+                pixels = lying[inside, across]
                 yield kept.finish(cv2.transpose(pixels) if wide else pixels)
+
+
+def joined(pack: Pack, run: np.ndarray, strips: range) -> bytes:
+    """Make one JPEG of some strips of consecutive frames, one below the other."""
+    before = int(run[0]) * pack.strips  # the strips of the frames before
+    ends = os.pread(
+        pack.handle, 8 * pack.strips * len(run) + 8, pack.ends_at + 8 * before - 8 * bool(before)
+    )
+    bounds = ([] if before else [0]) + np.frombuffer(ends, "<u8").tolist()
+    data = os.pread(pack.handle, bounds[pack.strips * len(run)] - bounds[0], bounds[0])
+    head = bytearray(pack.head)
+    struct.pack_into(">H", head, pack.place, len(run) * len(strips) * STRIP)
+    pieces: list[bytes | bytearray] = [head]
+    for frame in range(len(run)):
+        for strip in range(frame * pack.strips + strips.start, frame * pack.strips + strips.stop):
+            pieces.append(data[bounds[strip] - bounds[0] : bounds[strip + 1] - bounds[0]])
+            pieces.append(RESTARTS[(len(pieces) // 2 - 1) % 8])
+    pieces[-1] = END
+    return b"".join(pieces)
 
 
 def runs(numbers: np.ndarray, most: int) -> Iterator[np.ndarray]:

@@ -7,6 +7,7 @@ frames into a packet): there decoding begins at the first frame, and frames are 
 """
 
 import re
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
@@ -199,13 +200,14 @@ def timed_frames(
             long it has to wait for frames that are shown before those it has.
     """
     context = stream.codec_context
-    keys = np.array([i for i, packet in enumerate(packets) if packet.is_keyframe])
-    stamps = np.array([packets[i].pts for i in keys])
+    keys = [i for i, packet in enumerate(packets) if packet.is_keyframe]
 
     def key_before(i: int) -> int:
         # A frame that is shown before a key frame, though it is decoded after, needs an older one.
-        usable = keys[(keys <= i) & (stamps <= packets[i].pts)]
-        return int(usable[-1]) if len(usable) else 0
+        last = bisect_right(keys, i) - 1
+        while last > 0 and packets[keys[last]].pts > packets[i].pts:
+            last -= 1
+        return keys[max(last, 0)]
 
     at = None  # place of the next packet, None where decoding has to start anew
     for key, group in groupby(wanted, key_before):
@@ -268,7 +270,7 @@ def display_order(stream: Any, packets: Sequence[Any]) -> list[Shown]:
     held: Shown | None = None
     packed: list[Shown] = []
     for place, packet in enumerate(packets):
-        types = [1 + (code[0] >> 6) for code in FRAME_CODE.findall(bytes(packet))]
+        types = [1 + (code[0] >> 6) for code in FRAME_CODE.findall(packet)]
         decoded = packed + (
             [] if packet.size < PLACEHOLDER else [Shown(t, place) for t in types[:1]]
         )

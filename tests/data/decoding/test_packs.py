@@ -77,5 +77,5 @@ def test_a_part_and_any_choice_give_the_pixels_of_whole_frames(tmp_path, sides):
 def test_a_pack_of_an_earlier_version_is_told(tmp_path):
     file = pack(tmp_path)
     file.write_bytes(file.read_bytes()[:-1] + b"2")
-    with pytest.raises(UnreadableVideo, match="earlier version"):
+    with pytest.raises(UnreadableVideo, match="earlier form"):
         read_frames(file, lambda n: np.array([0]), np.copy)

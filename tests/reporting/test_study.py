@@ -143,6 +143,9 @@ def test_fig4_holds_classes_against_samples(tmp_path):
     assert ">100<" in drawing and "mathdefault" not in drawing  # ticks are plain numbers
     text = (folder / "fig4_classes.md").read_text()
     assert "few classes with many, at an equal number of videos: holds (+15.00" in text
+    report("fig4_samples", top)  # the same figure, which the page of all studies shows once
+    page = (top / "index.html").read_text()
+    assert page.count("<section") == 2 and page.count("at an equal number of videos</td>") == 2
 
 
 def test_fig5_panels_and_diversity(tmp_path):
@@ -184,7 +187,8 @@ def test_the_page_of_all_studies_stands_alone(ablation, tmp_path):
         assert word not in page.split("</style>")[1].replace("$\\pm$", ""), word
     assert all(part.startswith("#") for part in page.split('href="')[1:])
     assert 'class="tag holds">holds' in page and 'class="tag missing">missing' in page
-    assert page.count("<svg") == 1 and "36.0 (1 of 3)" in page
+    assert page.count('<svg class="interval ') == 2  # claims with several seeds
+    assert page.count("<svg") == 3 and "36.0 (1 of 3)" in page and "<details open>" in page
     if shutil.which("chromium"):
         dom = subprocess.run(
             ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic",
@@ -192,7 +196,7 @@ def test_the_page_of_all_studies_stands_alone(ablation, tmp_path):
              f"file://{ablation}/index.html"],
             capture_output=True, text=True, timeout=120,
         ).stdout  # fmt: skip
-        assert dom.count('class="tag open"') == 2 and "e2e above frozen features" in dom
+        assert dom.count('class="tag open"') == 4 and "e2e above frozen features" in dom
 
 
 def test_no_study(tmp_path):

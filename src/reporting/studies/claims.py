@@ -41,12 +41,14 @@ class Claim:
         said: the sentence.
         became: `holds`, `fails`, `open` or `missing`.
         detail: the numbers.
+        interval: of the difference that it says is above 0: mean, low, high; None without one.
         target: tested on.
     """
 
     said: str
     became: str
     detail: str
+    interval: tuple[float, float, float] | None = None
     target: str = ""
 
     def __str__(self) -> str:
@@ -66,8 +68,9 @@ def verdict(said: str, differences: Sequence[float], unit: str = "points") -> Cl
                                    "too coarse a scale for an interval")  # fmt: skip
     low, high = found.mean - found.half, found.mean + found.half
     became = "holds" if low > 0 else "fails" if high < 0 else "open"
-    return Claim(said, became, f"{found.mean:+.2f} {unit}, 95 % interval {low:+.2f} to "
-                               f"{high:+.2f}, {found.count} seeds")  # fmt: skip
+    detail = (f"{found.mean:+.2f} {unit}, 95 % interval {low:+.2f} to {high:+.2f}, "
+              f"{found.count} seeds")  # fmt: skip
+    return Claim(said, became, detail, (found.mean, low, high))
 
 
 def claims(studies: Sequence[Study], artefact: str) -> list[Claim]:

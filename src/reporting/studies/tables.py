@@ -67,7 +67,7 @@ def table_rows(study: Study, artefact: str) -> list[Row]:
     own = [t for t in study.targets if t not in stated]
     if artefact == "table3" and set(study.targets) & set(stated):
         own = []  # the paper's is on UCF101 alone
-    keys = [(t, *column) for t in [*stated, *own] for column in COLUMNS[artefact]]
+    keys = [(t, *column) for t in [*own, *stated] for column in COLUMNS[artefact]]
     ours = study.groups(lambda cell: row_name(artefact, cell))
     rows = []
     for name in dict.fromkeys([*paper, *ours]):

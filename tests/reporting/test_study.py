@@ -12,7 +12,7 @@ from src.errors import UserError
 from src.reporting.studies.claims import verdict
 from src.reporting.studies.report import report
 from src.reporting.studies.study import Study, spread
-from src.reporting.studies.tables import paper_values
+from src.reporting.studies.tables import latex, paper_values
 
 
 def write_study(top, name, cells):
@@ -158,6 +158,41 @@ def test_fig5_panels_and_diversity(tmp_path):
     assert "classes drawn from all above those of one of 6 clusters: holds (+10.00" in text
     assert "diversity falls from 1 to 6 clusters: holds" in text
     assert "scale=demo" in text
+
+
+def test_networks_and_embeddings_are_kept_apart(tmp_path):
+    """`model=` and `semantics=` lists are axes; a claim compares within one of each alone."""
+    own = [{"model": m, "semantics": v} for m in ("c3d", "r3d") for v in ("small", "glove")]
+    cells = [({**arm(method, "none", 1, seed), **more}, 10.0 * n + gain * (n - 1) + seed / 9, {})
+             for n, more in enumerate(own) for seed in range(3)
+             for method, gain in (("baseline", 0.0), ("e2e", 4.0 + seed / 9))]  # fmt: skip
+    write_study(tmp_path / "table", "table3", cells)
+    folder = report("table3", tmp_path / "table")
+    named = [r["row"] for r in rows(folder, "table3") if r["from"] == "ours"]
+    assert "e2e model=c3d semantics=small" in named and len(set(named)) == len(named) == 8
+    held = json.loads((folder / "table3.json").read_text())["claims"]
+    first = {c["target"]: c["became"] for c in held if c["said"] == "e2e above frozen features"}
+    assert first == {"ucf101 model=c3d semantics=small": "fails",
+                     "ucf101 model=c3d semantics=glove": "open",
+                     "ucf101 model=r3d semantics=small": "holds",
+                     "ucf101 model=r3d semantics=glove": "holds"}  # fmt: skip
+    cells = [({"method": "e2e", "subset.clusters": k, "seed": s, **more}, 30.0 - k * n + s / 9,
+              {**drawn(5, 50), "diversity": 0.8 - 0.1 * k})
+             for k in (1, 6) for s in range(2) for n, more in enumerate(own[::2])]  # fmt: skip
+    write_study(tmp_path / "bars", "fig5", cells)
+    folder = report("fig5", tmp_path / "bars")
+    assert {r["target"] for r in rows(folder, "fig5")} == {
+        "ucf101 model=c3d semantics=small", "ucf101 model=r3d semantics=small"
+    }  # fmt: skip
+
+
+def test_latex_escapes_what_it_must():
+    text = latex([{"row": "a_b & 5% ~^\\<{#$}", "from": "", "top1": spread([1.0, 2.0])}])
+    (line,) = (line for line in text.splitlines() if line.startswith("a"))
+    assert line.startswith(
+        r"a\_b \& 5\% \textasciitilde{}\textasciicircum{}\textbackslash{}\textless{}\{\#\$\} & "
+    )
+    assert line.endswith(r"$\pm$ 6.4 \\") and r"\begin{tabular}{llr}" in text
 
 
 def test_fig7_curves_end_where_hard_classes_are_wrong(tmp_path):

@@ -9,9 +9,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from src.reporting.studies.study import Cell, Study, spread
-from src.reporting.studies.tables import row_name
+from src.reporting.studies.tables import others, ticks
 
 Score = Callable[[Cell], float | None]
+COMPARED = ("method", "pretrain", "clips.test_clips", "subset", "subset.classes", "subset.samples",
+            "subset.clusters")  # fmt: skip
 
 
 def top1(target: str) -> Score:
@@ -42,7 +44,7 @@ class Claim:
         became: `holds`, `fails`, `open` or `missing`.
         detail: the numbers.
         interval: of the difference that it says is above 0: mean, low, high; None without one.
-        target: tested on.
+        target: tested on, and what else its cells have in common.
     """
 
     said: str
@@ -79,7 +81,22 @@ def claims(studies: Sequence[Study], artefact: str) -> list[Claim]:
     targets = list(dict.fromkeys(t for study in studies for t in study.targets))
     make = {"table3": ablation, "fig4": sizes, "fig5": clusters, "fig6": pretraining,
             "fig7": distances}.get(artefact.split("_")[0])  # fmt: skip
-    return [replace(c, target=t) for t in targets for c in (make(cells, t) if make else [])]
+    if make is None:
+        return []
+    found = []
+    for names, own in groups(cells).items():
+        for target in targets:
+            shown = " ".join([target, *names])
+            found += [replace(claim, target=shown) for claim in make(own, target)]
+    return found
+
+
+def groups(cells: Sequence[Cell]) -> dict[tuple[str, ...], list[Cell]]:
+    """Put cells together that a claim may compare: of one model, one embedding and so on."""
+    found: dict[tuple[str, ...], list[Cell]] = {}
+    for cell in cells:
+        found.setdefault(tuple(others(cell, COMPARED)), []).append(cell)
+    return found
 
 
 def where(cells: Sequence[Cell], **axes: Any) -> list[Cell]:
@@ -94,7 +111,7 @@ def ablation(cells: Sequence[Cell], target: str) -> list[Claim]:
     """Table 3: each part helps."""
     rows: dict[str, list[Cell]] = {}
     for cell in cells:
-        rows.setdefault(row_name("table3", cell), []).append(cell)
+        rows.setdefault(ticks(cell), []).append(cell)
 
     def step(said: str, more: str, less: str) -> Claim:
         return verdict(said, pairs(rows.get(more, []), rows.get(less, []), top1(target)))

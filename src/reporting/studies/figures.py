@@ -152,7 +152,7 @@ def drawable(row: Row, x: str, y: str) -> bool:
 def cluster_panels(rows: Sequence[Row]) -> Figure:
     """Draw Fig. 5: a panel for each number of clusters, a mean a target, a dot a draw."""
     targets, counts = distinct(rows, "target"), distinct(rows, "clusters")
-    figure, axes = panels(len(counts), 1.7, columns=2)
+    figure, axes = panels(len(counts), 1.8, columns=2)
     for panel, clusters in zip(axes, counts, strict=True):
         own = of(rows, clusters=clusters)
         for place, row in enumerate(own):
@@ -161,16 +161,20 @@ def cluster_panels(rows: Sequence[Row]) -> Figure:
                            ha="center", fontsize=6, color=COLOURS[1])  # fmt: skip
                 continue
             panel.errorbar(place, row["error"].mean, row["error"].half, fmt="o", capsize=2,
-                           color=COLOURS[place])  # fmt: skip
+                           color=COLOURS[place % len(COLOURS)])  # fmt: skip
             panel.plot([place + 0.2] * len(row["draws"]), row["draws"], ".", ms=3,
-                       color=COLOURS[place])  # fmt: skip
+                       color=COLOURS[place % len(COLOURS)])  # fmt: skip
         name = "all classes" if clusters == 1 else f"one of {clusters} clusters"
         spreads = own[0]["diversity"] if own else None
         panel.set_title(f"{name}\ndiversity {spreads.mean:.2f}" if spreads and spreads.mean
                         else name)  # fmt: skip
-        panel.set_xticks(range(len(targets)), targets)
+        panel.set_xticks([])
         panel.set_xlim(-0.7, len(targets) - 0.3)
         panel.set_ylabel("top-1 error (%)")
+    keys = [plt.Line2D([], [], marker="o", ls="", color=COLOURS[n % len(COLOURS)], label=name)
+            for n, name in enumerate(targets)]  # fmt: skip
+    figure.legend(handles=keys, loc="outside lower center", frameon=False,
+                  ncols=1 if any(" " in name for name in targets) else 3)  # fmt: skip
     drawn = [d for row in rows for d in row["draws"]]
     low = max(0, min(drawn) - 8) if drawn else 0
     for panel in axes:

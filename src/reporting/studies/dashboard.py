@@ -7,7 +7,7 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from src.reporting.audit_report import inline
+from src.reporting.audit.report import inline
 
 PAGE = Path(__file__).parent / "dashboard.html"
 SHOWN = 60  # rows of a table; its CSV has all

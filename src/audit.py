@@ -17,7 +17,7 @@ def audit(config: DictConfig) -> None:
     from src.data.fingerprints import compare_videos
     from src.data.listing import listed_classes, videos_root
     from src.errors import UserError
-    from src.reporting.audit_report import show_audit
+    from src.reporting.audit.report import show_audit
     from src.semantics.audit import audit as audit_names
     from src.semantics.protocol import Protocol
 

@@ -22,6 +22,7 @@ from hydra_plugins.cell_sweeper import batches
 from src.door import CONF, ROOT
 from src.experiment.cells import Cell, cell_hash, is_finished, training_hash
 from src.reporting.studies.report import report
+from src.train import resumed_options
 
 SWEEP = ["-m", "trainer.max_epochs=1"]
 
@@ -205,5 +206,6 @@ def test_a_study_killed_twice_ends_in_the_same_report(door, tmp_path):
     here, sweep = tmp_path / "evaluated", f"hydra.sweep.dir={once}"
     finished(door("evaluate", f"ckpt={cell}", "evaluation=[full]", sweep, f"hydra.run.dir={here}"))
     assert (here / "metrics.json").is_file()
-    assert "nothing was left to do" in finished(door("train", f"resume={cell}", sweep))
+    options = resumed_options([f"resume={cell}"])  # as evaluate's
+    assert "hydra.mode=RUN" in options and options[-1] == f"hydra.run.dir={cell}"
     assert (once / "fig5" / "cells.json").read_bytes() == listed

@@ -12,7 +12,7 @@ from src.errors import UserError
 from src.reporting.studies.claims import verdict
 from src.reporting.studies.report import report
 from src.reporting.studies.study import Study, spread
-from src.reporting.studies.tables import paper_values
+from src.reporting.studies.tables import latex, paper_values
 
 
 def write_study(top, name, cells):
@@ -143,6 +143,9 @@ def test_fig4_holds_classes_against_samples(tmp_path):
     assert ">100<" in drawing and "mathdefault" not in drawing  # ticks are plain numbers
     text = (folder / "fig4_classes.md").read_text()
     assert "few classes with many, at an equal number of videos: holds (+15.00" in text
+    report("fig4_samples", top)  # the same figure, which the page of all studies shows once
+    page = (top / "index.html").read_text()
+    assert page.count("<section") == 2 and page.count("at an equal number of videos</td>") == 2
 
 
 def test_fig5_panels_and_diversity(tmp_path):
@@ -155,6 +158,41 @@ def test_fig5_panels_and_diversity(tmp_path):
     assert "classes drawn from all above those of one of 6 clusters: holds (+10.00" in text
     assert "diversity falls from 1 to 6 clusters: holds" in text
     assert "scale=demo" in text
+
+
+def test_networks_and_embeddings_are_kept_apart(tmp_path):
+    """`model=` and `semantics=` lists are axes; a claim compares within one of each alone."""
+    own = [{"model": m, "semantics": v} for m in ("c3d", "r3d") for v in ("small", "glove")]
+    cells = [({**arm(method, "none", 1, seed), **more}, 10.0 * n + gain * (n - 1) + seed / 9, {})
+             for n, more in enumerate(own) for seed in range(3)
+             for method, gain in (("baseline", 0.0), ("e2e", 4.0 + seed / 9))]  # fmt: skip
+    write_study(tmp_path / "table", "table3", cells)
+    folder = report("table3", tmp_path / "table")
+    named = [r["row"] for r in rows(folder, "table3") if r["from"] == "ours"]
+    assert "e2e model=c3d semantics=small" in named and len(set(named)) == len(named) == 8
+    held = json.loads((folder / "table3.json").read_text())["claims"]
+    first = {c["target"]: c["became"] for c in held if c["said"] == "e2e above frozen features"}
+    assert first == {"ucf101 model=c3d semantics=small": "fails",
+                     "ucf101 model=c3d semantics=glove": "open",
+                     "ucf101 model=r3d semantics=small": "holds",
+                     "ucf101 model=r3d semantics=glove": "holds"}  # fmt: skip
+    cells = [({"method": "e2e", "subset.clusters": k, "seed": s, **more}, 30.0 - k * n + s / 9,
+              {**drawn(5, 50), "diversity": 0.8 - 0.1 * k})
+             for k in (1, 6) for s in range(2) for n, more in enumerate(own[::2])]  # fmt: skip
+    write_study(tmp_path / "bars", "fig5", cells)
+    folder = report("fig5", tmp_path / "bars")
+    assert {r["target"] for r in rows(folder, "fig5")} == {
+        "ucf101 model=c3d semantics=small", "ucf101 model=r3d semantics=small"
+    }  # fmt: skip
+
+
+def test_latex_escapes_what_it_must():
+    text = latex([{"row": "a_b & 5% ~^\\<{#$}", "from": "", "top1": spread([1.0, 2.0])}])
+    (line,) = (line for line in text.splitlines() if line.startswith("a"))
+    assert line.startswith(
+        r"a\_b \& 5\% \textasciitilde{}\textasciicircum{}\textbackslash{}\textless{}\{\#\$\} & "
+    )
+    assert line.endswith(r"$\pm$ 6.4 \\") and r"\begin{tabular}{llr}" in text
 
 
 def test_fig7_curves_end_where_hard_classes_are_wrong(tmp_path):
@@ -184,7 +222,8 @@ def test_the_page_of_all_studies_stands_alone(ablation, tmp_path):
         assert word not in page.split("</style>")[1].replace("$\\pm$", ""), word
     assert all(part.startswith("#") for part in page.split('href="')[1:])
     assert 'class="tag holds">holds' in page and 'class="tag missing">missing' in page
-    assert page.count("<svg") == 1 and "36.0 (1 of 3)" in page
+    assert page.count('<svg class="interval ') == 2  # claims with several seeds
+    assert page.count("<svg") == 3 and "36.0 (1 of 3)" in page and "<details open>" in page
     if shutil.which("chromium"):
         dom = subprocess.run(
             ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic",
@@ -192,7 +231,7 @@ def test_the_page_of_all_studies_stands_alone(ablation, tmp_path):
              f"file://{ablation}/index.html"],
             capture_output=True, text=True, timeout=120,
         ).stdout  # fmt: skip
-        assert dom.count('class="tag open"') == 2 and "e2e above frozen features" in dom
+        assert dom.count('class="tag open"') == 4 and "e2e above frozen features" in dom
 
 
 def test_no_study(tmp_path):

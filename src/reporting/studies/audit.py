@@ -7,7 +7,7 @@ import matplotlib
 from matplotlib.figure import Figure
 
 from src.errors import UserError
-from src.reporting.audit_figures import KEPT, REMOVED, TARGETS
+from src.reporting.audit.figures import KEPT, REMOVED, TARGETS
 from src.reporting.studies import figures
 from src.reporting.studies.tables import Row
 

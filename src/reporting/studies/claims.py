@@ -9,9 +9,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from src.reporting.studies.study import Cell, Study, spread
-from src.reporting.studies.tables import row_name
+from src.reporting.studies.tables import others, ticks
 
 Score = Callable[[Cell], float | None]
+COMPARED = ("method", "pretrain", "clips.test_clips", "subset", "subset.classes", "subset.samples",
+            "subset.clusters")  # fmt: skip
 
 
 def top1(target: str) -> Score:
@@ -41,12 +43,14 @@ class Claim:
         said: the sentence.
         became: `holds`, `fails`, `open` or `missing`.
         detail: the numbers.
-        target: tested on.
+        interval: of the difference that it says is above 0: mean, low, high; None without one.
+        target: tested on, and what else its cells have in common.
     """
 
     said: str
     became: str
     detail: str
+    interval: tuple[float, float, float] | None = None
     target: str = ""
 
     def __str__(self) -> str:
@@ -66,8 +70,9 @@ def verdict(said: str, differences: Sequence[float], unit: str = "points") -> Cl
                                    "too coarse a scale for an interval")  # fmt: skip
     low, high = found.mean - found.half, found.mean + found.half
     became = "holds" if low > 0 else "fails" if high < 0 else "open"
-    return Claim(said, became, f"{found.mean:+.2f} {unit}, 95 % interval {low:+.2f} to "
-                               f"{high:+.2f}, {found.count} seeds")  # fmt: skip
+    detail = (f"{found.mean:+.2f} {unit}, 95 % interval {low:+.2f} to {high:+.2f}, "
+              f"{found.count} seeds")  # fmt: skip
+    return Claim(said, became, detail, (found.mean, low, high))
 
 
 def claims(studies: Sequence[Study], artefact: str) -> list[Claim]:
@@ -76,7 +81,22 @@ def claims(studies: Sequence[Study], artefact: str) -> list[Claim]:
     targets = list(dict.fromkeys(t for study in studies for t in study.targets))
     make = {"table3": ablation, "fig4": sizes, "fig5": clusters, "fig6": pretraining,
             "fig7": distances}.get(artefact.split("_")[0])  # fmt: skip
-    return [replace(c, target=t) for t in targets for c in (make(cells, t) if make else [])]
+    if make is None:
+        return []
+    found = []
+    for names, own in groups(cells).items():
+        for target in targets:
+            shown = " ".join([target, *names])
+            found += [replace(claim, target=shown) for claim in make(own, target)]
+    return found
+
+
+def groups(cells: Sequence[Cell]) -> dict[tuple[str, ...], list[Cell]]:
+    """Put cells together that a claim may compare: of one model, one embedding and so on."""
+    found: dict[tuple[str, ...], list[Cell]] = {}
+    for cell in cells:
+        found.setdefault(tuple(others(cell, COMPARED)), []).append(cell)
+    return found
 
 
 def where(cells: Sequence[Cell], **axes: Any) -> list[Cell]:
@@ -91,7 +111,7 @@ def ablation(cells: Sequence[Cell], target: str) -> list[Claim]:
     """Table 3: each part helps."""
     rows: dict[str, list[Cell]] = {}
     for cell in cells:
-        rows.setdefault(row_name("table3", cell), []).append(cell)
+        rows.setdefault(ticks(cell), []).append(cell)
 
     def step(said: str, more: str, less: str) -> Claim:
         return verdict(said, pairs(rows.get(more, []), rows.get(less, []), top1(target)))

@@ -13,7 +13,7 @@ import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
-from matplotlib.ticker import NullFormatter, StrMethodFormatter
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from src.reporting.studies.study import Spread
 from src.reporting.studies.tables import Row, shown
@@ -109,14 +109,17 @@ def curves(rows: Sequence[Row], x: str, y: str, x_label: str, y_label: str,
             means = [row[y].mean for row in own]
             halves = [row[y].half or 0.0 for row in own]
             colour, at = COLOURS[number % len(COLOURS)], [row[x] for row in own]
-            marker = MARKERS[number % len(MARKERS)] if log else ""
-            panel.plot(at, means, marker=marker, color=colour, label=name,
-                       ls="--" if "baseline" in name else "-",
-                       drawstyle="default" if log else "steps-post")  # fmt: skip
+            looks = {"color": colour, "label": name, "ls": "--" if "baseline" in name else "-"}
+            if log:  # beside each other, so that intervals do not hide one another
+                at = [place * 1.03 ** (number - (len(series) - 1) / 2) for place in at]
+                marker = MARKERS[number % len(MARKERS)]
+                panel.errorbar(at, means, halves, marker=marker, elinewidth=0.7, capsize=1.5,
+                               **looks)  # fmt: skip
+                continue
+            panel.plot(at, means, drawstyle="steps-post", **looks)
             panel.fill_between(at, [m - h for m, h in zip(means, halves, strict=True)],
                                [m + h for m, h in zip(means, halves, strict=True)],
-                               color=colour, alpha=0.18, lw=0,
-                               step=None if log else "post")  # fmt: skip
+                               color=colour, alpha=0.18, lw=0, step="post")  # fmt: skip
         for row in rows:
             if row["from"] == "paper" and row["target"] == target:
                 panel.plot(row[x], row[y], "D", mfc="none", color=PAPER)
@@ -125,8 +128,11 @@ def curves(rows: Sequence[Row], x: str, y: str, x_label: str, y_label: str,
         panel.set_title(target + (f" ({lacking} points incomplete)" if lacking else ""))
         if log:
             panel.set_xscale("log")
+            panel.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
             panel.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
             panel.xaxis.set_minor_formatter(NullFormatter())
+        low, high = panel.get_ylim()
+        panel.set_ylim(max(low, 0), min(high, 100))
         panel.set_xlabel(x_label)
         panel.set_ylabel(y_label)
         panel.grid(alpha=0.3)
@@ -144,26 +150,31 @@ def drawable(row: Row, x: str, y: str) -> bool:
 
 
 def cluster_panels(rows: Sequence[Row]) -> Figure:
-    """Draw Fig. 5: a panel for each number of clusters, a bar a target, a dot a draw."""
+    """Draw Fig. 5: a panel for each number of clusters, a mean a target, a dot a draw."""
     targets, counts = distinct(rows, "target"), distinct(rows, "clusters")
-    figure, axes = panels(len(counts), 1.7, columns=2)
+    figure, axes = panels(len(counts), 1.8, columns=2)
     for panel, clusters in zip(axes, counts, strict=True):
         own = of(rows, clusters=clusters)
         for place, row in enumerate(own):
             if row["error"].mean is None:
-                panel.text(place, 2, "missing", ha="center", fontsize=6, color=COLOURS[1])
+                panel.text(place, 0.5, "missing", transform=panel.get_xaxis_transform(),
+                           ha="center", fontsize=6, color=COLOURS[1])  # fmt: skip
                 continue
-            panel.bar(place, row["error"].mean, 0.6, color=COLOURS[place], alpha=0.45)
-            panel.errorbar(place, row["error"].mean, row["error"].half, color="black", capsize=2)
+            panel.errorbar(place, row["error"].mean, row["error"].half, fmt="o", capsize=2,
+                           color=COLOURS[place % len(COLOURS)])  # fmt: skip
             panel.plot([place + 0.2] * len(row["draws"]), row["draws"], ".", ms=3,
-                       color=COLOURS[place])  # fmt: skip
+                       color=COLOURS[place % len(COLOURS)])  # fmt: skip
         name = "all classes" if clusters == 1 else f"one of {clusters} clusters"
         spreads = own[0]["diversity"] if own else None
         panel.set_title(f"{name}\ndiversity {spreads.mean:.2f}" if spreads and spreads.mean
                         else name)  # fmt: skip
-        panel.set_xticks(range(len(targets)), targets)
+        panel.set_xticks([])
         panel.set_xlim(-0.7, len(targets) - 0.3)
         panel.set_ylabel("top-1 error (%)")
+    keys = [plt.Line2D([], [], marker="o", ls="", color=COLOURS[n % len(COLOURS)], label=name)
+            for n, name in enumerate(targets)]  # fmt: skip
+    figure.legend(handles=keys, loc="outside lower center", frameon=False,
+                  ncols=1 if any(" " in name for name in targets) else 3)  # fmt: skip
     drawn = [d for row in rows for d in row["draws"]]
     low = max(0, min(drawn) - 8) if drawn else 0
     for panel in axes:

@@ -161,12 +161,12 @@ def cluster_rows(study: Study) -> list[Row]:
     groups = study.groups(lambda c: (c.axes["subset.clusters"], *tables.others(
         c, ("subset", "subset.clusters", "subset.classes"))))  # fmt: skip
     rows = []
-    for (clusters, *_), cells in groups.items():
+    for (clusters, *series), cells in groups.items():
         drawn = [cell.subset for cell in cells if cell.run]
         for target in study.targets or ["-"]:
             errors = [error(cell, target) for cell in cells]
             rows.append({
-                "clusters": clusters, "from": "ours", "target": target,
+                "clusters": clusters, "from": "ours", "target": " ".join([target, *series]),
                 "diversity": spread([d["diversity"] for d in drawn]),
                 "error": spread(errors),
                 "draws": [value for value in errors if value is not None],

@@ -18,6 +18,11 @@ AXES = {  # those that the name of a row tells; others are added to it
     "table2": ("model", "protocol"),
     "table3": ("method", "pretrain", "clips.test_clips"),
 }
+LATEX = {
+    **{sign: "\\" + sign for sign in "&%$#_{}"},
+    "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
+    "<": r"\textless{}", ">": r"\textgreater{}", "±": r"$\pm$",
+}  # fmt: skip
 Row = dict[str, Any]
 
 
@@ -34,15 +39,18 @@ def paper_values(artefact: str) -> dict[str, dict[tuple[str, str, str], float]]:
 
 def row_name(artefact: str, cell: Cell) -> str:
     """Name the row of a cell as `paper.tsv` does, and add the axes that the paper has not."""
+    known = AXES[artefact]
+    name = ticks(cell) if artefact == "table3" else " ".join(str(cell.axes[a]) for a in known)
+    return " ".join([name, *others(cell, known)])
+
+
+def ticks(cell: Cell) -> str:
+    """Name the parts of the method that a cell of Table 3 has."""
     axes = cell.axes
-    if artefact == "table3":
-        parts = ["e2e"] * (axes["method"] == "e2e")
-        parts += ["augment"] * (axes["method"] == "e2e" and axes["pretrain"] != "none")
-        parts += ["multi"] * (axes["clips.test_clips"] > 1)
-        name = " + ".join(parts) or "none"
-    else:
-        name = " ".join(str(axes[axis]) for axis in AXES[artefact])
-    return " ".join([name, *others(cell, AXES[artefact])])
+    parts = ["e2e"] * (axes["method"] == "e2e")
+    parts += ["augment"] * (axes["method"] == "e2e" and axes["pretrain"] != "none")
+    parts += ["multi"] * (axes["clips.test_clips"] > 1)
+    return " + ".join(parts) or "none"
 
 
 def others(cell: Cell, known: Sequence[str]) -> list[str]:
@@ -67,7 +75,7 @@ def table_rows(study: Study, artefact: str) -> list[Row]:
     own = [t for t in study.targets if t not in stated]
     if artefact == "table3" and set(study.targets) & set(stated):
         own = []  # the paper's is on UCF101 alone
-    keys = [(t, *column) for t in [*stated, *own] for column in COLUMNS[artefact]]
+    keys = [(t, *column) for t in [*own, *stated] for column in COLUMNS[artefact]]
     ours = study.groups(lambda cell: row_name(artefact, cell))
     rows = []
     for name in dict.fromkeys([*paper, *ours]):
@@ -115,7 +123,11 @@ def markdown(rows: Sequence[Row]) -> str:
 def latex(rows: Sequence[Row]) -> str:
     """Write rows as a LaTeX tabular with booktabs rules."""
     columns = list(rows[0]) if rows else []
-    lines = [r"\begin{tabular}{" + "l" * 2 + "r" * (len(columns) - 2) + "}", r"\toprule"]
+    lines = [
+        r"% \usepackage{booktabs}",
+        r"\begin{tabular}{" + "l" * 2 + "r" * (len(columns) - 2) + "}",
+        r"\toprule",
+    ]
     lines += [" & ".join(map(escaped, columns)) + r" \\", r"\midrule"]
     lines += [" & ".join(escaped(shown(r[c])) for c in columns) + r" \\" for r in rows]
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}"]) + "\n"
@@ -123,9 +135,7 @@ def latex(rows: Sequence[Row]) -> str:
 
 def escaped(text: str) -> str:
     """Write a text as LaTeX."""
-    for sign in "&%$#_{}":
-        text = text.replace(sign, "\\" + sign)
-    return text.replace("±", r"$\pm$")
+    return "".join(LATEX.get(sign, sign) for sign in text)
 
 
 def write_csv(rows: Sequence[Row], file: Path) -> None:

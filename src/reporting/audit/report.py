@@ -12,9 +12,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from src.reporting.audit_figures import draw_figures
+from src.reporting.audit.figures import draw_figures
 
-PAGE = Path(__file__).parent / "audit.html"
+PAGE = Path(__file__).parent / "page.html"
 LISTED = 12  # names in a line of the terminal
 COLUMNS = ("role", "dataset", "class", "kept", "reason", "nearest", "distance", "grade",
            "pairs", "words", "fixed_words")  # fmt: skip

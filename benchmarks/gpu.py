@@ -92,7 +92,7 @@ def waiting(folder: Path, batch: int, workers: int, steps: int) -> tuple[float, 
     original = make(folder, "H.264 340x256, key 250")
     for name in ("a", "b"):
         (folder / "prepared" / name).mkdir(parents=True, exist_ok=True)
-    form = FormSpec("pack", 128, 90, 18, 16)
+    form = FormSpec("pack", 128, 85, 18, 16)
     packed = folder / f"clip{SUFFIXES['pack']}"
     write_form(packed, all_frames(original), form)
     rows = [f"{n},{packed},{'ab'[n % 2]}" for n in range(batch * steps)]

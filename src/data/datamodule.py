@@ -10,7 +10,8 @@ import pytorch_lightning as pl
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from src.data.clips import Clips, ClipSpec, EpochSampler, collate
+from src.data.clips import Clips, ClipSpec, collate
+from src.data.epochs import EpochSampler
 from src.data.features import FeatureClips, FeatureStore
 from src.data.layouts import (
     Video,

@@ -11,8 +11,9 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 from torch import Tensor
 
-from src.data.clips import Clips, EpochSampler
+from src.data.clips import Clips
 from src.data.datamodule import VideoDataModule
+from src.data.epochs import EpochSampler
 from src.data.features import FeatureStore, content_hash
 from src.data.layouts import Video
 from src.data.zeroshot import ZeroShotDataModule

@@ -9,8 +9,9 @@ import torch
 from conftest import grey_video, write_video
 from torch.utils.data import DataLoader
 
-from src.data.clips import Clips, ClipSpec, EpochSampler, Video, assemble, collate
+from src.data.clips import Clips, ClipSpec, Video, assemble, collate
 from src.data.datamodule import LoaderSpec
+from src.data.epochs import EpochSampler
 from src.data.sampling import authors_frames
 from src.errors import UserError
 

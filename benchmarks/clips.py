@@ -142,7 +142,7 @@ def compare(name: str, file: Path, rounds: int) -> None:
         for kind, clips in readers.items():
             job = lambda c=clips[False], n=number: c[(n, 0)]  # noqa: E731
             times[kind].append(timed(job))
-    show(f"{name}: 25 test clips", times)
+    show(f"{name}: 25 test clips", times, SPEC.test_clips)
     sizes = [f"{kind} {path.stat().st_size / 1e3:.0f} kB" for kind, path in places.items()]
     print(f"{name}: {', '.join(sizes)}", flush=True)
     if name == LOADED:
@@ -188,14 +188,14 @@ def compare_loaders(places: dict[str, Path], length: int) -> None:
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
 
 
-def show(what: str, times: dict[str, list[float]]) -> None:
-    """Print medians, and ratios to the sequential method where it was run."""
+def show(what: str, times: dict[str, list[float]], clips: int = 1) -> None:
+    """Print medians, clips a second, and ratios to the sequential method where it was run."""
     medians = {kind: statistics.median(seen) for kind, seen in times.items() if seen}
-    base = medians.get("sequential")
-    told = [
-        f"{kind} {ms:.1f} ms" + (f" ({base / ms:.1f}x)" if base and kind != "sequential" else "")
-        for kind, ms in medians.items()
-    ]
+    base = medians.get("sequential", 0.0)
+    told = []
+    for kind, ms in medians.items():
+        ratio = f", {base / ms:.1f}x" if base and kind != "sequential" else ""
+        told.append(f"{kind} {ms:.1f} ms ({1e3 * clips / ms:.0f} clips/s{ratio})")
     print(f"{what}: {', '.join(told)}", flush=True)
 
 

@@ -1,5 +1,6 @@
 """Runs that were interrupted end as if they had not been."""
 
+import json
 import random
 from pathlib import Path
 
@@ -7,7 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from src.experiment.resume import changed_options
+from src.errors import UserError
+from src.experiment.environment import settings
+from src.experiment.resume import changed_options, check_options
+from src.experiment.resume import finished as run_is_finished
+from src.experiment.trainer import plain
 from src.models.checkpoints import newest
 
 HERE = str(Path(__file__).parent)
@@ -137,3 +142,23 @@ def test_which_options_may_change():
     before = {"model": {"lr": 1}, "trainer": {"max_epochs": 1}, "loader": {"workers": 2}}
     after = {"model": {"lr": 2}, "trainer": {"max_epochs": 9}, "loader": {"workers": 0}, "seed": 1}
     assert changed_options(before, after) == ["model.lr: 1 -> 2", "seed: None -> 1"]
+
+
+def test_a_trained_run_is_tested_again_by_other_tests(config, tmp_path):
+    """Options that have no say in training may change; what was tested otherwise is not taken."""
+
+    def composed(*options):
+        return config("target=[ucf101]", f"paths.run={tmp_path}", *options)
+
+    before = composed()
+    metrics = {"targets": {"ucf101": {"half": {}, "full": {}}}, "trained_steps": 3}
+    (tmp_path / "metrics.json").write_text(json.dumps({**metrics, "setup": settings(before)}))
+    assert run_is_finished(before, tmp_path, 3) and not run_is_finished(before, tmp_path, 4)
+    assert run_is_finished(composed("evaluation=[full]"), tmp_path, 3)
+    for other in ("clips.test_clips=1", "target=[hmdb51]", "evaluation=[distance]"):
+        assert not run_is_finished(composed(other), tmp_path, 3), other
+    state = {"callbacks": {"Interruption": {"config": plain(before)}}}
+    for same in ("clips.test_clips=1", "target=[hmdb51]", "loader.test_batch_size=9"):
+        check_options(state, plain(composed(same)), tmp_path)
+    with pytest.raises(UserError, match=r"model\.lr: 0\.001 -> 0\.1"):
+        check_options(state, plain(composed("model.lr=0.1", "clips.test_clips=1")), tmp_path)

@@ -59,6 +59,7 @@ def test_unknown_protocol_names_the_allowed_ones(door):
         ("protocol.tau=high", ["protocol.tau"]),
         ("model.backbone=c3d", ["c3d", "clips.crop=112"]),
         ("trainer.max_epochs=0", ["nothing was trained"]),
+        ("trainer.max_epochs=-1", ["would train without end"]),
         ("trainer.accumulate_grad_batches=two", ["trainer.accumulate_grad_batches=two"]),
         ("evaluation=[]", ["evaluation"]),
         ("logger=null", ["override"]),

@@ -52,6 +52,11 @@ def lightning_trainer(
     for key in ("max_epochs", "max_steps", "accumulate_grad_batches"):
         if not isinstance(config.trainer[key], int):
             raise UserError(f"trainer.{key}={config.trainer[key]} must be a whole number")
+    if config.trainer.max_epochs < 0 and config.trainer.max_steps < 0:
+        raise UserError(
+            f"trainer.max_epochs={config.trainer.max_epochs} would train without end; give "
+            "trainer.max_epochs or trainer.max_steps"
+        )
     if config.trainer.accumulate_grad_batches < 1:
         raise UserError(
             f"trainer.accumulate_grad_batches={config.trainer.accumulate_grad_batches} must be at "

@@ -6,6 +6,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import hydra
 import yaml
@@ -20,6 +21,11 @@ from src.experiment.cells import cell_name
 
 ROOT = Path(__file__).resolve().parent.parent
 CONF = ROOT / "conf"
+SWITCHES = {
+    "channels_last", "compile", "download", "dry_run", "equal_updates", "filter", "force", "frozen",
+    "fused", "inclusive", "legacy", "legacy_bn", "nested", "normalize_output", "reset_head",
+    "train_last", "unit_words", "videos",
+}  # fmt: skip
 FAILED = "error.txt"  # in the folder of a cell: why it failed, in one line, and where
 OmegaConf.register_new_resolver("repo_root", lambda: str(ROOT), replace=True)
 OmegaConf.register_new_resolver("cell_name", lambda _root_: cell_name(_root_), replace=True)
@@ -82,6 +88,7 @@ def open_door(
             if unset := sorted(OmegaConf.missing_keys(config)):
                 given = " ".join(f"{key}=..." for key in unset)
                 raise UserError(f"not set: {', '.join(unset)}; add {given} to the command")
+            check_switches(OmegaConf.to_container(config))
             if config.get("dry_run") and "study" in config:
                 raise UserError("--dry-run tells what a sweep lacks; add -m and what is swept")
             task(config)
@@ -117,6 +124,23 @@ def open_door(
         tell(error)
     if mistakes:
         sys.exit(2)
+
+
+def check_switches(options: Any, name: str = "") -> None:
+    """Check that what is on or off is true or false; raises UserError.
+
+    Args:
+        options: a part of the config, as plain data.
+        name: of that part, as typed.
+    """
+    if not isinstance(options, dict):
+        return
+    for key, value in options.items():
+        typed = f"{name}.{key}" if name else str(key)
+        interpolated = isinstance(value, str) and value.startswith("${")
+        if key in SWITCHES and not isinstance(value, (bool, dict)) and not interpolated:
+            raise UserError(f"{typed}={value} must be true or false")
+        check_switches(value, typed)
 
 
 def is_mistake(error: Exception) -> bool:

@@ -4,12 +4,14 @@ import inspect
 from dataclasses import replace
 
 import pytest
+import yaml
 from hydra.utils import get_method
 from omegaconf import OmegaConf
 
 from src.data.clips import ClipSpec
 from src.data.datamodule import LoaderSpec
-from src.door import CONF, ROOT
+from src.door import CONF, ROOT, SWITCHES, check_switches
+from src.errors import UserError
 from src.semantics.protocol import Protocol
 
 GROUPS = [
@@ -151,3 +153,22 @@ def test_launchers_of_clusters_compose(config, tmp_path, option, plugin, target)
     pytest.importorskip(f"hydra_plugins.{plugin}")
     composed = config(f"hydra/launcher={option}", run=tmp_path)
     assert composed.hydra.launcher._target_.endswith(target)
+
+
+def test_every_switch_of_the_configs_is_checked(config):
+    def switches(options):
+        for key, value in options.items():
+            if isinstance(value, dict):
+                yield from switches(value)
+            elif isinstance(value, bool) and not key.startswith("_"):
+                yield key
+
+    found = set()
+    for file in sorted(CONF.rglob("*.yaml")):
+        if file.relative_to(CONF).parts[0] not in ("hydra", "logger", "callbacks", "trainer"):
+            options = yaml.safe_load(file.read_text()) or {}
+            options.pop("hydra", None)
+            found |= set(switches(options))
+    assert found == SWITCHES
+    with pytest.raises(UserError, match="equal_updates=abc must be true"):
+        check_switches(OmegaConf.to_container(config("loader.equal_updates=abc")))

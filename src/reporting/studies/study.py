@@ -137,7 +137,9 @@ class Spread:
     def __str__(self) -> str:
         if self.mean is None:
             return "missing"
-        text = f"{self.mean:.1f}" if self.half is None else f"{self.mean:.1f} ± {self.half:.1f}"
+        digits = 1 if abs(self.mean) >= 1 else 2  # a distance, not percent
+        half = "" if self.half is None else f" ± {self.half:.{digits}f}"
+        text = f"{self.mean:.{digits}f}{half}"
         return text if self.count == self.asked else f"{text} ({self.count} of {self.asked})"
 
 

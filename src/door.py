@@ -6,7 +6,6 @@ import sys
 import traceback
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
 
 import hydra
 import yaml
@@ -21,11 +20,12 @@ from src.experiment.cells import cell_name
 
 ROOT = Path(__file__).resolve().parent.parent
 CONF = ROOT / "conf"
-SWITCHES = {
-    "channels_last", "compile", "download", "dry_run", "equal_updates", "filter", "force", "frozen",
-    "fused", "inclusive", "legacy", "legacy_bn", "nested", "normalize_output", "reset_head",
-    "train_last", "unit_words", "videos",
-}  # fmt: skip
+SWITCHES = (
+    "clips.train_last", "download", "dry_run", "force", "loader.equal_updates", "method.frozen",
+    "method.legacy_bn", "model.channels_last", "model.compile", "model.fused",
+    "model.normalize_output", "pretrain.filter", "pretrain.reset_head", "protocol.inclusive",
+    "semantics.unit_words", "subset.legacy", "subset.nested", "videos",
+)  # fmt: skip
 FAILED = "error.txt"  # in the folder of a cell: why it failed, in one line, and where
 OmegaConf.register_new_resolver("repo_root", lambda: str(ROOT), replace=True)
 OmegaConf.register_new_resolver("cell_name", lambda _root_: cell_name(_root_), replace=True)
@@ -88,7 +88,7 @@ def open_door(
             if unset := sorted(OmegaConf.missing_keys(config)):
                 given = " ".join(f"{key}=..." for key in unset)
                 raise UserError(f"not set: {', '.join(unset)}; add {given} to the command")
-            check_switches(OmegaConf.to_container(config))
+            check_switches(config)
             if config.get("dry_run") and "study" in config:
                 raise UserError("--dry-run tells what a sweep lacks; add -m and what is swept")
             task(config)
@@ -126,21 +126,12 @@ def open_door(
         sys.exit(2)
 
 
-def check_switches(options: Any, name: str = "") -> None:
-    """Check that what is on or off is true or false; raises UserError.
-
-    Args:
-        options: a part of the config, as plain data.
-        name: of that part, as typed.
-    """
-    if not isinstance(options, dict):
-        return
-    for key, value in options.items():
-        typed = f"{name}.{key}" if name else str(key)
-        interpolated = isinstance(value, str) and value.startswith("${")
-        if key in SWITCHES and not isinstance(value, (bool, dict)) and not interpolated:
-            raise UserError(f"{typed}={value} must be true or false")
-        check_switches(value, typed)
+def check_switches(config: DictConfig) -> None:
+    """Check that what is on or off is true or false; raises UserError."""
+    for name in SWITCHES:
+        value = OmegaConf.select(config, name)
+        if value is not None and not isinstance(value, bool):
+            raise UserError(f"{name}={value} must be true or false")
 
 
 def is_mistake(error: Exception) -> bool:

@@ -35,6 +35,7 @@ GIVEN = {"clips", "loader", "seed", "option", "embedding_dim", "predictions", "s
 def test_every_option_composes(config, door, group, option):
     value = f"[{option}]" if group in LISTS else option
     composed = config(f"{group}={value}", door=door)
+    check_switches(composed)
     assert group in ("experiments", "hydra") or composed[group]
 
 
@@ -92,6 +93,7 @@ def test_every_key_is_read(config, group, option):
 def test_presets_compose_at_both_scales(config, scale):
     for preset in sorted(f.stem for f in (ROOT / "experiments").glob("*.yaml")):
         composed = config(f"experiments={preset}", f"scale={scale}")
+        check_switches(composed)
         if preset != "demo":
             assert composed.study.name == preset
         assert scale == "full" or composed.model.backbone == "tiny"
@@ -156,19 +158,19 @@ def test_launchers_of_clusters_compose(config, tmp_path, option, plugin, target)
 
 
 def test_every_switch_of_the_configs_is_checked(config):
-    def switches(options):
-        for key, value in options.items():
-            if isinstance(value, dict):
-                yield from switches(value)
-            elif isinstance(value, bool) and not key.startswith("_"):
-                yield key
-
     found = set()
     for file in sorted(CONF.rglob("*.yaml")):
-        if file.relative_to(CONF).parts[0] not in ("hydra", "logger", "callbacks", "trainer"):
-            options = yaml.safe_load(file.read_text()) or {}
-            options.pop("hydra", None)
-            found |= set(switches(options))
-    assert found == SWITCHES
+        group, *_ = file.relative_to(CONF).parts
+        if group in ("hydra", "logger", "callbacks", "trainer"):
+            continue
+        options = yaml.safe_load(file.read_text()) or {}
+        options.pop("hydra", None)
+        for key, value in options.items():
+            if isinstance(value, dict):
+                found |= {f"{key}.{k}" for k, v in value.items() if isinstance(v, bool)}
+            elif isinstance(value, bool):
+                found.add(key if group == file.name else f"{group}.{key}")
+    ours = {name for name in found if "._" not in name and not name.startswith("trainer.")}
+    assert ours == set(SWITCHES)
     with pytest.raises(UserError, match="equal_updates=abc must be true"):
-        check_switches(OmegaConf.to_container(config("loader.equal_updates=abc")))
+        check_switches(config("loader.equal_updates=abc"))

@@ -15,10 +15,18 @@ from src.data.features import FeatureStore
 from src.models.module import ZeroShotModule
 
 OPTIONS = {
-    "embedding_dim": 300, "dropout": 0.05, "normalize_output": True, "reduction": "mean",
-    "lr": 1e-3, "milestones": [60, 120], "gamma": 0.1, "clips_per_pass": 50, "frozen": True,
-    "mean": [0.4] * 3, "std": [0.2] * 3,
-}  # fmt: skip
+    "embedding_dim": 300,
+    "dropout": 0.05,
+    "normalize_output": True,
+    "reduction": "mean",
+    "lr": 1e-3,
+    "milestones": [60, 120],
+    "gamma": 0.1,
+    "clips_per_pass": 50,
+    "frozen": True,
+    "mean": [0.4] * 3,
+    "std": [0.2] * 3,
+}
 
 
 def epoch(net: ZeroShotModule, videos: VideoDataModule) -> float:

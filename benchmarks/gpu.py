@@ -32,10 +32,18 @@ SWITCHES = [
     ("+ compiled", {"compile": True}),
 ]
 OPTIONS = {
-    "backbone": "r2plus1d", "embedding_dim": 300, "dropout": 0.05, "normalize_output": True,
-    "reduction": "mean", "lr": 1e-3, "milestones": [60, 120], "gamma": 0.1, "clips_per_pass": 50,
-    "mean": [0.4] * 3, "std": [0.2] * 3,
-}  # fmt: skip
+    "backbone": "r2plus1d",
+    "embedding_dim": 300,
+    "dropout": 0.05,
+    "normalize_output": True,
+    "reduction": "mean",
+    "lr": 1e-3,
+    "milestones": [60, 120],
+    "gamma": 0.1,
+    "clips_per_pass": 50,
+    "mean": [0.4] * 3,
+    "std": [0.2] * 3,
+}
 
 
 def clips_per_second(batch: int, steps: int, switches: dict[str, bool]) -> float:
@@ -105,10 +113,16 @@ def waiting(folder: Path, batch: int, workers: int, steps: int) -> tuple[float, 
     net = ZeroShotModule(**OPTIONS, channels_last=True, fused=True, compile=True)
     meter, warm = Meter(), SecondEpoch()
     trainer = pl.Trainer(
-        max_epochs=2, precision="bf16-mixed", logger=False, enable_checkpointing=False,
-        profiler=meter, enable_progress_bar=False, use_distributed_sampler=False,
-        enable_model_summary=False, callbacks=[warm],
-    )  # fmt: skip
+        max_epochs=2,
+        precision="bf16-mixed",
+        logger=False,
+        enable_checkpointing=False,
+        profiler=meter,
+        enable_progress_bar=False,
+        use_distributed_sampler=False,
+        enable_model_summary=False,
+        callbacks=[warm],
+    )
     trainer.fit(net, videos.train_dataloader())
     waited = meter.seconds["data"] - warm.waited
     spent = sum(meter.seconds.values()) - warm.spent
@@ -141,14 +155,20 @@ def main() -> None:
             rate = clips_per_second(batch, 30, used)
             first = first or rate
             flops = rate * FLOP_A_CLIP
-            print(f"| {name} | {rate:.0f} | {rate / first:.2f} | {flops / 1e12:.1f} "
-                  f"| {flops / peak:.1%} |", flush=True)  # fmt: skip
+            print(
+                f"| {name} | {rate:.0f} | {rate / first:.2f} | {flops / 1e12:.1f} "
+                f"| {flops / peak:.1%} |",
+                flush=True,
+            )
         print()
     with tempfile.TemporaryDirectory() as folder:
         for workers in (4, 8, 16):
             rate, share = waiting(Path(folder), 128, workers, 40)
-            print(f"training on packs, {workers} workers: {rate:.0f} clips/s; "
-                  f"the GPU waits at most {share:.1%} of the time", flush=True)  # fmt: skip
+            print(
+                f"training on packs, {workers} workers: {rate:.0f} clips/s; "
+                f"the GPU waits at most {share:.1%} of the time",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":

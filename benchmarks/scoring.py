@@ -70,8 +70,10 @@ def main() -> None:
         a, b = map(statistics.median, seconds)
         totals = [totals[0] + a, totals[1] + b]
         print(f"{name:16s} here {a:.3f} s, scipy and sort {b:.3f} s: {b / a:.1f}x")
-    print(f"{'both':16s} here {totals[0]:.3f} s, scipy and sort {totals[1]:.3f} s: "
-          f"{totals[1] / totals[0]:.1f}x")  # fmt: skip
+    print(
+        f"{'both':16s} here {totals[0]:.3f} s, scipy and sort {totals[1]:.3f} s: "
+        f"{totals[1] / totals[0]:.1f}x"
+    )
     start = time.perf_counter()
     half(p, draws=1000)
     print(f"half, 1,000 draws: {time.perf_counter() - start:.2f} s")

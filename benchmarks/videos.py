@@ -14,9 +14,16 @@ FORMS = {  # name: container, codec, frames, height, width, frames a second, enc
     "H.264 340x256, key 12": ("mp4", "libx264", 300, 256, 340, 30, {"g": "12", "crf": "22"}),
     "H.264 340x256, key 250": ("mp4", "libx264", 300, 256, 340, 30, {"g": "250", "crf": "18"}),
     "H.264 720p, 10 s": ("mp4", "libx264", 300, 720, 1280, 30, {"crf": "17"}),
-    "H.264 720p, 2 min": ("mp4", "libx264", 3600, 720, 1280, 30,
-                          {"crf": "20", "preset": "veryfast"}),
-}  # fmt: skip
+    "H.264 720p, 2 min": (
+        "mp4",
+        "libx264",
+        3600,
+        720,
+        1280,
+        30,
+        {"crf": "20", "preset": "veryfast"},
+    ),
+}
 
 FRAME_CODE = re.compile(rb"\x00\x00\x01\xb6(.)", re.DOTALL)
 ENCODER = re.compile(rb"\x00\x00\x01\xb2Lavc[^\x00]*")

@@ -82,10 +82,12 @@ class CellSweeper(BasicSweeper):
         axes += [o.key_or_group for o in typed if o.is_sweep_override()]
         self.axes = list(dict.fromkeys(axes))
         rows = [
-            [[f"{key}={plain(value)}" for key, value in row.items() if key not in given]
-             for row in dimension]
+            [
+                [f"{key}={plain(value)}" for key, value in row.items() if key not in given]
+                for row in dimension
+            ]
             for dimension in self.config.study.get("rows") or []
-        ]  # fmt: skip
+        ]
         return [
             [*quote_digits(itertools.chain(*parts)), *options]
             for *parts, options in itertools.product(*rows, swept)

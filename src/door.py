@@ -21,11 +21,25 @@ from src.experiment.cells import cell_name
 ROOT = Path(__file__).resolve().parent.parent
 CONF = ROOT / "conf"
 SWITCHES = (
-    "clips.train_last", "download", "dry_run", "force", "loader.equal_updates", "method.frozen",
-    "method.legacy_bn", "model.channels_last", "model.compile", "model.fused",
-    "model.normalize_output", "pretrain.filter", "pretrain.reset_head", "protocol.inclusive",
-    "semantics.unit_words", "subset.legacy", "subset.nested", "videos",
-)  # fmt: skip
+    "clips.train_last",
+    "download",
+    "dry_run",
+    "force",
+    "loader.equal_updates",
+    "method.frozen",
+    "method.legacy_bn",
+    "model.channels_last",
+    "model.compile",
+    "model.fused",
+    "model.normalize_output",
+    "pretrain.filter",
+    "pretrain.reset_head",
+    "protocol.inclusive",
+    "semantics.unit_words",
+    "subset.legacy",
+    "subset.nested",
+    "videos",
+)
 FAILED = "error.txt"  # in the folder of a cell: why it failed, in one line, and where
 OmegaConf.register_new_resolver("repo_root", lambda: str(ROOT), replace=True)
 OmegaConf.register_new_resolver("cell_name", lambda _root_: cell_name(_root_), replace=True)

@@ -67,10 +67,14 @@ def grey_video(file, length, size=(48, 64), **how):
 def smooth(count, size=(64, 80)):
     """Give frames that codecs keep well, each with a grey value and a place of its own."""
     rows, columns = np.mgrid[: size[0], : size[1]]
-    return np.stack([
-        np.repeat((60 + i + 50 * np.sin((rows + 2 * i) / 9) + columns / 3)[..., None], 3, axis=2)
-        for i in range(count)
-    ]).astype(np.uint8)  # fmt: skip
+    return np.stack(
+        [
+            np.repeat(
+                (60 + i + 50 * np.sin((rows + 2 * i) / 9) + columns / 3)[..., None], 3, axis=2
+            )
+            for i in range(count)
+        ]
+    ).astype(np.uint8)
 
 
 def variable_rate(file, times, frames):

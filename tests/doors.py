@@ -13,8 +13,18 @@ from pathlib import Path
 
 from src.door import ROOT
 
-HEAVY = ["torch", "torchvision", "pytorch_lightning", "hydra", "matplotlib.pyplot", "av", "cv2",
-         "gensim.models", "scipy.stats", "sklearn"]  # fmt: skip
+HEAVY = [
+    "torch",
+    "torchvision",
+    "pytorch_lightning",
+    "hydra",
+    "matplotlib.pyplot",
+    "av",
+    "cv2",
+    "gensim.models",
+    "scipy.stats",
+    "sklearn",
+]
 context = multiprocessing.get_context("forkserver")
 context.set_forkserver_preload(HEAVY)
 

@@ -58,8 +58,14 @@ def protocol(target_names, trained=("jump", "run")):
             **listed("folder", list(trained)),
             "table": None,
             "kept": kept,
-            "removed": [{"name": "c00x", "nearest": "own/c00", "distance": 0.01,
-                         "reason": "distance 0.0100 < 0.05"}],
+            "removed": [
+                {
+                    "name": "c00x",
+                    "nearest": "own/c00",
+                    "distance": 0.01,
+                    "reason": "distance 0.0100 < 0.05",
+                }
+            ],
             "kept_sha256": lines_hash(list(trained)),
         },
         "kept_out": [listed("own", target_names)],
@@ -69,7 +75,7 @@ def protocol(target_names, trained=("jump", "run")):
         "leaks": [],
         "survivors": [],
         "targets": {"own": {**listed("own", target_names), "classes": target_names}},
-    }  # fmt: skip
+    }
 
 
 def finished_run(folder, predictions, seed=0, clips=25, expected=None, **about):

@@ -33,12 +33,26 @@ def finished(process):
 
 def chromium(run, folder, *options):
     return subprocess.run(
-        ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic",
-         "--no-first-run", "--disable-background-networking", "--disable-component-update",
-         "--disable-sync", f"--user-data-dir={folder}/profile", "--window-size=1280,1400",
-         "--virtual-time-budget=3000", *options, f"file://{run}/audit.html"],
-        capture_output=True, text=True, timeout=120,
-    )  # fmt: skip
+        [
+            "chromium",
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-quic",
+            "--no-first-run",
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--disable-sync",
+            f"--user-data-dir={folder}/profile",
+            "--window-size=1280,1400",
+            "--virtual-time-budget=3000",
+            *options,
+            f"file://{run}/audit.html",
+        ],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -47,9 +61,12 @@ def audited(tmp_path_factory):
     run = tmp_path_factory.mktemp("audit")
     process = subprocess.run(
         [sys.executable, "-c", NO_TORCH, "protocol=605", "pretrain=sun", f"hydra.run.dir={run}"],
-        cwd=ROOT, env=os.environ | {"DATA_ROOT": str(run / "data"), "COLUMNS": "160"},
-        capture_output=True, text=True, timeout=200,
-    )  # fmt: skip
+        cwd=ROOT,
+        env=os.environ | {"DATA_ROOT": str(run / "data"), "COLUMNS": "160"},
+        capture_output=True,
+        text=True,
+        timeout=200,
+    )
     return run, finished(process)
 
 
@@ -105,12 +122,20 @@ def test_own_folders_lists_and_videos(door, tmp_path):
     run = tmp_path / "run"
     said = finished(
         door(
-            "audit", "source=folder", f"source.root={tmp_path}/a", "target=[folder]",
-            f"target.folder.root={tmp_path}/b", "protocol=targets", "semantics=word2vec",
-            f"semantics.path={tmp_path}/toy.bin", "pretrain=listed",
-            f"pretrain.root={tmp_path}/seen.txt", "videos=true", f"hydra.run.dir={run}",
+            "audit",
+            "source=folder",
+            f"source.root={tmp_path}/a",
+            "target=[folder]",
+            f"target.folder.root={tmp_path}/b",
+            "protocol=targets",
+            "semantics=word2vec",
+            f"semantics.path={tmp_path}/toy.bin",
+            "pretrain=listed",
+            f"pretrain.root={tmp_path}/seen.txt",
+            "videos=true",
+            f"hydra.run.dir={run}",
         )
-    )  # fmt: skip
+    )
     assert "LEAK if weights are trained on all of folder (pretrain): 1 of its classes" in said
     assert "1 pairs are the same video" in said
     found = json.loads((run / "audit.json").read_text())
@@ -136,11 +161,17 @@ def test_strange_names_neither_break_the_page_nor_the_terminal(door, tmp_path):
     run = tmp_path / "run"
     said = finished(
         door(
-            "audit", "source=folder", f"source.root={tmp_path}/source.txt", "target=[folder]",
-            f"target.folder.root={tmp_path}/target.txt", "protocol=targets", "semantics=word2vec",
-            f"semantics.path={tmp_path}/toy.bin", f"hydra.run.dir={run}",
+            "audit",
+            "source=folder",
+            f"source.root={tmp_path}/source.txt",
+            "target=[folder]",
+            f"target.folder.root={tmp_path}/target.txt",
+            "protocol=targets",
+            "semantics=word2vec",
+            f"semantics.path={tmp_path}/toy.bin",
+            f"hydra.run.dir={run}",
         )
-    )  # fmt: skip
+    )
     assert "read [red] run" in said
     page = chromium(run, tmp_path, "--dump-dom").stdout
     assert "Audit of protocol targets" in page.split("<h1")[1].split("</h1>")[0]
@@ -149,9 +180,14 @@ def test_strange_names_neither_break_the_page_nor_the_terminal(door, tmp_path):
 
 def test_generated_videos_and_other_protocols(door, tmp_path):
     said = finished(
-        door("audit", "source=synthetic", "target=[synthetic]", "protocol=targets",
-             f"hydra.run.dir={tmp_path}/run")
-    )  # fmt: skip
+        door(
+            "audit",
+            "source=synthetic",
+            "target=[synthetic]",
+            "protocol=targets",
+            f"hydra.run.dir={tmp_path}/run",
+        )
+    )
     assert "synthetic (source)" in said and "│ 52 " in said and "│ 48 " in said
 
 

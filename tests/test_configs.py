@@ -100,8 +100,9 @@ def test_presets_compose_at_both_scales(config, scale):
 
 
 def test_the_wandb_sweep_takes_options_of_the_door(config):
-    sweep = OmegaConf.to_container(OmegaConf.load(ROOT / "experiments" / "wandb" / "sweep.yaml"),
-                                   resolve=False)  # fmt: skip
+    sweep = OmegaConf.to_container(
+        OmegaConf.load(ROOT / "experiments" / "wandb" / "sweep.yaml"), resolve=False
+    )
     typed = [f"{key}={value}" for key, p in sweep["parameters"].items() for value in p["values"]]
     assert sweep["command"][2:4] == ["-m", "src.train"]
     for option in typed:
@@ -135,10 +136,21 @@ def test_compat_sets_every_switch_and_each_can_be_set_alone(config):
     ours = ClipSpec(**config("compat=ours").clips)
     assert ours == ClipSpec(16, 25, 128, 112, 0.5, "loop") == ClipSpec(**config().clips)
     authors = ClipSpec(**config("compat=authors_code").clips)
-    assert (authors.test_rule, authors.single_clip, authors.segment_cap, authors.train_last,
-            authors.resize, authors.short_videos) == (
-        "authors_code", "first", 300, False, "floor", "repeat_last",
-    )  # fmt: skip
+    assert (
+        authors.test_rule,
+        authors.single_clip,
+        authors.segment_cap,
+        authors.train_last,
+        authors.resize,
+        authors.short_videos,
+    ) == (
+        "authors_code",
+        "first",
+        300,
+        False,
+        "floor",
+        "repeat_last",
+    )
     mixed = ClipSpec(**config("compat=authors_code", "clips.test_rule=linspace").clips)
     assert mixed == replace(authors, test_rule="linspace")
     assert config("compat=paper").clips.flip == 0

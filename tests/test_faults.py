@@ -90,8 +90,11 @@ open_door(train, "train")
 def train(library, *options):
     return subprocess.run(
         [sys.executable, "-c", DRIVER.format(library=library, options=options)],
-        cwd=ROOT, capture_output=True, text=True, timeout=200,
-    )  # fmt: skip
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=200,
+    )
 
 
 def test_training_goes_on_without_a_video_whose_decoder_hangs_in_c(folders, tmp_path):
@@ -116,8 +119,14 @@ def test_a_decoder_that_stops_all_of_python_ends_the_run_in_one_line(folders, tm
 
 def test_files_that_vanish_between_manifest_and_use(folders, door, tmp_path):
     for place in ("source", "target"):
-        finished(door("prepare", "dataset=folder", f"root={tmp_path}/{place}",
-                      f"out={tmp_path}/{place}-out"))  # fmt: skip
+        finished(
+            door(
+                "prepare",
+                "dataset=folder",
+                f"root={tmp_path}/{place}",
+                f"out={tmp_path}/{place}-out",
+            )
+        )
     gone = {}
     for place, name in (("source", "run/0.avi"), ("target", "sing/1.avi")):
         (row,) = [r for r in rows(tmp_path / f"{place}-out" / "manifest.csv") if r["id"] == name]

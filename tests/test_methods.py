@@ -88,8 +88,11 @@ def test_published_leaks_are_stamped(door, folders, tmp_path):
     )
     assert "LEAK: first weights" in said
     assert read(run, "metrics.json")["protocol"]["pretrain"]["leaks"] == [
-        "dance", "read", "sing", "write"
-    ]  # fmt: skip
+        "dance",
+        "read",
+        "sing",
+        "write",
+    ]
 
 
 def test_pretraining_on_still_images_in_one_command(door, folders, tmp_path):
@@ -101,9 +104,13 @@ def test_pretraining_on_still_images_in_one_command(door, folders, tmp_path):
             Image.fromarray(rng.integers(0, 256, (60, 80, 3), dtype=np.uint8)).save(file)
     run = tmp_path / "run"
     options = [
-        *folders, "pretrain=sun", "source@pretrain.source=images",
-        f"pretrain.source.root={tmp_path}/stills", "pretrain.max_epochs=1", f"hydra.run.dir={run}",
-    ]  # fmt: skip
+        *folders,
+        "pretrain=sun",
+        "source@pretrain.source=images",
+        f"pretrain.source.root={tmp_path}/stills",
+        "pretrain.max_epochs=1",
+        f"hydra.run.dir={run}",
+    ]
     said = finished(door("train", *options))
     (stage,) = (run / "pretrain").iterdir()
     lineage = read(run, "protocol.json")["pretrain"]

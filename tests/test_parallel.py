@@ -22,8 +22,12 @@ def test_two_processes_give_the_predictions_of_one(door, folders, tmp_path):
 
 def test_two_processes_train_one_network_after_pretraining(door, folders, tmp_path):
     run = tmp_path / "run"
-    first = ["pretrain=sun", "source@pretrain.source=folder", "pretrain.max_epochs=1",
-             f"pretrain.source.root={tmp_path}/source"]  # fmt: skip
+    first = [
+        "pretrain=sun",
+        "source@pretrain.source=folder",
+        "pretrain.max_epochs=1",
+        f"pretrain.source.root={tmp_path}/source",
+    ]
     options = [*folders, *TWO, *first, "loader.batch_size=2", f"hydra.run.dir={run}"]
     finished(door("train", *options))
     metrics = read(run, "metrics.json")

@@ -136,8 +136,9 @@ def test_each_fault_has_its_reason_and_training_goes_on(mixed, door, tmp_path):
     root, reasons = mixed
     door = partial(door, prefix=PLAIN if FORBIDS else ())
     before = {file: file.lstat().st_mtime_ns for file in root.rglob("*")}
-    plan = finished(door("prepare", "dataset=folder", f"root={root}", f"out={tmp_path}/out",
-                         "--dry-run"))  # fmt: skip
+    plan = finished(
+        door("prepare", "dataset=folder", f"root={root}", f"out={tmp_path}/out", "--dry-run")
+    )
     found = len(before) - 2
     good = found - len(reasons)
     assert (
@@ -161,13 +162,25 @@ def test_each_fault_has_its_reason_and_training_goes_on(mixed, door, tmp_path):
         run = tmp_path / f"run-{place.name}"
         finished(
             door(
-                "train", "source=folder", f"source.root={place}", "target=[folder]",
-                f"target.folder.root={tmp_path}/target", "protocol=targets", "model=tiny",
-                "semantics=word2vec", f"semantics.path={tmp_path}/toy.bin", "clips.short_side=40",
-                "clips.crop=32", "clips.test_clips=3", "loader.batch_size=3", "loader.workers=1",
-                "trainer.max_epochs=2", "trainer.accelerator=cpu", f"hydra.run.dir={run}",
+                "train",
+                "source=folder",
+                f"source.root={place}",
+                "target=[folder]",
+                f"target.folder.root={tmp_path}/target",
+                "protocol=targets",
+                "model=tiny",
+                "semantics=word2vec",
+                f"semantics.path={tmp_path}/toy.bin",
+                "clips.short_side=40",
+                "clips.crop=32",
+                "clips.test_clips=3",
+                "loader.batch_size=3",
+                "loader.workers=1",
+                "trainer.max_epochs=2",
+                "trainer.accelerator=cpu",
+                f"hydra.run.dir={run}",
             )
-        )  # fmt: skip
+        )
         source = json.loads((run / "metrics.json").read_text())["source"]
         told = source["unreadable_replaced"] | source["quarantined"]
         told = {os.path.basename(name): reason for name, reason in told.items()}
@@ -188,8 +201,11 @@ def test_killed_at_any_moment_it_ends_as_if_undisturbed(tmp_path, form):
         options = ["dataset=folder", f"root={root}", f"out={out}", f"form={form}"]
         return subprocess.Popen(
             [sys.executable, "-m", "src.prepare", *options],
-            cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
-        )  # fmt: skip
+            cwd=ROOT,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
 
     assert start(tmp_path / "calm").wait(120) == 0
     killed = 0
@@ -207,10 +223,13 @@ def test_killed_at_any_moment_it_ends_as_if_undisturbed(tmp_path, form):
     assert not (tmp_path / "killed" / "manifest.csv").exists()
     assert start(tmp_path / "killed").wait(120) == 0
     files = [
-        {str(f.relative_to(tmp_path / out)): f.read_bytes()
-         for f in (tmp_path / out).rglob("*") if f.is_file() and f.name != "progress.jsonl"}
+        {
+            str(f.relative_to(tmp_path / out)): f.read_bytes()
+            for f in (tmp_path / out).rglob("*")
+            if f.is_file() and f.name != "progress.jsonl"
+        }
         for out in ("calm", "killed")
-    ]  # fmt: skip
+    ]
     assert files[0] == files[1] and len(files[0]) == 63
 
 
@@ -312,6 +331,8 @@ def test_two_at_once_and_a_folder_that_cannot_be_written(tmp_path, monkeypatch):
 )
 def test_bad_options(door, tmp_path, options, words):
     grey_video(tmp_path / "set" / "a" / "0.avi", 3)
-    options = [o.replace("root=.", f"root={tmp_path}/set").replace("out=.", f"out={tmp_path}/set")
-               for o in options]  # fmt: skip
+    options = [
+        o.replace("root=.", f"root={tmp_path}/set").replace("out=.", f"out={tmp_path}/set")
+        for o in options
+    ]
     fails(door("prepare", *options), *words)

@@ -28,9 +28,14 @@ def planted(fault, **values):
 def options(folders, tmp_path):
     """Four steps an epoch, four epochs, a checkpoint each second step."""
     return [
-        *folders, "loader.batch_size=2", "trainer.max_epochs=4", "trainer.log_every_n_steps=1",
-        "model.dropout=0.5", "model.milestones=[1,3]", "save_every=2",
-    ]  # fmt: skip
+        *folders,
+        "loader.batch_size=2",
+        "trainer.max_epochs=4",
+        "trainer.log_every_n_steps=1",
+        "model.dropout=0.5",
+        "model.milestones=[1,3]",
+        "save_every=2",
+    ]
 
 
 def equal(one, other):
@@ -89,16 +94,24 @@ def test_interrupted_thrice_ends_bit_identical(door, options, tmp_path):
 
 def test_an_interrupted_run_selects_what_it_would_have_selected(door, folders, tmp_path):
     options = [
-        *folders, "selection=val", "selection.share=0.5", "loader.batch_size=2",
-        "trainer.max_epochs=3", "trainer.log_every_n_steps=1",
-    ]  # fmt: skip
+        *folders,
+        "selection=val",
+        "selection.share=0.5",
+        "loader.batch_size=2",
+        "trainer.max_epochs=3",
+        "trainer.log_every_n_steps=1",
+    ]
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     assert door("train", *options, f"hydra.run.dir={whole}").returncode == 0
     for step, name, status in ((1, "SIGTERM", 143), (4, "SIGKILL", -9)):  # last batch, first batch
         told = door(
-            "train", *options, f"hydra.run.dir={broken}", "resume=auto",
-            *planted("Signal", step=step, name=name), PYTHONPATH=HERE,
-        )  # fmt: skip
+            "train",
+            *options,
+            f"hydra.run.dir={broken}",
+            "resume=auto",
+            *planted("Signal", step=step, name=name),
+            PYTHONPATH=HERE,
+        )
         assert told.returncode == status, told.stderr[-3000:]
     assert door("train", *options, f"hydra.run.dir={broken}", "resume=auto").returncode == 0
     assert (whole / "metrics.csv").read_text() == (broken / "metrics.csv").read_text()
@@ -112,9 +125,12 @@ def test_an_interrupted_run_selects_what_it_would_have_selected(door, folders, t
 def test_a_stop_while_the_first_weights_are_made(door, folders, tmp_path):
     run = tmp_path / "run"
     options = [
-        *folders, "pretrain=sun", "source@pretrain.source=folder",
-        f"pretrain.source.root={tmp_path}/source", f"hydra.run.dir={run}",
-    ]  # fmt: skip
+        *folders,
+        "pretrain=sun",
+        "source@pretrain.source=folder",
+        f"pretrain.source.root={tmp_path}/source",
+        f"hydra.run.dir={run}",
+    ]
     told = door("train", *options, *planted("Signal", step=1, name="SIGTERM"), PYTHONPATH=HERE)
     assert told.returncode == 143 and f"resume={run}" in told.stderr, told.stderr[-3000:]
 

@@ -113,8 +113,13 @@ def records(file):
 
 def test_each_job_of_a_multirun_is_its_own_wandb_run(door, folders, tmp_path):
     sweep = tmp_path / "sweep"
-    options = ["logger=wandb", "logger.wandb.log_model=true", "trainer.max_epochs=1", "seed=0,1",
-               "study.name=mine"]  # fmt: skip
+    options = [
+        "logger=wandb",
+        "logger.wandb.log_model=true",
+        "trainer.max_epochs=1",
+        "seed=0,1",
+        "study.name=mine",
+    ]
     finished(door("train", "-m", *folders, *options, f"hydra.sweep.dir={sweep}"))
     runs = sorted(sweep.glob("*/wandb/offline-run-*"))
     assert len({r.parent.parent.name for r in runs}) == len(runs) == 2
@@ -127,11 +132,17 @@ def test_each_job_of_a_multirun_is_its_own_wandb_run(door, folders, tmp_path):
         (began,) = [r.run for r in logged if r.HasField("run") and r.run.config.update][:1]
         assert (began.run_group, began.project) == ("mine", "zero-shot-video")
         assert began.run_id == (run.parent.parent / "wandb-id").read_text()
-        x_axes = {r.metric.name or r.metric.glob_name: r.metric.step_metric for r in logged
-                  if r.HasField("metric")}  # fmt: skip
+        x_axes = {
+            r.metric.name or r.metric.glob_name: r.metric.step_metric
+            for r in logged
+            if r.HasField("metric")
+        }
         assert x_axes["train/loss_epoch"] == x_axes["val/*"] == "epoch"
-        kept = {r.artifact.type: {c.path for c in r.artifact.manifest.contents} for r in logged
-                if r.HasField("artifact")}  # fmt: skip
+        kept = {
+            r.artifact.type: {c.path for c in r.artifact.manifest.contents}
+            for r in logged
+            if r.HasField("artifact")
+        }
         assert {"card.md", "protocol.json"} <= kept["protocol-card"]
         assert kept["predictions"] == {"folder.npz"} and "model" in kept
         summary = {u.key or "/".join(u.nested_key) for r in logged for u in r.summary.update}

@@ -10,8 +10,17 @@ from conftest import grey_video
 
 from src.door import ROOT
 
-EVERY = ("half", "half_casefold", "full", "shuffled", "official3", "truze", "kinetics600_220",
-         "distance", "generalised")  # fmt: skip
+EVERY = (
+    "half",
+    "half_casefold",
+    "full",
+    "shuffled",
+    "official3",
+    "truze",
+    "kinetics600_220",
+    "distance",
+    "generalised",
+)
 WITHOUT_TORCH = """
 import runpy, sys
 class Refuse:
@@ -56,8 +65,15 @@ def test_a_run_is_scored_again_without_torch_or_data(trained, tmp_path):
     shutil.rmtree(tmp_path / "target")
     (tmp_path / "toy.bin").unlink()
     out = tmp_path / "again"
-    command = [sys.executable, "-c", WITHOUT_TORCH, f"predictions={run}", "resamples=50",
-               f"evaluation=[{','.join(EVERY)}]", f"hydra.run.dir={out}"]  # fmt: skip
+    command = [
+        sys.executable,
+        "-c",
+        WITHOUT_TORCH,
+        f"predictions={run}",
+        "resamples=50",
+        f"evaluation=[{','.join(EVERY)}]",
+        f"hydra.run.dir={out}",
+    ]
     said = finished(subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=280))
     before, after = metrics(run), metrics(out)
     for name in ("half", "full"):  # the same code path as in training

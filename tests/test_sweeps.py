@@ -38,11 +38,23 @@ def runs(sweep):
 def test_the_hash_is_of_what_is_computed(config):
     options = ["source=synthetic", "target=[synthetic]", "protocol=targets"]
     one = cell_hash(config(*options))
-    same = ["paths.data=elsewhere", "logger=wandb", "loader.workers=0", "rate=5",
-            "trainer.accelerator=cpu"]  # fmt: skip
+    same = [
+        "paths.data=elsewhere",
+        "logger=wandb",
+        "loader.workers=0",
+        "rate=5",
+        "trainer.accelerator=cpu",
+    ]
     assert {cell_hash(config(*options, other)) for other in same} == {one}
-    others = ["seed=1", "model=tiny", "subset=classes", "clips.test_clips=1", "protocol.tau=0.1",
-              "source.videos=3", "evaluation=[full]"]  # fmt: skip
+    others = [
+        "seed=1",
+        "model=tiny",
+        "subset=classes",
+        "clips.test_clips=1",
+        "protocol.tau=0.1",
+        "source.videos=3",
+        "evaluation=[full]",
+    ]
     assert len({cell_hash(config(*options, other)) for other in others} | {one}) == len(others) + 1
 
 
@@ -77,10 +89,22 @@ def test_a_sweep_continues_and_outlives_a_failure(door, folders, tmp_path):
 def test_cells_that_differ_in_tests_are_trained_once(door, folders, tmp_path):
     """Beside them, one that needs other first weights; they are made once for both."""
     sweep = tmp_path / "sweep"
-    still = ["pretrain=sun", "source@pretrain.source=folder", "pretrain.max_epochs=1",
-             f"pretrain.source.root={tmp_path}/source"]  # fmt: skip
-    options = [*SWEEP, *folders, *still, f"hydra.sweep.dir={sweep}", "resume=auto", "resamples=0",
-               f"paths.trained={sweep}/trained", f"paths.pretrained={sweep}/pretrain"]  # fmt: skip
+    still = [
+        "pretrain=sun",
+        "source@pretrain.source=folder",
+        "pretrain.max_epochs=1",
+        f"pretrain.source.root={tmp_path}/source",
+    ]
+    options = [
+        *SWEEP,
+        *folders,
+        *still,
+        f"hydra.sweep.dir={sweep}",
+        "resume=auto",
+        "resamples=0",
+        f"paths.trained={sweep}/trained",
+        f"paths.pretrained={sweep}/pretrain",
+    ]
     said = finished(door("train", *options, "clips.test_clips=1,3", "model.lr=0.001,0.002"))
     assert said.count("trained by folder-tiny-e2e-sun-seed0-") == 2 and len(runs(sweep)) == 4
     assert len(list((sweep / "pretrain").iterdir())) == 2  # the learning rate is also of those
@@ -129,8 +153,17 @@ def test_what_decides_the_training_alone(config):
     assert trained(*leak, "target=[ucf101]") != trained(*leak, "target=[hmdb51]")
 
 
-CELLS = {"table1": 12, "table2": 6, "table3": 15, "fig1": 12, "fig4_classes": 54,
-         "fig4_samples": 48, "fig5": 40, "fig6": 54, "fig7": 9}  # fmt: skip
+CELLS = {
+    "table1": 12,
+    "table2": 6,
+    "table3": 15,
+    "fig1": 12,
+    "fig4_classes": 54,
+    "fig4_samples": 48,
+    "fig5": 40,
+    "fig6": 54,
+    "fig7": 9,
+}
 
 
 @pytest.mark.parametrize("preset", CELLS)
@@ -166,18 +199,30 @@ def test_a_dry_run_of_table3_counts_each_training_once(door, tmp_path):
     assert f"{trained / 1000 / 3600:,.1f} GPU-hours" in said
 
 
-SMALL = ["experiments=fig5", "scale=demo", "source.videos=2", "target.synthetic.videos=1",
-         "subset.clusters=1", "seed=0,1", "trainer.max_epochs=3", "loader.workers=0",
-         "loader.epoch_samples=44", "resamples=0", "save_every=1"]  # fmt: skip
+SMALL = [
+    "experiments=fig5",
+    "scale=demo",
+    "source.videos=2",
+    "target.synthetic.videos=1",
+    "subset.clusters=1",
+    "seed=0,1",
+    "trainer.max_epochs=3",
+    "loader.workers=0",
+    "loader.epoch_samples=44",
+    "resamples=0",
+    "save_every=1",
+]
 
 
 def killed_when(condition, options, tmp_path):
     """Start a sweep and kill it as soon as the condition holds."""
     process = subprocess.Popen(
         [sys.executable, "-m", "src.train", "-m", *options],
-        cwd=ROOT, env=os.environ | {"DATA_ROOT": str(tmp_path / "data"), "OMP_NUM_THREADS": "1"},
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+        cwd=ROOT,
+        env=os.environ | {"DATA_ROOT": str(tmp_path / "data"), "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     end = time.monotonic() + 120
     while not condition():
         assert process.poll() is None and time.monotonic() < end

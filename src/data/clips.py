@@ -188,8 +188,15 @@ class Clips(Dataset[dict[str, Any]]):
         cap = spec.segment_cap if video.window else None
 
         def clips(length: int) -> np.ndarray:
-            return test_frames(length, spec.frames, spec.test_clips, spec.test_rule,
-                               spec.single_clip, cap, spec.short_videos)  # fmt: skip
+            return test_frames(
+                length,
+                spec.frames,
+                spec.test_clips,
+                spec.test_rule,
+                spec.single_clip,
+                cap,
+                spec.short_videos,
+            )
 
         return self.read(video, Crop(), clips)
 

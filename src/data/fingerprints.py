@@ -52,21 +52,24 @@ def compare_videos(
     ours = {p: i for option, root in source.items() for p, i in list_videos(root, option)}
     theirs = {p: i for option, root in targets.items() for p, i in list_videos(root, option)}
     evidence: dict[tuple[str, str], list[str]] = defaultdict(list)
-    for pair, key in joined({p: video_id(p, i) for p, i in ours.items()},
-                            {p: video_id(p, i) for p, i in theirs.items()}):  # fmt: skip
+    for pair, key in joined(
+        {p: video_id(p, i) for p, i in ours.items()}, {p: video_id(p, i) for p, i in theirs.items()}
+    ):
         evidence[pair].append(f"same id {key}")
     for pair, _ in joined(*hash_equal_sizes(ours, theirs)):
         evidence[pair].append("same bytes")
     prints, unreadable = fingerprints([*ours, *theirs], cache)
-    for pair, share in same_content({p: prints[p] for p in ours if p in prints},
-                                    {p: prints[p] for p in theirs if p in prints}):  # fmt: skip
+    for pair, share in same_content(
+        {p: prints[p] for p in ours if p in prints}, {p: prints[p] for p in theirs if p in prints}
+    ):
         evidence[pair].append(f"same content, {100 * share:.0f} % of the shorter one")
     return {
         "compared": {"source": len(ours), "targets": len(theirs)},
-        "pairs": [{"source": a, "target": b, "evidence": e}
-                  for (a, b), e in sorted(evidence.items())],
+        "pairs": [
+            {"source": a, "target": b, "evidence": e} for (a, b), e in sorted(evidence.items())
+        ],
         "unreadable": unreadable,
-    }  # fmt: skip
+    }
 
 
 def list_videos(root: str, option: str) -> Iterator[tuple[str, str]]:
@@ -162,8 +165,9 @@ def fingerprints(paths: Sequence[str], cache: Path) -> tuple[dict[str, np.ndarra
                 unreadable[path] = result
             else:
                 known[keys[path]] = result.tobytes()
-                store.execute("insert or replace into seen values (?, ?)",
-                              (keys[path], known[keys[path]]))  # fmt: skip
+                store.execute(
+                    "insert or replace into seen values (?, ?)", (keys[path], known[keys[path]])
+                )
                 store.commit()
     store.close()
     prints = {p: np.frombuffer(known[key], np.uint64) for p, key in keys.items() if key in known}

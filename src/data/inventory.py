@@ -42,8 +42,12 @@ def by_class(module: VideoDataModule, rows: Sequence[Mapping[str, Any]]) -> list
     expected = Counter((listed or {}).values())
     missing = Counter(row["class"] for row in lacking or ())
     return [
-        {"class": name, "found": found[name], "usable": usable[name],
-         "expected": "" if listed is None else expected[name],
-         "missing": "" if listed is None else missing[name]}
+        {
+            "class": name,
+            "found": found[name],
+            "usable": usable[name],
+            "expected": "" if listed is None else expected[name],
+            "missing": "" if listed is None else missing[name],
+        }
         for name in names
-    ]  # fmt: skip
+    ]

@@ -188,9 +188,12 @@ def cut_fast(pixels: np.ndarray, boxes: np.ndarray, size: int) -> np.ndarray:
             )
         planes = torch.from_numpy(np.ascontiguousarray(part)[None]).permute(0, 3, 1, 2)
         resized = torch.nn.functional.interpolate(
-            planes, scale_factor=(scale, scale), mode="bilinear", antialias=True,
+            planes,
+            scale_factor=(scale, scale),
+            mode="bilinear",
+            antialias=True,
             recompute_scale_factor=False,
-        )  # fmt: skip
+        )
         rows, columns = (slice(n, n + size) for n in lead.tolist())
         cv2.merge(list(resized[0].numpy()[:, rows, columns]), crop)
     return made

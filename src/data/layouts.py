@@ -70,8 +70,12 @@ def distinct(videos: Sequence[Video]) -> list[Video]:
     first = {video.id: video for video in reversed(videos)}
     if doubles := len(videos) - len(first):
         names = [name for name, count in Counter(v.id for v in videos).items() if count > 1]
-        log.warning("%d videos have the name of another one and are left out: %s%s", doubles,
-                    ", ".join(names[:5]), " ..." if len(names) > 5 else "")  # fmt: skip
+        log.warning(
+            "%d videos have the name of another one and are left out: %s%s",
+            doubles,
+            ", ".join(names[:5]),
+            " ..." if len(names) > 5 else "",
+        )
     return [video for video in videos if first[video.id] is video]
 
 
@@ -84,8 +88,13 @@ def spell(videos: Sequence[Video], class_names: Sequence[str], root: Path) -> li
     strangers = Counter(v.label for v in videos if spelling_key(v.label) not in official)
     if strangers:
         names = ", ".join(sorted(strangers)[:5])
-        log.warning("%s: %d folders are no class of it and are left out: %s%s", root,
-                    len(strangers), names, " ..." if len(strangers) > 5 else "")  # fmt: skip
+        log.warning(
+            "%s: %d folders are no class of it and are left out: %s%s",
+            root,
+            len(strangers),
+            names,
+            " ..." if len(strangers) > 5 else "",
+        )
     return [
         replace(v, label=official[spelling_key(v.label)])
         for v in videos

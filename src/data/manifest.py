@@ -16,8 +16,22 @@ from src.errors import UserError
 
 NAME = "manifest.csv"
 NAMES = "surrogateescape"  # keeps file names that are no text
-COLUMNS = ("id", "path", "class", "start", "end", "frames", "width", "height", "fps", "seconds",
-           "sha256", "status", "reason", "prepared")  # fmt: skip
+COLUMNS = (
+    "id",
+    "path",
+    "class",
+    "start",
+    "end",
+    "frames",
+    "width",
+    "height",
+    "fps",
+    "seconds",
+    "sha256",
+    "status",
+    "reason",
+    "prepared",
+)
 
 
 @dataclass(frozen=True)

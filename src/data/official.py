@@ -69,10 +69,12 @@ def read_segments(file: Path) -> dict[str, list[tuple[str, tuple[float, float]]]
     try:
         database: dict[str, Any] = json.loads(read_text(file))["database"]
         return {
-            key: [(str(a["label"]), (float(a["segment"][0]), float(a["segment"][1])))
-                  for a in entry.get("annotations", [])]
+            key: [
+                (str(a["label"]), (float(a["segment"][0]), float(a["segment"][1])))
+                for a in entry.get("annotations", [])
+            ]
             for key, entry in sorted(database.items())
-        }  # fmt: skip
+        }
     except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
         raise UserError(
             f"{file} is no list of ActivityNet: a database of videos with annotations "

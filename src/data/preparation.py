@@ -149,8 +149,9 @@ def lock(journal: TextIO, out: Path) -> None:
 
 def progress_bar() -> Progress:
     """Show files done, and the time left."""
-    return Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
-                    TimeRemainingColumn())  # fmt: skip
+    return Progress(
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    )
 
 
 def state(path: str, root: Path) -> str:
@@ -260,8 +261,14 @@ def row(video: Video, found: dict[str, Any]) -> dict[str, Any]:
     start, end = video.window or (None, None)
     if video.window and found["status"] == "ok" and start >= min(end, found["seconds"]):
         found = found | {"status": "bad", "reason": "the labelled segment has no frame"}
-    return {**found, "id": video.id, "path": os.path.abspath(video.path), "class": video.label,
-            "start": start, "end": end}  # fmt: skip
+    return {
+        **found,
+        "id": video.id,
+        "path": os.path.abspath(video.path),
+        "class": video.label,
+        "start": start,
+        "end": end,
+    }
 
 
 def disk_needed(videos: Sequence[Video], spec: FormSpec) -> int:

@@ -143,10 +143,12 @@ def clusters(
     matrix = np.stack([vectors[name] for name in names])
     found = KMeans(clusters, n_init=10, random_state=cluster_seed).fit(matrix).labels_
     groups = sorted(
-        ([name for name, own in zip(names, found, strict=True) if own == k]
-         for k in range(clusters)),
+        (
+            [name for name, own in zip(names, found, strict=True) if own == k]
+            for k in range(clusters)
+        ),
         key=lambda group: (-len(group), group),
-    )  # fmt: skip
+    )
     sizes = [len(group) for group in groups]
     large = [number for number, size in enumerate(sizes) if size >= classes]
     if not large or cluster not in (None, *large):

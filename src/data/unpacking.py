@@ -11,13 +11,20 @@ from pathlib import Path
 from src.errors import UserError
 
 RAR_TOOLS = {  # those that are there are tried in this order
-    "unar": ("unar", "-quiet", "-force-overwrite", "-no-directory", "-output-directory", "{to}",
-             "{file}"),
+    "unar": (
+        "unar",
+        "-quiet",
+        "-force-overwrite",
+        "-no-directory",
+        "-output-directory",
+        "{to}",
+        "{file}",
+    ),
     "unrar": ("unrar", "x", "-idq", "-o+", "{file}", "{to}/"),
     "bsdtar": ("bsdtar", "-xf", "{file}", "-C", "{to}"),
     "7z": ("7z", "x", "-y", "-bd", "-o{to}", "{file}"),  # where it has the plugin
     "7zz": ("7zz", "x", "-y", "-bd", "-o{to}", "{file}"),
-}  # fmt: skip
+}
 
 
 def unpack(file: Path, root: Path) -> None:
@@ -67,8 +74,14 @@ def unpack_rar(file: Path, folder: Path) -> None:
     said = []
     for tool in tools:
         command = [word.format(file=file, to=folder) for word in RAR_TOOLS[tool]]
-        done = subprocess.run(command, capture_output=True, text=True, errors="replace",
-                              stdin=subprocess.DEVNULL, check=False)  # fmt: skip
+        done = subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            stdin=subprocess.DEVNULL,
+            check=False,
+        )
         if done.returncode == 0:
             return
         said.append(f"{tool}: " + " ".join((done.stderr or done.stdout).split())[-200:])

@@ -16,12 +16,28 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 # What does not change the numbers of a run.
-MACHINERY = ("paths", "hydra", "logger", "callbacks", "study", "scale", "resume", "save_every",
-             "rate", "dry_run")  # fmt: skip
+MACHINERY = (
+    "paths",
+    "hydra",
+    "logger",
+    "callbacks",
+    "study",
+    "scale",
+    "resume",
+    "save_every",
+    "rate",
+    "dry_run",
+)
 PROCESSES = ("loader.workers", "loader.timeout", "trainer.accelerator", "trainer.log_every_n_steps")
 # What only decides how a trained network is tested.
-TESTS = ("evaluation", "resamples", "seen", "clips.test_clips", "clips.test_rule",
-         "loader.test_batch_size")  # fmt: skip
+TESTS = (
+    "evaluation",
+    "resamples",
+    "seen",
+    "clips.test_clips",
+    "clips.test_rule",
+    "loader.test_batch_size",
+)
 FINISHED = ("metrics.json", "audit.json")
 NAMED = ("source", "model", "method", "pretrain", "subset")  # groups in the name of a folder
 

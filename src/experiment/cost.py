@@ -13,8 +13,15 @@ from src.errors import UserError
 from src.experiment.cells import Cell, axis_value
 from src.semantics.words import class_names
 
-VIDEOS = {"kinetics400": 240_436, "kinetics600": 390_000, "kinetics700": 541_624, "sun397": 108_754,
-          "ucf101": 13_320, "hmdb51": 6_766, "activitynet": 27_801}  # fmt: skip
+VIDEOS = {
+    "kinetics400": 240_436,
+    "kinetics600": 390_000,
+    "kinetics700": 541_624,
+    "sun397": 108_754,
+    "ucf101": 13_320,
+    "hmdb51": 6_766,
+    "activitynet": 27_801,
+}
 PARAMETERS = {"r2plus1d": 31.5e6, "r3d": 33.3e6, "c3d": 62.6e6, "tiny": 0.1e6}
 FORWARD = 1 / 3  # of the work of a training step
 SCALARS = 3  # a checkpoint holds weights and the two moments of Adam

@@ -12,10 +12,35 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 ROOT = Path(__file__).resolve().parents[2]
-PACKAGES = ("torch", "torchvision", "pytorch-lightning", "torchmetrics", "hydra-core", "numpy",
-            "scipy", "scikit-learn", "av", "opencv-python-headless", "gensim")  # fmt: skip
-SETTINGS = ("compat", "clips", "model", "method", "loader", "trainer", "semantics", "pretrain",
-            "selection", "subset", "source", "seen", "target", "evaluation")  # fmt: skip
+PACKAGES = (
+    "torch",
+    "torchvision",
+    "pytorch-lightning",
+    "torchmetrics",
+    "hydra-core",
+    "numpy",
+    "scipy",
+    "scikit-learn",
+    "av",
+    "opencv-python-headless",
+    "gensim",
+)
+SETTINGS = (
+    "compat",
+    "clips",
+    "model",
+    "method",
+    "loader",
+    "trainer",
+    "semantics",
+    "pretrain",
+    "selection",
+    "subset",
+    "source",
+    "seen",
+    "target",
+    "evaluation",
+)
 
 
 def environment(accelerators: Sequence[str] = ()) -> dict[str, Any]:
@@ -69,10 +94,16 @@ def commit() -> str | None:
     try:
         if not (ROOT / ".git").exists():
             return None
-        told = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True,
-                              check=True, timeout=20)  # fmt: skip
-        changed = subprocess.run([*git, "status", "--porcelain", "-uno"], capture_output=True,
-                                 text=True, check=True, timeout=20)  # fmt: skip
+        told = subprocess.run(
+            [*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True, timeout=20
+        )
+        changed = subprocess.run(
+            [*git, "status", "--porcelain", "-uno"],
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=20,
+        )
     except (OSError, subprocess.SubprocessError):
         return None
     return told.stdout.strip() + ("+changes" if changed.stdout.strip() else "")

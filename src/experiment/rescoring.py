@@ -30,8 +30,12 @@ def rescore(config: DictConfig, out: Path) -> None:
     for number, (folder, names) in enumerate(found):
         rescore_run(config, folder, names, out if len(found) == 1 else out / str(number))
     if len(found) > 1:
-        log.info("%d runs scored in %s; `python -m src.report compare=%s` compares them",
-                 len(found), out, out)  # fmt: skip
+        log.info(
+            "%d runs scored in %s; `python -m src.report compare=%s` compares them",
+            len(found),
+            out,
+            out,
+        )
 
 
 def rescore_run(config: DictConfig, folder: Path, names: Sequence[str], out: Path) -> None:

@@ -17,9 +17,13 @@ from src.reporting.show import show
 
 log = logging.getLogger(__name__)
 FREE = {  # options that may change when a run is continued
-    *MACHINERY, "evaluation", "resamples", "trainer.max_epochs", "trainer.max_steps",
+    *MACHINERY,
+    "evaluation",
+    "resamples",
+    "trainer.max_epochs",
+    "trainer.max_steps",
     *PROCESSES,
-}  # fmt: skip
+}
 
 
 @dataclass(frozen=True)

@@ -19,13 +19,21 @@ class UnreadableVideos(Callback):
         self.source: dict[str, str] = {}
         self.targets: dict[int, dict[str, str]] = {}
 
-    def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any,
-                           batch_idx: int) -> None:  # fmt: skip
+    def on_train_batch_end(
+        self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
         """Note the videos replaced in this batch."""
         self.source.update(batch["unreadable"])
 
-    def on_predict_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any,
-                             batch_idx: int, dataloader_idx: int = 0) -> None:  # fmt: skip
+    def on_predict_batch_end(
+        self,
+        trainer: Any,
+        pl_module: Any,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
         """Note the videos left out of this batch."""
         self.targets.setdefault(dataloader_idx, {}).update(batch["unreadable"])
 
@@ -50,8 +58,9 @@ class ClipProgressBar(RichProgressBar):
         super().on_train_epoch_start(trainer, pl_module)
         self.clips, self.since = 0, time.monotonic()
 
-    def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any,
-                           batch_idx: int) -> None:  # fmt: skip
+    def on_train_batch_end(
+        self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
         """Count the clips of a training batch."""
         self.count(batch)
         super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
@@ -61,8 +70,15 @@ class ClipProgressBar(RichProgressBar):
         super().on_predict_start(trainer, pl_module)
         self.clips, self.since = 0, time.monotonic()
 
-    def on_predict_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any,
-                             batch_idx: int, dataloader_idx: int = 0) -> None:  # fmt: skip
+    def on_predict_batch_end(
+        self,
+        trainer: Any,
+        pl_module: Any,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
         """Count the clips of a batch of test videos."""
         self.count(batch)
         super().on_predict_batch_end(trainer, pl_module, outputs, batch, batch_idx, dataloader_idx)

@@ -31,10 +31,16 @@ SPORTS1M = "c3d.pickle"
 CHILDREN = {"0": "stem", **{str(n): f"layer{n}" for n in range(1, 5)}}  # of a video ResNet
 CLASSIFIERS = ("fc.", "classifier.", "head.")
 C3D_LAYERS = {  # name in the public C3D -> place in `src.models.c3d`
-    "conv1": "features.0", "conv2": "features.3", "conv3a": "features.6", "conv3b": "features.8",
-    "conv4a": "features.11", "conv4b": "features.13", "conv5a": "features.16",
-    "conv5b": "features.18", "fc6": "fc6",
-}  # fmt: skip
+    "conv1": "features.0",
+    "conv2": "features.3",
+    "conv3a": "features.6",
+    "conv3b": "features.8",
+    "conv4a": "features.11",
+    "conv4b": "features.13",
+    "conv5a": "features.16",
+    "conv5b": "features.18",
+    "fc6": "fc6",
+}
 SCALAR = np.float64(0).__reduce__()[0]  # how numpy pickles a number, under its old and new name
 SAFE: list[Any] = [
     argparse.Namespace,
@@ -135,10 +141,14 @@ def recognise(state: State) -> str:
 
 def plain_options(namespace: Any) -> dict[str, Any]:
     """Turn the authors' options into plain values."""
-    return {
-        key: value if isinstance(value, (int, float, str, bool)) else str(value)
-        for key, value in vars(namespace).items()
-    } if isinstance(namespace, argparse.Namespace) else {}  # fmt: skip
+    return (
+        {
+            key: value if isinstance(value, (int, float, str, bool)) else str(value)
+            for key, value in vars(namespace).items()
+        }
+        if isinstance(namespace, argparse.Namespace)
+        else {}
+    )
 
 
 def load_strictly(network: nn.Module, state: State, file: Path, option: str) -> None:

@@ -67,8 +67,11 @@ def results(run: Run, target: str) -> dict[str, Any]:
     found = {}
     for name, numbers in entry.items():
         if isinstance(numbers, dict) and name not in NO_NUMBERS:
-            plain = {k: v for k, v in numbers.items()
-                     if k not in ("splits", "curve", "distances", "list_sha256")}  # fmt: skip
+            plain = {
+                k: v
+                for k, v in numbers.items()
+                if k not in ("splits", "curve", "distances", "list_sha256")
+            }
             if name == "distance":
                 plain["farthest half"] = numbers["curve"][len(numbers["curve"]) // 2]
             found[name] = {**plain, "protocol": protocol_hash(fields(run, target, name))}
@@ -194,8 +197,10 @@ def sampling(clips: dict[str, Any]) -> str:
         "linspace": "linearly spaced, first to last frame",
         "authors_code": "as the authors' code cuts them (see src/data/sampling.py)",
     }
-    return f"{clips['test_clips']} clips, {how[clips.get('test_rule', 'linspace')]}; embeddings " \
-           "averaged, then projected"  # fmt: skip
+    return (
+        f"{clips['test_clips']} clips, {how[clips.get('test_rule', 'linspace')]}; embeddings "
+        "averaged, then projected"
+    )
 
 
 def switches(setup: dict[str, Any]) -> dict[str, Any]:
@@ -237,8 +242,18 @@ def markdown(content: dict[str, Any]) -> str:
 
 def result_lines(held: dict[str, Any]) -> list[str]:
     """Write the numbers as one table, and those that are no accuracy over draws below it."""
-    columns = ("target", "evaluation", "classes", "top-1 %", "95 % over videos", "over classes",
-               "over both", "top-5 %", "macro top-1 %", "protocol")  # fmt: skip
+    columns = (
+        "target",
+        "evaluation",
+        "classes",
+        "top-1 %",
+        "95 % over videos",
+        "over classes",
+        "over both",
+        "top-5 %",
+        "macro top-1 %",
+        "protocol",
+    )
     lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
     others = []
     for target, evaluations in held.items():
@@ -252,12 +267,21 @@ def result_lines(held: dict[str, Any]) -> list[str]:
                 continue
             spans = numbers.get("interval", {}).get("top1", {})
             ends = [span(spans.get(scheme)) for scheme in ("videos", "classes", "both")]
-            row = [target, name, str(numbers["classes"]), number(numbers, "top1"), *ends,
-                   number(numbers, "top5"), number(numbers, "macro_top1"),
-                   f"`{numbers['protocol'][:12]}`"]  # fmt: skip
+            row = [
+                target,
+                name,
+                str(numbers["classes"]),
+                number(numbers, "top1"),
+                *ends,
+                number(numbers, "top5"),
+                number(numbers, "macro_top1"),
+                f"`{numbers['protocol'][:12]}`",
+            ]
             lines.append("| " + " | ".join(row) + " |")
-    note = "± is the standard deviation over draws (ddof = 0), no standard error: draws share " \
-           "classes and videos. Intervals are percentiles of a bootstrap."  # fmt: skip
+    note = (
+        "± is the standard deviation over draws (ddof = 0), no standard error: draws share "
+        "classes and videos. Intervals are percentiles of a bootstrap."
+    )
     return [*lines, "", note, "", *others]
 
 

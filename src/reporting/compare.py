@@ -57,11 +57,13 @@ def compare(
             "rows": [row_content(row, rows[0]) for row in rows],
             "paired": [paired_content(rows[0], row, resamples) for row in rows[1:]],
             "seeds": over_seeds(rows),
-            "quoted": [vars(q) for q in beside(others, rows[0].target, rows[0].evaluation,
-                                               rows[0].fields["track"])],
+            "quoted": [
+                vars(q)
+                for q in beside(others, rows[0].target, rows[0].evaluation, rows[0].fields["track"])
+            ],
         }
         for rows in groups
-    ]  # fmt: skip
+    ]
     out.mkdir(parents=True, exist_ok=True)
     text = markdown(found)
     content = json.dumps(found, indent=1, ensure_ascii=False)

@@ -8,8 +8,17 @@ from src.evaluation.scoring import content
 from src.reporting.run import Run
 from src.semantics.words import DATASETS, class_names
 
-CLIPS = ("frames", "test_clips", "short_side", "crop", "short_videos", "test_rule", "single_clip",
-         "segment_cap", "resize")  # fmt: skip
+CLIPS = (
+    "frames",
+    "test_clips",
+    "short_side",
+    "crop",
+    "short_videos",
+    "test_rule",
+    "single_clip",
+    "segment_cap",
+    "resize",
+)
 UNKNOWN = "not recorded"
 
 

@@ -49,10 +49,13 @@ def show_prepared(
     others = [f for f in (out / "videos").rglob("*") if f.is_file() and f not in files]
     if others:
         size = sum(file.stat().st_size for file in others)
-        console.print(f"{len(others):,} prepared files of other options or of videos that are gone "
-                      f"lie in {out}/videos too: {size / 1e9:.3f} GB")  # fmt: skip
-    console.print(f"written: {out}/manifest.csv, classes.csv, quarantine.csv; use it as "
-                  f"source.root={out}")  # fmt: skip
+        console.print(
+            f"{len(others):,} prepared files of other options or of videos that are gone "
+            f"lie in {out}/videos too: {size / 1e9:.3f} GB"
+        )
+    console.print(
+        f"written: {out}/manifest.csv, classes.csv, quarantine.csv; use it as source.root={out}"
+    )
 
 
 def lacking(module: Any, counts: Sequence[Mapping[str, Any]]) -> str:

@@ -52,8 +52,10 @@ def quoted(file: str | None = None) -> list[Quoted]:
         rows.append({**row, **about[row["artefact"], row["row"]]})
     if file is not None:
         rows += checked(Path(file).expanduser())
-    return [Quoted(**{**{key: row[key] for key in COLUMNS}, "value": float(row["value"])})  # type: ignore[arg-type]
-            for row in rows]  # fmt: skip
+    return [
+        Quoted(**{**{key: row[key] for key in COLUMNS}, "value": float(row["value"])})  # type: ignore[arg-type]
+        for row in rows
+    ]
 
 
 def checked(file: Path) -> list[dict[str, str]]:

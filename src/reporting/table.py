@@ -159,8 +159,10 @@ def beyond_the_table(name: str, target: dict[str, Any]) -> list[str]:
             if numbers["harmonic"] is None:
                 told += "; no seen videos were embedded (source@seen), so no harmonic mean"
             else:
-                told += (f", seen {numbers['seen']:.1f} %, harmonic mean "
-                         f"{numbers['harmonic']:.1f} %, area {numbers['ausuc']:.3f}")  # fmt: skip
+                told += (
+                    f", seen {numbers['seen']:.1f} %, harmonic mean "
+                    f"{numbers['harmonic']:.1f} %, area {numbers['ausuc']:.3f}"
+                )
             said.append(told)
         if isinstance(numbers, dict) and "distances" in numbers:
             middle = numbers["curve"][len(numbers["curve"]) // 2]

@@ -25,8 +25,18 @@ from src.errors import UserError
 
 CHUNK = 1 << 24  # bytes read at a time
 BOM = b"\xef\xbb\xbf"
-FAULTS = (ValueError, EOFError, OSError, LookupError, AttributeError, AssertionError, TypeError,
-          pickle.UnpicklingError, struct.error, zlib.error)  # fmt: skip
+FAULTS = (
+    ValueError,
+    EOFError,
+    OSError,
+    LookupError,
+    AttributeError,
+    AssertionError,
+    TypeError,
+    pickle.UnpicklingError,
+    struct.error,
+    zlib.error,
+)
 GZIP, FASTTEXT = b"\x1f\x8b", (793712314).to_bytes(4, "little")
 FORMATS = "word2vec (binary or text), GloVe text, fastText (.vec or .bin), these as .gz, gensim .kv"
 

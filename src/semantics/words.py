@@ -170,8 +170,10 @@ def read(file: str) -> list[dict[str, str]]:
 
 def write_sums() -> None:
     """Note the hash of every table, as `sha256sum` does."""
-    rows = [f"{hashlib.sha256(file.read_bytes()).hexdigest()}  {file.name}\n"
-            for file in sorted(TABLES.glob("*.tsv"))]  # fmt: skip
+    rows = [
+        f"{hashlib.sha256(file.read_bytes()).hexdigest()}  {file.name}\n"
+        for file in sorted(TABLES.glob("*.tsv"))
+    ]
     (TABLES / SUMS).write_text("".join(rows))
 
 

@@ -95,8 +95,13 @@ def test_a_batch_without_a_readable_video(videos):
 
 
 def test_bad_specs():
-    for name, value in (("test_rule", "tsn"), ("single_clip", "last"), ("resize", "round"),
-                        ("segment_cap", 3), ("train_last", "no")):  # fmt: skip
+    for name, value in (
+        ("test_rule", "tsn"),
+        ("single_clip", "last"),
+        ("resize", "round"),
+        ("segment_cap", 3),
+        ("train_last", "no"),
+    ):
         with pytest.raises(UserError, match=f"clips.{name}={value}"):
             ClipSpec(16, 25, 128, 112, 0.5, "loop", **{name: value})
     with pytest.raises(UserError, match=r"clips\.crop=128"):

@@ -32,9 +32,13 @@ def touch(root, *names):
 
 
 def test_ucf101_inside_its_archive_folder_and_respelled(tmp_path):
-    touch(tmp_path, "UCF-101/HandStandPushups/v_HandStandPushups_g01_c01.avi",
-          "UCF-101/Archery/v_Archery_g01_c01.avi", "UCF-101/Archery/.hidden.avi",
-          "UCF-101/NotAClass/a.avi")  # fmt: skip
+    touch(
+        tmp_path,
+        "UCF-101/HandStandPushups/v_HandStandPushups_g01_c01.avi",
+        "UCF-101/Archery/v_Archery_g01_c01.avi",
+        "UCF-101/Archery/.hidden.avi",
+        "UCF-101/NotAClass/a.avi",
+    )
     module = UCF101DataModule(root=str(tmp_path), table="ucf101", **SHARED_ARGS)
     assert module.classes == ["Archery", "HandstandPushups"]
     assert len(module.videos) == 2 and module.published == 13_320
@@ -204,9 +208,15 @@ def test_the_three_test_splits_say_which_videos_they_hold(tmp_path):
 
 def test_kinetics_lists_and_files_that_users_have(tmp_path, caplog):
     root = tmp_path / "k"
-    touch(root, "a/same_000001_000011.mp4", "b/same_000020_000030.mp4", "b/.hidden.mp4",
-          "copy/same_000001_000011.mp4", "v_abcdefghi_000001_000011.mp4",
-          "v_short.avi")  # fmt: skip
+    touch(
+        root,
+        "a/same_000001_000011.mp4",
+        "b/same_000020_000030.mp4",
+        "b/.hidden.mp4",
+        "copy/same_000001_000011.mp4",
+        "v_abcdefghi_000001_000011.mp4",
+        "v_short.avi",
+    )
     touch(tmp_path / "elsewhere", "linked_000001_000011.mp4")
     (root / "link").symlink_to(tmp_path / "elsewhere")
     (root / "loop").symlink_to(root)
@@ -233,13 +243,17 @@ def test_kinetics_lists_and_files_that_users_have(tmp_path, caplog):
     [
         (KineticsDataModule, "kinetics600", "train.csv", b"\xff\xfel\0", "as text"),
         (ActivityNetDataModule, "activitynet", "activity_net.v1-3.min.json", b"{", "no list of Ac"),
-        (ActivityNetDataModule, "activitynet", "activity_net.v1-3.min.json",
-         b'{"database": {"x": {"annotations": [{"label": "Archery", "segment": [1]}]}}}',
-         "no list of ActivityNet"),
+        (
+            ActivityNetDataModule,
+            "activitynet",
+            "activity_net.v1-3.min.json",
+            b'{"database": {"x": {"annotations": [{"label": "Archery", "segment": [1]}]}}}',
+            "no list of ActivityNet",
+        ),
         (UCF101DataModule, "ucf101", "testlist01.txt", b"Archery 1\r\n", "line 1"),
         (HMDB51DataModule, "hmdb51", "wave_test_split1.txt", b"a.avi 1\nb.avi\n", "line 2"),
     ],
-)  # fmt: skip
+)
 def test_broken_lists_are_told_by_file_and_line(tmp_path, module, table, name, content, words):
     root = tmp_path / "data" / "set"
     touch(root, "Archery/v.avi", "wave/a.avi", "slapping/a.mp4")

@@ -226,8 +226,9 @@ def rar(**members):
     for name, data in members.items():
         told = name.replace("__", "\\").encode()
         size = len(data)
-        rest = struct.pack("<IIBIIBBHI", size, size, 3, zlib.crc32(data), 0x5A000000, 20, 0x30,
-                           len(told), 0o100644)  # fmt: skip
+        rest = struct.pack(
+            "<IIBIIBBHI", size, size, 3, zlib.crc32(data), 0x5A000000, 20, 0x30, len(told), 0o100644
+        )
         content += block(0x74, 0x8000, rest + told) + data
     return content + block(0x7B, 0x4000, b"")
 
@@ -245,8 +246,11 @@ def test_a_real_rar_in_a_rar(tmp_path, monkeypatch, tool):
         if "7z" in tool and "Cannot open the file as archive" in str(error):
             pytest.skip(f"{tool} without its plugin")
         raise
-    found = {str(f.relative_to(tmp_path / "set")): f.read_bytes()
-             for f in (tmp_path / "set").rglob("*") if f.is_file()}  # fmt: skip
+    found = {
+        str(f.relative_to(tmp_path / "set")): f.read_bytes()
+        for f in (tmp_path / "set").rglob("*")
+        if f.is_file()
+    }
     assert found == {"wave/a": NOISE, "wave/b": b"", "readme": b"text"}
     file.write_bytes(file.read_bytes()[:-100_000])
     with pytest.raises(UserError, match="cannot be unpacked"):
@@ -261,8 +265,10 @@ def test_an_unpacking_that_was_killed_is_done_again(server, tmp_path):
     assert (tmp_path / "train" / "b").read_bytes() == NOISE
 
 
-@pytest.mark.parametrize("dataset", ["ucf101", "hmdb51", "kinetics400", "kinetics600",
-                                     "kinetics700", "activitynet", "sun397"])  # fmt: skip
+@pytest.mark.parametrize(
+    "dataset",
+    ["ucf101", "hmdb51", "kinetics400", "kinetics600", "kinetics700", "activitynet", "sun397"],
+)
 def test_the_table(dataset):
     for item in listed_items(dataset):
         assert item.url.startswith("http") and item.name

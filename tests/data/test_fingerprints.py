@@ -40,9 +40,11 @@ def pairs(found):
 
 def compare(root, **more):
     return compare_videos(
-        {"source.root": str(root / "source")}, {"target.x.root": str(root / "target")},
-        root / "cache", **more,
-    )  # fmt: skip
+        {"source.root": str(root / "source")},
+        {"target.x.root": str(root / "target")},
+        root / "cache",
+        **more,
+    )
 
 
 def test_planted_copies_are_found_and_nothing_else(generated, shared):

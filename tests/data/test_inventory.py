@@ -19,8 +19,12 @@ def counted(module, bad=()):
 
 
 def test_ucf101_with_and_without_its_lists(tmp_path):
-    touch(tmp_path, "Archery/v_Archery_g01_c01.avi", "Archery/v_Archery_g09_c09.avi",
-          "HandStandPushups/v_HandStandPushups_g01_c01.avi")  # fmt: skip
+    touch(
+        tmp_path,
+        "Archery/v_Archery_g01_c01.avi",
+        "Archery/v_Archery_g09_c09.avi",
+        "HandStandPushups/v_HandStandPushups_g01_c01.avi",
+    )
     table, said = counted(UCF101DataModule(root=str(tmp_path), table="ucf101", **SHARED_ARGS))
     assert table["Archery"] == (2, 2, "", "") and len(table) == 101
     assert "classes without any video: ApplyEyeMakeup" in said and "13,320" in said

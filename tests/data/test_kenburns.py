@@ -108,8 +108,12 @@ def test_faults(tmp_path, kind):
         file.write_bytes(file.read_bytes()[:900])
     with pytest.raises(UnreadableVideo) as error:
         ken_burns(str(file), np.random.default_rng(0), 16, 112)
-    told = {"missing": "missing file", "empty": "empty file", "text": "not an image",
-            "cut": "damaged"}  # fmt: skip
+    told = {
+        "missing": "missing file",
+        "empty": "empty file",
+        "text": "not an image",
+        "cut": "damaged",
+    }
     assert told[kind] in str(error.value)
 
 
@@ -142,10 +146,16 @@ def test_reduced_decoding_of_real_scenes_equals_the_exact_crops(shared):
 
 @pytest.mark.parametrize(
     ("size", "scaled"),
-    [((60, 60), (120, 120)), ((86, 100), (172, 200)), ((100, 80), (200, 160)),
-     ((90, 111), (90, 111)), ((171, 256), (171, 256)), ((600, 800), (512, 682)),
-     ((300, 400), (300, 400))],
-)  # fmt: skip
+    [
+        ((60, 60), (120, 120)),
+        ((86, 100), (172, 200)),
+        ((100, 80), (200, 160)),
+        ((90, 111), (90, 111)),
+        ((171, 256), (171, 256)),
+        ((600, 800), (512, 682)),
+        ((300, 400), (300, 400)),
+    ],
+)
 def test_boxes_of_the_authors_code(size, scaled):
     for seed in range(100):
         boxes, sides = authors_boxes(np.random.default_rng(seed), *size, 16, 112)

@@ -28,8 +28,10 @@ def test_short_and_full_rows(tmp_path):
     found = read_manifest(written(tmp_path, text), "x")
     (video,) = found.videos
     assert (video.path, video.window, video.frames) == (
-        str(tmp_path / "packs" / "1.frames"), (1.5, 3.0), 40,
-    )  # fmt: skip
+        str(tmp_path / "packs" / "1.frames"),
+        (1.5, 3.0),
+        40,
+    )
     assert found.quarantined == {"two": "truncated"}
 
 

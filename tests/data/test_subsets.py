@@ -172,8 +172,11 @@ def test_the_record_says_what_was_drawn(module):
     data, _ = module(draw)
     written = data.protocol["subset"]
     assert (written["kind"], written["seed"], written["videos"], written["left_out"]) == (
-        "samples", 3, 4, 14,
-    )  # fmt: skip
+        "samples",
+        3,
+        4,
+        14,
+    )
     assert sum(written["classes"].values()) == 4 and len(written["classes"]) < 6
     assert data.protocol["trained_classes"] == list(written["classes"])
     assert written["videos_sha256"] == module(draw)[0].protocol["subset"]["videos_sha256"]

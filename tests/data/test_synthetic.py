@@ -112,9 +112,15 @@ def test_single_frames_do_not_tell_the_motion():
     assert (np.ptp(deciles, axis=0) < 0.15 * np.array([0.6, 0.6, 0.19])).all()
 
 
-@pytest.mark.parametrize(("motion", "row", "sign"), [
-    ("falling", 1, 1), ("floating", 1, -1), ("expanding", 2, 1), ("contracting", 2, -1),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("motion", "row", "sign"),
+    [
+        ("falling", 1, 1),
+        ("floating", 1, -1),
+        ("expanding", 2, 1),
+        ("contracting", 2, -1),
+    ],
+)
 def test_directed_motions_go_their_way_between_jumps(motion, row, sign):
     seconds = np.arange(40) / 25
     moved = synthetic.trajectory(motion, seconds, 4 / 3, np.random.default_rng(3))

@@ -10,8 +10,14 @@ from src.errors import UserError
 
 
 def module(root, **changes):
-    options = {"domain": "target", "videos": 1, "target_classes": 20, "planted": 0, "data_seed": 0,
-               "video_seed": None}  # fmt: skip
+    options = {
+        "domain": "target",
+        "videos": 1,
+        "target_classes": 20,
+        "planted": 0,
+        "data_seed": 0,
+        "video_seed": None,
+    }
     shared = (ClipSpec(16, 3, 40, 32, 0.5, "loop"), LoaderSpec(2, 2, 0, 0), 0, "target.x.root")
     names = ("clips", "loader", "seed", "option")
     return SyntheticDataModule(

@@ -17,8 +17,12 @@ def test_short_side_is_exact_and_aspect_is_kept(side):
 
 def test_floor_gives_one_pixel_less_for_forty_sizes():
     sides = range(64, 721)
-    short = {side: min(resize_short_side(np.zeros((side, 2 * side, 3), np.uint8), 128,
-                                         "floor").shape[:2]) for side in sides}  # fmt: skip
+    short = {
+        side: min(
+            resize_short_side(np.zeros((side, 2 * side, 3), np.uint8), 128, "floor").shape[:2]
+        )
+        for side in sides
+    }
     less = [side for side in sides if short[side] == 127]
     assert len(less) == 40 and {98, 161, 237, 322} <= set(less)
     assert all(short[side] == 128 for side in sides if side not in less)

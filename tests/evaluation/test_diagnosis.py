@@ -30,9 +30,13 @@ def test_a_hub_and_its_confusions():
     sevens = int((p.labels == 7).sum())
     assert found["confused"] == [
         {"class": "c07", "taken_for": "c04", "videos": sevens, "percent": 100.0},
-        {"class": "c09", "taken_for": "c04", "videos": 3,
-         "percent": pytest.approx(300 / (p.labels == 9).sum())},
-    ]  # fmt: skip
+        {
+            "class": "c09",
+            "taken_for": "c04",
+            "videos": 3,
+            "percent": pytest.approx(300 / (p.labels == 9).sum()),
+        },
+    ]
     hubness = found["hubness"]
     assert hubness["hubs"][0] == ["c04", int((p.labels == 4).sum()) + sevens + 3]
     assert hubness["never"] == ["c07"] and hubness["skewness"] > 0.5

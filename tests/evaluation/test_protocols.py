@@ -46,9 +46,12 @@ def test_order_of_classes_does_not_matter():
     p = predictions()
     order = np.random.default_rng(1).permutation(30)
     moved = Predictions(
-        p.ids, np.argsort(order)[p.labels], p.embeddings, p.class_names[order],
+        p.ids,
+        np.argsort(order)[p.labels],
+        p.embeddings,
+        p.class_names[order],
         p.class_vectors[order],
-    )  # fmt: skip
+    )
     for key in ("top1", "top5", "macro_top1", "ties"):
         assert full(moved).numbers[key] == pytest.approx(full(p).numbers[key])
 
@@ -57,9 +60,12 @@ def test_top5_of_few_classes_and_ties():
     assert full(predictions(classes=4)).numbers["top5"] == 100.0
     vectors = np.array([[1.0, 0], [1.0, 0], [0, 1.0]], np.float32)
     p = Predictions(
-        np.array(["a", "b"]), np.array([0, 1]), np.array([[1.0, 0], [1.0, 0]], np.float32),
-        np.array(["x", "y", "z"]), vectors,
-    )  # fmt: skip
+        np.array(["a", "b"]),
+        np.array([0, 1]),
+        np.array([[1.0, 0], [1.0, 0]], np.float32),
+        np.array(["x", "y", "z"]),
+        vectors,
+    )
     score = full(p).numbers
     assert (score["top1"], score["top5"], score["videos"], score["ties"]) == (50, 100, 2, 2)
     metric = ZeroShotAccuracy(torch.from_numpy(vectors))
@@ -136,9 +142,12 @@ def test_half_draws_equal_the_published_ones(shared):
 def test_half_follows_the_authors_sorted_lists(table, count):
     names = sorted(class_names(table))
     p = Predictions(
-        np.array(names), np.arange(len(names)), np.eye(len(names), dtype=np.float32),
-        np.array(names), np.eye(len(names), dtype=np.float32),
-    )  # fmt: skip
+        np.array(names),
+        np.arange(len(names)),
+        np.eye(len(names), dtype=np.float32),
+        np.array(names),
+        np.eye(len(names), dtype=np.float32),
+    )
     authors = sorted(name.replace(" ", "_") for name in names)
     drawn = half(p, draws=10)
     assert drawn.numbers["classes"] == count
@@ -153,11 +162,17 @@ def test_half_follows_the_authors_sorted_lists(table, count):
 def test_the_authors_put_rock_climbing_behind_rock_paper_scissors():
     names = np.array(["Rock climbing", "Rock-paper-scissors", "BMX", "Baking cookies"])
     assert names[ordered(names, "authors")].tolist() == [
-        "BMX", "Baking cookies", "Rock-paper-scissors", "Rock climbing",
-    ]  # fmt: skip
+        "BMX",
+        "Baking cookies",
+        "Rock-paper-scissors",
+        "Rock climbing",
+    ]
     assert names[ordered(names, "casefold")].tolist() == [
-        "Baking cookies", "BMX", "Rock-paper-scissors", "Rock climbing",
-    ]  # fmt: skip
+        "Baking cookies",
+        "BMX",
+        "Rock-paper-scissors",
+        "Rock climbing",
+    ]
 
 
 def test_a_list_of_classes_restricts_candidates_and_videos(tmp_path):

@@ -43,9 +43,12 @@ def test_generalised_by_brute_force():
     labels = rng.integers(0, 25, 400)
     shaken = p.trained_vectors[labels] + rng.normal(size=(400, 300)) * 0.4
     seen = replace(
-        predictions(400), labels=labels, embeddings=shaken.astype(np.float32),
-        class_names=p.trained_names, class_vectors=p.trained_vectors,
-    )  # fmt: skip
+        predictions(400),
+        labels=labels,
+        embeddings=shaken.astype(np.float32),
+        class_names=p.trained_names,
+        class_vectors=p.trained_vectors,
+    )
     scored = generalised(replace(p, seen=seen)).numbers
 
     def accuracies(constant):

@@ -56,10 +56,16 @@ def test_parts_of_a_batch_have_the_gradient_of_the_whole(reduction, tmp_path):
             {key: value[part::parts] for key, value in whole.items()} for part in range(parts)
         ]
         pl.Trainer(
-            max_epochs=1, accumulate_grad_batches=parts, accelerator="cpu", logger=False,
-            enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
-            default_root_dir=tmp_path, callbacks=[kept],
-        ).fit(net, DataLoader(batches, batch_size=None))  # fmt: skip
+            max_epochs=1,
+            accumulate_grad_batches=parts,
+            accelerator="cpu",
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            default_root_dir=tmp_path,
+            callbacks=[kept],
+        ).fit(net, DataLoader(batches, batch_size=None))
         return seen.pop()
 
     seen = []

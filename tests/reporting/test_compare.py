@@ -124,8 +124,10 @@ def test_quoted_numbers_have_a_source_and_stand_apart(pair, tmp_path):
     rows = quoted()
     assert all(row.source and row.protocol and row.track == "video" for row in rows)
     ucf = {(r.row, r.evaluation, r.measure): r.value for r in rows if r.target == "ucf101"}
-    assert ucf["r2plus1d 664", "half", "top1"] == 48 and ucf["URL [64], ResNet200", "full",
-                                                              "top1"] == 34.2  # fmt: skip
+    assert (
+        ucf["r2plus1d 664", "half", "top1"] == 48
+        and ucf["URL [64], ResNet200", "full", "top1"] == 34.2
+    )
     mine = tmp_path / "mine.tsv"
     head = "row\ttarget\tevaluation\tmeasure\tvalue\tsource\tprotocol\ttrack\n"
     mine.write_text(head + "Other\town\tfull\ttop1\t12.5\tA paper\tits own\tvideo\n")
@@ -138,8 +140,14 @@ def test_quoted_numbers_have_a_source_and_stand_apart(pair, tmp_path):
 
 def test_stamps(pair, tmp_path):
     p = Run(pair[0]).predictions("own")
-    lineage = {"name": "k400", "sha256": "2" * 64, "dataset": "kinetics400", "classes": ["a"],
-               "leaks": [{"name": "archery"}], "pretrain": None}  # fmt: skip
+    lineage = {
+        "name": "k400",
+        "sha256": "2" * 64,
+        "dataset": "kinetics400",
+        "classes": ["a"],
+        "leaks": [{"name": "archery"}],
+        "pretrain": None,
+    }
     clean = {**lineage, "leaks": []}
     cases = [
         ({}, []),
@@ -171,8 +179,19 @@ def test_the_card_has_what_a_reviewer_asks(pair):
     assert content["test videos"]["own"]["used"] == 400
     assert content["checkpoint"]["selection"] == "last" and content["compat"]["clips.resize"]
     text = markdown(content)
-    for heading in ("Results", "Training classes", "Class vectors", "Audit", "Test videos",
-                    "Clips", "Compat", "Checkpoint", "Pre-training", "Software", "Hardware",
-                    "Time"):  # fmt: skip
+    for heading in (
+        "Results",
+        "Training classes",
+        "Class vectors",
+        "Audit",
+        "Test videos",
+        "Clips",
+        "Compat",
+        "Checkpoint",
+        "Pre-training",
+        "Software",
+        "Hardware",
+        "Time",
+    ):
         assert f"\n## {heading}\n" in text
     assert "95 % over videos" in text and "farthest half" in text

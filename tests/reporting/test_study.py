@@ -22,15 +22,18 @@ def write_study(top, name, cells):
         folder = top / "cells" / str(number)
         folder.mkdir(parents=True)
         if top1 is not None:
-            curve = [{"threshold": t, "classes": 9, "top1": max(top1 - 50 * t, 0.0)}
-                     for t in (0.0, 0.3, 0.5, 0.6)]  # fmt: skip
+            curve = [
+                {"threshold": t, "classes": 9, "top1": max(top1 - 50 * t, 0.0)}
+                for t in (0.0, 0.3, 0.5, 0.6)
+            ]
             full = {"top1": top1, "top5": top1 + 20, "classes": 101, "videos": 5}
             half = {"top1_mean": top1 + 5, "top5_mean": top1 + 25, "classes": 50, "splits": []}
             scored = {"full": full, "half": half, "distance": {"curve": curve}}
             (folder / "metrics.json").write_text(json.dumps({"targets": {"ucf101": scored}}))
             (folder / "protocol.json").write_text(json.dumps({"subset": subset}))
-        listed.append({"axes": axes, "folder": f"../cells/{number}", "sha256": str(number),
-                       "options": []})  # fmt: skip
+        listed.append(
+            {"axes": axes, "folder": f"../cells/{number}", "sha256": str(number), "options": []}
+        )
     (top / name).mkdir()
     content = {"study": {"name": name}, "cells": listed}
     (top / name / "cells.json").write_text(json.dumps(content))
@@ -98,8 +101,10 @@ def test_the_same_runs_give_the_same_files(ablation):
 
 
 def test_fig1_shows_the_errors_of_its_numbers_and_what_is_trained(tmp_path):
-    cells = [({"model": "r2plus1d", "protocol": "664", "method": "e2e", "seed": s}, v, {})
-             for s, v in enumerate((40.0, 44.0))]  # fmt: skip
+    cells = [
+        ({"model": "r2plus1d", "protocol": "664", "method": "e2e", "seed": s}, v, {})
+        for s, v in enumerate((40.0, 44.0))
+    ]
     write_study(tmp_path / "full", "table1", cells)
     folder = report("fig1", tmp_path / "full")
     held = json.loads((folder / "fig1.json").read_text())["rows"]
@@ -118,18 +123,25 @@ def size(kind, count, seed, method="e2e"):
 
 
 def drawn(classes, videos):
-    return {"classes": {str(n): videos // classes for n in range(classes)}, "videos": videos,
-            "diversity": 0.5}  # fmt: skip
+    return {
+        "classes": {str(n): videos // classes for n in range(classes)},
+        "videos": videos,
+        "diversity": 0.5,
+    }
 
 
 def test_fig4_holds_classes_against_samples(tmp_path):
     top = tmp_path / "full"
-    by_classes = [(size("classes", n, s), 10.0 + n + s, drawn(n, 10 * n))
-                  for n in (2, 4, 8) for s in (0, 1)]  # fmt: skip
+    by_classes = [
+        (size("classes", n, s), 10.0 + n + s, drawn(n, 10 * n)) for n in (2, 4, 8) for s in (0, 1)
+    ]
     whole = [({**size("classes", None, s), "subset": "none"}, 40.0, drawn(20, 200)) for s in (0, 1)]
     write_study(top, "fig4_classes", [*by_classes, *whole])
-    by_samples = [(size("samples", n, s), 25.0 + n / 10 + 1.1 * s - 0.05, drawn(20, n))
-                  for n in (20, 40) for s in (0, 1)]  # fmt: skip
+    by_samples = [
+        (size("samples", n, s), 25.0 + n / 10 + 1.1 * s - 0.05, drawn(20, n))
+        for n in (20, 40)
+        for s in (0, 1)
+    ]
     (top / "cells").rename(top / "cells1")
     moved = (top / "fig4_classes" / "cells.json").read_text().replace("../cells/", "../cells1/")
     (top / "fig4_classes" / "cells.json").write_text(moved)
@@ -149,10 +161,15 @@ def test_fig4_holds_classes_against_samples(tmp_path):
 
 
 def test_fig5_panels_and_diversity(tmp_path):
-    cells = [({"method": "e2e", "subset.clusters": k, "seed": s},
-              30.0 - 2 * k + s + (s - 1) * k / 100,
-              {**drawn(5, 50), "diversity": 0.8 - 0.1 * k - 0.01 * s * k})
-             for k in (1, 2, 3, 6) for s in range(3)]  # fmt: skip
+    cells = [
+        (
+            {"method": "e2e", "subset.clusters": k, "seed": s},
+            30.0 - 2 * k + s + (s - 1) * k / 100,
+            {**drawn(5, 50), "diversity": 0.8 - 0.1 * k - 0.01 * s * k},
+        )
+        for k in (1, 2, 3, 6)
+        for s in range(3)
+    ]
     write_study(tmp_path / "demo", "fig5", cells)
     text = (report("fig5", tmp_path / "demo") / "fig5.md").read_text()
     assert "classes drawn from all above those of one of 6 clusters: holds (+10.00" in text
@@ -163,27 +180,40 @@ def test_fig5_panels_and_diversity(tmp_path):
 def test_networks_and_embeddings_are_kept_apart(tmp_path):
     """`model=` and `semantics=` lists are axes; a claim compares within one of each alone."""
     own = [{"model": m, "semantics": v} for m in ("c3d", "r3d") for v in ("small", "glove")]
-    cells = [({**arm(method, "none", 1, seed), **more}, 10.0 * n + gain * (n - 1) + seed / 9, {})
-             for n, more in enumerate(own) for seed in range(3)
-             for method, gain in (("baseline", 0.0), ("e2e", 4.0 + seed / 9))]  # fmt: skip
+    cells = [
+        ({**arm(method, "none", 1, seed), **more}, 10.0 * n + gain * (n - 1) + seed / 9, {})
+        for n, more in enumerate(own)
+        for seed in range(3)
+        for method, gain in (("baseline", 0.0), ("e2e", 4.0 + seed / 9))
+    ]
     write_study(tmp_path / "table", "table3", cells)
     folder = report("table3", tmp_path / "table")
     named = [r["row"] for r in rows(folder, "table3") if r["from"] == "ours"]
     assert "e2e model=c3d semantics=small" in named and len(set(named)) == len(named) == 8
     held = json.loads((folder / "table3.json").read_text())["claims"]
     first = {c["target"]: c["became"] for c in held if c["said"] == "e2e above frozen features"}
-    assert first == {"ucf101 model=c3d semantics=small": "fails",
-                     "ucf101 model=c3d semantics=glove": "open",
-                     "ucf101 model=r3d semantics=small": "holds",
-                     "ucf101 model=r3d semantics=glove": "holds"}  # fmt: skip
-    cells = [({"method": "e2e", "subset.clusters": k, "seed": s, **more}, 30.0 - k * n + s / 9,
-              {**drawn(5, 50), "diversity": 0.8 - 0.1 * k})
-             for k in (1, 6) for s in range(2) for n, more in enumerate(own[::2])]  # fmt: skip
+    assert first == {
+        "ucf101 model=c3d semantics=small": "fails",
+        "ucf101 model=c3d semantics=glove": "open",
+        "ucf101 model=r3d semantics=small": "holds",
+        "ucf101 model=r3d semantics=glove": "holds",
+    }
+    cells = [
+        (
+            {"method": "e2e", "subset.clusters": k, "seed": s, **more},
+            30.0 - k * n + s / 9,
+            {**drawn(5, 50), "diversity": 0.8 - 0.1 * k},
+        )
+        for k in (1, 6)
+        for s in range(2)
+        for n, more in enumerate(own[::2])
+    ]
     write_study(tmp_path / "bars", "fig5", cells)
     folder = report("fig5", tmp_path / "bars")
     assert {r["target"] for r in rows(folder, "fig5")} == {
-        "ucf101 model=c3d semantics=small", "ucf101 model=r3d semantics=small"
-    }  # fmt: skip
+        "ucf101 model=c3d semantics=small",
+        "ucf101 model=r3d semantics=small",
+    }
 
 
 def test_latex_escapes_what_it_must():
@@ -197,8 +227,11 @@ def test_latex_escapes_what_it_must():
 
 def test_fig7_curves_end_where_hard_classes_are_wrong(tmp_path):
     arms = (("baseline", 20.0, 0), ("e2e", 45.0, 0.2))
-    cells = [({"method": m, "pretrain": "none", "seed": s}, v + j * (s - 0.5), {})
-             for m, v, j in arms for s in range(2)]  # fmt: skip
+    cells = [
+        ({"method": m, "pretrain": "none", "seed": s}, v + j * (s - 0.5), {})
+        for m, v, j in arms
+        for s in range(2)
+    ]
     write_study(tmp_path / "full", "fig7", cells)
     folder = report("fig7", tmp_path / "full")
     found = [r for r in rows(folder, "fig7") if r["series"] == "baseline"]
@@ -209,8 +242,11 @@ def test_fig7_curves_end_where_hard_classes_are_wrong(tmp_path):
 
 def test_verdicts():
     assert [verdict("x", d).became for d in ([1.0, 1.1], [-1.0, -1.1], [-1.0, 1.5], [])] == [
-        "holds", "fails", "open", "missing",
-    ]  # fmt: skip
+        "holds",
+        "fails",
+        "open",
+        "missing",
+    ]
     assert verdict("x", [2.5, 2.5, 2.5]).became == "open"  # no spread, so no interval
     assert "one seed" in verdict("x", [3.0]).detail and verdict("x", [3.0]).became == "open"
 
@@ -226,11 +262,21 @@ def test_the_page_of_all_studies_stands_alone(ablation, tmp_path):
     assert page.count("<svg") == 3 and "36.0 (1 of 3)" in page and "<details open>" in page
     if shutil.which("chromium"):
         dom = subprocess.run(
-            ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic",
-             "--no-first-run", f"--user-data-dir={tmp_path}/profile", "--dump-dom",
-             f"file://{ablation}/index.html"],
-            capture_output=True, text=True, timeout=120,
-        ).stdout  # fmt: skip
+            [
+                "chromium",
+                "--headless",
+                "--no-sandbox",
+                "--disable-gpu",
+                "--disable-quic",
+                "--no-first-run",
+                f"--user-data-dir={tmp_path}/profile",
+                "--dump-dom",
+                f"file://{ablation}/index.html",
+            ],
+            capture_output=True,
+            text=True,
+            timeout=120,
+        ).stdout
         assert dom.count('class="tag open"') == 4 and "e2e above frozen features" in dom
 
 

@@ -9,19 +9,40 @@ import pytest
 from src.errors import UserError
 from src.reporting.studies.wandb_report import save_report
 
-USER = {"id": "u", "entity": "me", "username": "me", "email": "", "flags": "{}",
-        "teams": {"edges": []}}  # fmt: skip
-PROJECT = {"id": "p", "internalId": "7", "name": "videos", "entityName": "me",
-           "createdAt": "2026-01-01T00:00:00", "isBenchmark": False, "user": None}  # fmt: skip
+USER = {
+    "id": "u",
+    "entity": "me",
+    "username": "me",
+    "email": "",
+    "flags": "{}",
+    "teams": {"edges": []},
+}
+PROJECT = {
+    "id": "p",
+    "internalId": "7",
+    "name": "videos",
+    "entityName": "me",
+    "createdAt": "2026-01-01T00:00:00",
+    "isBenchmark": False,
+    "user": None,
+}
 
 
 def answer(query, given):
     """Answer the queries that W&B's libraries send when a report is saved."""
     if "upsertView" in query:
-        view = {"id": "V1", "name": "x", "displayName": given["displayName"], "description": "",
-                "type": given["type"], "project": PROJECT, "spec": given["spec"],
-                "createdAt": "2026-01-01T00:00:00", "updatedAt": "2026-01-01T00:00:00",
-                "user": {"name": "me", "username": "me"}}  # fmt: skip
+        view = {
+            "id": "V1",
+            "name": "x",
+            "displayName": given["displayName"],
+            "description": "",
+            "type": given["type"],
+            "project": PROJECT,
+            "spec": given["spec"],
+            "createdAt": "2026-01-01T00:00:00",
+            "updatedAt": "2026-01-01T00:00:00",
+            "user": {"name": "me", "username": "me"},
+        }
         return {"upsertView": {"view": view, "inserted": True}}
     if "ProjectInternalId" in query:
         return {"project": PROJECT if given["projectName"] == "videos" else None}
@@ -55,8 +76,12 @@ def saved(monkeypatch, tmp_path):
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Server)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    for name, value in (("BASE_URL", f"http://127.0.0.1:{server.server_port}"), ("MODE", "online"),
-                        ("API_KEY", "0" * 40), ("CONFIG_DIR", str(tmp_path))):  # fmt: skip
+    for name, value in (
+        ("BASE_URL", f"http://127.0.0.1:{server.server_port}"),
+        ("MODE", "online"),
+        ("API_KEY", "0" * 40),
+        ("CONFIG_DIR", str(tmp_path)),
+    ):
         monkeypatch.setenv(f"WANDB_{name}", value)
     yield kept
     server.shutdown()
@@ -73,24 +98,32 @@ def test_the_saved_report_has_a_panel_for_each_question(saved):
     assert len(asked) == len(grids) == 7 and all(question.endswith("?") for question in asked)
 
     def groups(grid):
-        filters = [{f["key"]["name"]: f["value"] for f in runs["filters"]["filters"]}
-                   for runs in grid["runSets"]]  # fmt: skip
+        filters = [
+            {f["key"]["name"]: f["value"] for f in runs["filters"]["filters"]}
+            for runs in grid["runSets"]
+        ]
         assert all(f["state"] == "finished" for f in filters)
         assert all(runs["project"]["name"] == "videos" for runs in grid["runSets"])
         return [f["group"] for f in filters]
 
     assert [groups(grid) for grid in grids[:4]] == [
-        ["fig4_classes"], ["fig4_classes", "fig4_samples"], ["fig5"], ["table3"]
-    ]  # fmt: skip
+        ["fig4_classes"],
+        ["fig4_classes", "fig4_samples"],
+        ["fig5"],
+        ["table3"],
+    ]
     panels = [[p["config"] for p in g["panelBankSectionConfig"]["panels"]] for g in grids]
     axes = [(p["xAxis"], p["yAxis"], p["xAxisLogScale"]) for three in panels[:3] for p in three]
     assert axes == [
         (f"summary:subset/{size}", f"summary:{target}/full/top1", size != "diversity")
-        for size in ("classes", "videos", "diversity") for target in ("ucf101", "hmdb51")
-    ]  # fmt: skip
+        for size in ("classes", "videos", "diversity")
+        for target in ("ucf101", "hmdb51")
+    ]
     assert [three[0]["groupBy"] for three in panels[3:6]] == [
-        "method.value.frozen", "clips.value.test_clips", "pretrain.value.name"
-    ]  # fmt: skip
+        "method.value.frozen",
+        "clips.value.test_clips",
+        "pretrain.value.name",
+    ]
     assert all(p["metrics"] == ["summary_metrics.ucf101/full/top1"] for p, _ in panels[3:6])
     assert (panels[6][0]["xAxis"], panels[6][0]["metrics"]) == ("epoch", ["train/loss_epoch"])
 

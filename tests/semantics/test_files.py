@@ -92,8 +92,11 @@ def gensim_server(folder, checksum=None):
     data = gzip.compress((folder / "toy.bin").read_bytes())
     (home / "toy-vectors.gz").write_bytes(data)
     (home / "__init__.py").write_text("raise SystemExit('code of a download was run')\n")
-    entry = {"file_name": "toy-vectors.gz", "parts": 1,
-             "checksum": checksum or hashlib.md5(data).hexdigest()}  # fmt: skip
+    entry = {
+        "file_name": "toy-vectors.gz",
+        "parts": 1,
+        "checksum": checksum or hashlib.md5(data).hexdigest(),
+    }
     (folder / "list.json").write_text(json.dumps({"corpora": {}, "models": {"toy-vectors": entry}}))
 
     class Quiet(http.server.SimpleHTTPRequestHandler):

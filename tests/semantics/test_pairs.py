@@ -140,7 +140,12 @@ def test_agreement_counts():
         pair("e", ("identical",), ""),
     ]
     found = agreement(pairs)
-    assert found["pairs"] == {"flagged": 2, "leak": 3, "both": 1, "precision": 0.5,
-                              "recall": pytest.approx(1 / 3)}  # fmt: skip
+    assert found["pairs"] == {
+        "flagged": 2,
+        "leak": 3,
+        "both": 1,
+        "precision": 0.5,
+        "recall": pytest.approx(1 / 3),
+    }
     assert found["duplicates"]["both"] == 1 and found["duplicates"]["leak"] == 2
     assert agreement([])["pairs"]["recall"] == 1.0

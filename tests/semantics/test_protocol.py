@@ -151,8 +151,11 @@ def test_audited_removes_by_verdict_or_by_signals():
     assert reasons["archery"] == "identical words"
     assert not reasons["playing clarinet"] and not reasons["abseiling"]
     left = [name for name, reason in reasons.items() if not reason]
-    assert not {d.name for d in separate(Protocol("p", "identical", 0, False, []), source, targets)
-                if not d.kept} & set(left)  # fmt: skip
+    assert not {
+        d.name
+        for d in separate(Protocol("p", "identical", 0, False, []), source, targets)
+        if not d.kept
+    } & set(left)
     only_duplicates = Protocol("a", "audited", 0.05, False, [], grades=["duplicate"])
     assert len(left) < len(kept(only_duplicates, source, targets)) < 587
 

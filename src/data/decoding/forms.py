@@ -48,8 +48,12 @@ class FormSpec:
         """Check the values; raises UserError."""
         if self.form not in FORMS:
             raise UserError(f"form={self.form} is unknown; allowed: {', '.join(FORMS)}")
-        limits = {"short_side": (16, 4096), "quality": (1, 100), "crf": (0, 51),
-                  "key_frames": (1, 300)}  # fmt: skip
+        limits = {
+            "short_side": (16, 4096),
+            "quality": (1, 100),
+            "crf": (0, 51),
+            "key_frames": (1, 300),
+        }
         for name, (least, most) in limits.items():
             value = getattr(self, name)
             if not isinstance(value, int) or not least <= value <= most:

@@ -35,13 +35,22 @@ def draw_figures(found: Mapping[str, Any], folder: Path) -> list[tuple[str, Path
     with matplotlib.rc_context(STYLE):
         for role, entry in found["training"].items():
             about = f"{entry['dataset']} ({role})"
-            drawn.append((f"Distances of {about} to the nearest class kept out (Fig. 3)",
-                          save(distances(found, role), folder / f"distances-{role}")))  # fmt: skip
-            drawn.append((f"Classes of {about} left under each rule",
-                          save(strictness(entry), folder / f"strictness-{role}")))  # fmt: skip
+            drawn.append(
+                (
+                    f"Distances of {about} to the nearest class kept out (Fig. 3)",
+                    save(distances(found, role), folder / f"distances-{role}"),
+                )
+            )
+            drawn.append(
+                (
+                    f"Classes of {about} left under each rule",
+                    save(strictness(entry), folder / f"strictness-{role}"),
+                )
+            )
         if found["map"]:
-            drawn.append(("Class vectors by t-SNE (Fig. 2)",
-                          save(vector_map(found), folder / "map")))  # fmt: skip
+            drawn.append(
+                ("Class vectors by t-SNE (Fig. 2)", save(vector_map(found), folder / "map"))
+            )
     return drawn
 
 
@@ -61,9 +70,12 @@ def distances(found: Mapping[str, Any], role: str) -> Figure:
     beyond = [i for i, row in enumerate(rows) if row["distance"] >= tau]
     shown = rows[first : (beyond[0] if beyond else len(rows)) + NAMED]
     figure, (whole, near) = plt.subplots(
-        1, 2, figsize=(10, 1.4 + 0.17 * max(len(shown), 12)), width_ratios=(1, 1.1),
+        1,
+        2,
+        figsize=(10, 1.4 + 0.17 * max(len(shown), 12)),
+        width_ratios=(1, 1.1),
         layout="constrained",
-    )  # fmt: skip
+    )
     whole.plot(range(1, len(rows) + 1), [row["distance"] for row in rows], color=OTHER, lw=1)
     links(whole, found, role, list(range(1, len(rows) + 1)), rows)
     whole.axhline(tau, color="red", lw=1, label=f"tau = {tau}")
@@ -111,8 +123,13 @@ def strictness(entry: Mapping[str, Any]) -> Figure:
     for (name, kept), colour in zip(rules, colours, strict=False):
         axes.axhline(kept, color=colour, lw=1, ls="--", label=f"{name}: {kept}")
     if entry["counts"]["paper"]:
-        axes.plot([0.05], [entry["counts"]["paper"]], "r*", ms=10,
-                  label=f"paper: {entry['counts']['paper']} at tau 0.05")  # fmt: skip
+        axes.plot(
+            [0.05],
+            [entry["counts"]["paper"]],
+            "r*",
+            ms=10,
+            label=f"paper: {entry['counts']['paper']} at tau 0.05",
+        )
     axes.set_xlabel("tau (cosine distance)")
     axes.set_ylabel("classes left for training")
     axes.set_xlim(0, max(curve["tau"]))
@@ -132,15 +149,20 @@ def vector_map(found: Mapping[str, Any]) -> Figure:
     groups: list[tuple[str, str | None, dict[str, Any]]] = [
         ("kept", None, {"c": KEPT, "s": 9}),
         ("removed", None, {"c": REMOVED, "s": 16}),
-        *(("target", name, {"c": TARGETS[i % len(TARGETS)], "s": 18, "marker": "x", "lw": 0.9})
-          for i, name in enumerate(sets)),
-    ]  # fmt: skip
+        *(
+            ("target", name, {"c": TARGETS[i % len(TARGETS)], "s": 18, "marker": "x", "lw": 0.9})
+            for i, name in enumerate(sets)
+        ),
+    ]
     for group, dataset, look in groups:
         own = [p for p in points if p["group"] == group and dataset in (None, p["dataset"])]
         of = totals[dataset or group]
-        drawn = axes.scatter([p["x"] for p in own], [p["y"] for p in own],
-                             label=f"{dataset or 'training, ' + group}: {len(own)} of {of}",
-                             **look)  # fmt: skip
+        drawn = axes.scatter(
+            [p["x"] for p in own],
+            [p["y"] for p in own],
+            label=f"{dataset or 'training, ' + group}: {len(own)} of {of}",
+            **look,
+        )
         drawn.set_urls(
             [f"#{p['role'] or quote(p['dataset'] + ' ')}/{quote(p['name'])}" for p in own]
         )

@@ -16,8 +16,19 @@ from src.reporting.audit.figures import draw_figures
 
 PAGE = Path(__file__).parent / "page.html"
 LISTED = 12  # names in a line of the terminal
-COLUMNS = ("role", "dataset", "class", "kept", "reason", "nearest", "distance", "grade",
-           "pairs", "words", "fixed_words")  # fmt: skip
+COLUMNS = (
+    "role",
+    "dataset",
+    "class",
+    "kept",
+    "reason",
+    "nearest",
+    "distance",
+    "grade",
+    "pairs",
+    "words",
+    "fixed_words",
+)
 
 
 def show_audit(found: Mapping[str, Any], folder: Path) -> None:
@@ -36,16 +47,28 @@ def show_audit(found: Mapping[str, Any], folder: Path) -> None:
     console.print(summary(found))
     for line in remarks(found):
         console.print(f"[yellow]*[/] {escape(line)}", highlight=False, soft_wrap=True)
-    console.print(f"page, tables, figures: {folder}/audit.html, .csv, .json, {folder}/figures/",
-                  soft_wrap=True)  # fmt: skip
+    console.print(
+        f"page, tables, figures: {folder}/audit.html, .csv, .json, {folder}/figures/",
+        soft_wrap=True,
+    )
 
 
 def summary(found: Mapping[str, Any]) -> Table:
     """Make the table of the terminal: one row a set of classes that is trained on."""
     protocol = found["protocol"]
     table = Table(title=f"protocol {protocol['name']}: {', '.join(protocol['keep_out'])} kept out")
-    columns = ("trained on", "classes", "removed", "of them same words", "left", "paper",
-               "left: duplicate", "contained", "near", "sibling")  # fmt: skip
+    columns = (
+        "trained on",
+        "classes",
+        "removed",
+        "of them same words",
+        "left",
+        "paper",
+        "left: duplicate",
+        "contained",
+        "near",
+        "sibling",
+    )
     for column in columns:
         table.add_column(column)
     for role, entry in found["training"].items():
@@ -71,8 +94,10 @@ def remarks(found: Mapping[str, Any]) -> list[str]:
                 f"the words of a class kept out: {some(same)}"
             )
         if counts["paper"] and counts["paper"] != counts["kept"]:
-            said.append(f"{about}: the paper states {counts['paper']} classes, computed here "
-                        f"{counts['kept']}")  # fmt: skip
+            said.append(
+                f"{about}: the paper states {counts['paper']} classes, computed here "
+                f"{counts['kept']}"
+            )
         border = entry["borderline"]
         for group, verb in (("removed", "removed though the words differ"), ("kept", "kept next")):
             names = [f"{row['name']} ({row['distance']:.4f})" for row in border[group]]
@@ -86,9 +111,11 @@ def remarks(found: Mapping[str, Any]) -> list[str]:
             said.append(f"{about}: signals against verdicts, classes left: {agreed(entry)}")
     for name, cover in found["coverage"].items():
         if cover["covered"] < cover["count"]:
-            said.append(f"{name}: vectors cover {cover['covered']} of {cover['count']} classes "
-                        f"({cover['percent']:.1f} %); the others are compared by their words "
-                        "alone")  # fmt: skip
+            said.append(
+                f"{name}: vectors cover {cover['covered']} of {cover['count']} classes "
+                f"({cover['percent']:.1f} %); the others are compared by their words "
+                "alone"
+            )
     return said + video_remarks(found.get("videos"))
 
 
@@ -97,13 +124,19 @@ def video_remarks(videos: Mapping[str, Any] | None) -> list[str]:
     if videos is None:
         return []
     counts = videos["compared"]
-    said = [f"videos: {counts['source']} of training against {counts['targets']} of the targets: "
-            f"{len(videos['pairs'])} pairs are the same video"]  # fmt: skip
-    said += [f"  {p['source']} = {p['target']} ({', '.join(p['evidence'])})"
-             for p in videos["pairs"][:LISTED]]  # fmt: skip
+    said = [
+        f"videos: {counts['source']} of training against {counts['targets']} of the targets: "
+        f"{len(videos['pairs'])} pairs are the same video"
+    ]
+    said += [
+        f"  {p['source']} = {p['target']} ({', '.join(p['evidence'])})"
+        for p in videos["pairs"][:LISTED]
+    ]
     if videos["unreadable"]:
-        said.append(f"videos: {len(videos['unreadable'])} cannot be decoded and were compared by "
-                    "name and bytes only (audit.json names them)")  # fmt: skip
+        said.append(
+            f"videos: {len(videos['unreadable'])} cannot be decoded and were compared by "
+            "name and bytes only (audit.json names them)"
+        )
     return said
 
 

@@ -12,8 +12,15 @@ from src.reporting.studies.study import Cell, Study, spread
 from src.reporting.studies.tables import others, ticks
 
 Score = Callable[[Cell], float | None]
-COMPARED = ("method", "pretrain", "clips.test_clips", "subset", "subset.classes", "subset.samples",
-            "subset.clusters")  # fmt: skip
+COMPARED = (
+    "method",
+    "pretrain",
+    "clips.test_clips",
+    "subset",
+    "subset.classes",
+    "subset.samples",
+    "subset.clusters",
+)
 
 
 def top1(target: str) -> Score:
@@ -66,12 +73,17 @@ def verdict(said: str, differences: Sequence[float], unit: str = "points") -> Cl
     if found.half is None:
         return Claim(said, "open", f"{found.mean:+.2f} {unit}, one seed")
     if found.half < 1e-9 and found.mean:
-        return Claim(said, "open", f"{found.mean:+.2f} {unit} in each of {found.count} seeds: "
-                                   "too coarse a scale for an interval")  # fmt: skip
+        return Claim(
+            said,
+            "open",
+            f"{found.mean:+.2f} {unit} in each of {found.count} seeds: "
+            "too coarse a scale for an interval",
+        )
     low, high = found.mean - found.half, found.mean + found.half
     became = "holds" if low > 0 else "fails" if high < 0 else "open"
-    detail = (f"{found.mean:+.2f} {unit}, 95 % interval {low:+.2f} to {high:+.2f}, "
-              f"{found.count} seeds")  # fmt: skip
+    detail = (
+        f"{found.mean:+.2f} {unit}, 95 % interval {low:+.2f} to {high:+.2f}, {found.count} seeds"
+    )
     return Claim(said, became, detail, (found.mean, low, high))
 
 
@@ -79,8 +91,13 @@ def claims(studies: Sequence[Study], artefact: str) -> list[Claim]:
     """Hold the paper's claims against the studies of an artefact, for each target."""
     cells = [cell for study in studies for cell in study.cells]
     targets = list(dict.fromkeys(t for study in studies for t in study.targets))
-    make = {"table3": ablation, "fig4": sizes, "fig5": clusters, "fig6": pretraining,
-            "fig7": distances}.get(artefact.split("_")[0])  # fmt: skip
+    make = {
+        "table3": ablation,
+        "fig4": sizes,
+        "fig5": clusters,
+        "fig6": pretraining,
+        "fig7": distances,
+    }.get(artefact.split("_")[0])
     if make is None:
         return []
     found = []
@@ -102,9 +119,10 @@ def groups(cells: Sequence[Cell]) -> dict[tuple[str, ...], list[Cell]]:
 def where(cells: Sequence[Cell], **axes: Any) -> list[Cell]:
     """Choose cells by axes, whose dots are written `__`; a cell without the axis is left out."""
     return [
-        cell for cell in cells
+        cell
+        for cell in cells
         if all(cell.axes.get(key.replace("__", "."), ...) == value for key, value in axes.items())
-    ]  # fmt: skip
+    ]
 
 
 def ablation(cells: Sequence[Cell], target: str) -> list[Claim]:
@@ -133,16 +151,31 @@ def sizes(cells: Sequence[Cell], target: str) -> list[Claim]:
     for method in ("e2e", "baseline"):
         few = where(by_classes, method=method, subset__classes=counts[0]) if counts else []
         whole = where(cells, method=method, subset="none")
-        lines.append(verdict(f"{method}: all classes above {counts[0] if counts else '-'}",
-                             pairs(whole, few, score)))  # fmt: skip
-        lines.append(verdict(f"{method}: many classes with few videos each above few classes "
-                             "with many, at an equal number of videos",
-                             equal_videos(where(cells, method=method), score)))  # fmt: skip
+        lines.append(
+            verdict(
+                f"{method}: all classes above {counts[0] if counts else '-'}",
+                pairs(whole, few, score),
+            )
+        )
+        lines.append(
+            verdict(
+                f"{method}: many classes with few videos each above few classes "
+                "with many, at an equal number of videos",
+                equal_videos(where(cells, method=method), score),
+            )
+        )
     for said, subset in [("all", "none"), *((str(n), n) for n in counts[:1])]:
-        chosen = (where(cells, subset="none") if subset == "none"
-                  else where(by_classes, subset__classes=subset))  # fmt: skip
-        lines.append(verdict(f"e2e above baseline with {said} classes", pairs(
-            where(chosen, method="e2e"), where(chosen, method="baseline"), score)))  # fmt: skip
+        chosen = (
+            where(cells, subset="none")
+            if subset == "none"
+            else where(by_classes, subset__classes=subset)
+        )
+        lines.append(
+            verdict(
+                f"e2e above baseline with {said} classes",
+                pairs(where(chosen, method="e2e"), where(chosen, method="baseline"), score),
+            )
+        )
     return lines
 
 
@@ -155,9 +188,10 @@ def equal_videos(cells: Sequence[Cell], score: Score) -> list[float]:
     for one in whole:
         videos = one.subset["videos"]
         near = [
-            s for s in some
+            s
+            for s in some
             if s.axes["seed"] == one.axes["seed"] and abs(s.subset["videos"] / videos - 1) <= 0.25
-        ]  # fmt: skip
+        ]
         if near:
             best = min(near, key=lambda s: abs(s.subset["videos"] - videos))
             by_seed.setdefault(one.axes["seed"], []).extend(pairs([best], [one], score))
@@ -178,8 +212,12 @@ def clusters(cells: Sequence[Cell], target: str) -> list[Claim]:
             )
         )
     spread_of = pairs(few, many, lambda cell: cell.subset.get("diversity"))
-    return [*lines, verdict(f"diversity falls from {counts[0]} to {counts[-1]} clusters", spread_of,
-                            "of distance")]  # fmt: skip
+    return [
+        *lines,
+        verdict(
+            f"diversity falls from {counts[0]} to {counts[-1]} clusters", spread_of, "of distance"
+        ),
+    ]
 
 
 def pretraining(cells: Sequence[Cell], target: str) -> list[Claim]:
@@ -191,8 +229,12 @@ def pretraining(cells: Sequence[Cell], target: str) -> list[Claim]:
         (cell.axes["subset"], cell.axes["subset.classes"]) for cell in cells
     ):
         chosen = {"subset": subset, "subset__classes": count}
-        lines.append(verdict(f"pre-training helps with {count or 'all'} classes", pairs(
-            where(arms, **chosen), where(without, **chosen), top1(target))))  # fmt: skip
+        lines.append(
+            verdict(
+                f"pre-training helps with {count or 'all'} classes",
+                pairs(where(arms, **chosen), where(without, **chosen), top1(target)),
+            )
+        )
     return [
         *lines,
         verdict("pre-training helps over all sizes", pairs(arms, without, top1(target))),
@@ -209,7 +251,9 @@ def distances(cells: Sequence[Cell], target: str) -> list[Claim]:
     e2e = where(cells, method="e2e", pretrain="none")
     sun = [c for c in where(cells, method="e2e") if c.axes["pretrain"] != "none"]
     return [
-        verdict("e2e above frozen features on the farther half",
-                pairs(e2e, where(cells, method="baseline"), far)),
+        verdict(
+            "e2e above frozen features on the farther half",
+            pairs(e2e, where(cells, method="baseline"), far),
+        ),
         verdict("pre-training helps on the farther half", pairs(sun, e2e, far)),
-    ]  # fmt: skip
+    ]

@@ -48,16 +48,24 @@ def write_dashboard(top: Path, artefacts: Sequence[str]) -> Path:
     )
     lines = "".join(claim_row(name, claim) for name, claim in claims)
     sections = "".join(section(top, name, content) for name, content in found.items())
-    links = "".join(f'<a href="#{n}">{escape(c["title"].split(":")[0])}</a>'
-                    for n, c in found.items())  # fmt: skip
+    links = "".join(
+        f'<a href="#{n}">{escape(c["title"].split(":")[0])}</a>' for n, c in found.items()
+    )
     notes = sorted({r for c in found.values() for r in c["remarks"] if r.startswith("scale=")})
     page = Template(PAGE.read_text(encoding="utf-8"))
     file = top / "index.html"
     file.write_text(
-        page.substitute(scale=escape(top.name), note=escape(" ".join(notes)), cards=cards,
-                        claims=lines, links=links, sections=sections, reach=REACH),
+        page.substitute(
+            scale=escape(top.name),
+            note=escape(" ".join(notes)),
+            cards=cards,
+            claims=lines,
+            links=links,
+            sections=sections,
+            reach=REACH,
+        ),
         encoding="utf-8",
-    )  # fmt: skip
+    )
     return file
 
 

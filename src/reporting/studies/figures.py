@@ -67,9 +67,13 @@ def table_figure(rows: Sequence[Row]) -> Figure:
     named = {c: distinct([row for row in rows if row[c] is not None], "row") for c in columns}
     heights = [0.45 + 0.16 * len(names) for names in named.values()]
     figure, axes = plt.subplots(
-        len(columns) or 1, 1, figsize=(WIDTH, sum(heights) + 0.3), layout="constrained",
-        squeeze=False, height_ratios=heights or None,
-    )  # fmt: skip
+        len(columns) or 1,
+        1,
+        figsize=(WIDTH, sum(heights) + 0.3),
+        layout="constrained",
+        squeeze=False,
+        height_ratios=heights or None,
+    )
     for panel, (column, names) in zip(axes.flat, named.items(), strict=False):
         for place, name in enumerate(names):
             for row in of(rows, row=name):
@@ -79,8 +83,15 @@ def table_figure(rows: Sequence[Row]) -> Figure:
                 elif isinstance(value, Spread) and value.mean is not None:
                     panel.errorbar(value.mean, place, xerr=value.half, fmt="o", color=COLOURS[0])
                 elif isinstance(value, Spread):
-                    panel.text(0.02, place, "missing", transform=panel.get_yaxis_transform(),
-                               va="center", fontsize=6, color=COLOURS[1])  # fmt: skip
+                    panel.text(
+                        0.02,
+                        place,
+                        "missing",
+                        transform=panel.get_yaxis_transform(),
+                        va="center",
+                        fontsize=6,
+                        color=COLOURS[1],
+                    )
         panel.set_yticks(range(len(names)), names)
         panel.set_ylim(len(names) - 0.5, -0.5)
         panel.set_xlim(0, 100)
@@ -91,13 +102,16 @@ def table_figure(rows: Sequence[Row]) -> Figure:
             plt.Line2D([], [], marker="o", ls="", color=COLOURS[0], label="ours (95 % interval)"),
             plt.Line2D([], [], marker="D", ls="", mfc="none", color=PAPER, label="paper"),
         ],
-        loc="outside upper center", ncols=2, frameon=False,
-    )  # fmt: skip
+        loc="outside upper center",
+        ncols=2,
+        frameon=False,
+    )
     return figure
 
 
-def curves(rows: Sequence[Row], x: str, y: str, x_label: str, y_label: str,
-           log: bool = True) -> Figure:  # fmt: skip
+def curves(
+    rows: Sequence[Row], x: str, y: str, x_label: str, y_label: str, log: bool = True
+) -> Figure:
     """Draw one line a series over a number, one panel a target, with the paper's points."""
     targets = distinct(rows, "target")
     figure, axes = panels(len(targets), 2.1)
@@ -113,18 +127,28 @@ def curves(rows: Sequence[Row], x: str, y: str, x_label: str, y_label: str,
             if log:  # beside each other, so that intervals do not hide one another
                 at = [place * 1.03 ** (number - (len(series) - 1) / 2) for place in at]
                 marker = MARKERS[number % len(MARKERS)]
-                panel.errorbar(at, means, halves, marker=marker, elinewidth=0.7, capsize=1.5,
-                               **looks)  # fmt: skip
+                panel.errorbar(
+                    at, means, halves, marker=marker, elinewidth=0.7, capsize=1.5, **looks
+                )
                 continue
             panel.plot(at, means, drawstyle="steps-post", **looks)
-            panel.fill_between(at, [m - h for m, h in zip(means, halves, strict=True)],
-                               [m + h for m, h in zip(means, halves, strict=True)],
-                               color=colour, alpha=0.18, lw=0, step="post")  # fmt: skip
+            panel.fill_between(
+                at,
+                [m - h for m, h in zip(means, halves, strict=True)],
+                [m + h for m, h in zip(means, halves, strict=True)],
+                color=colour,
+                alpha=0.18,
+                lw=0,
+                step="post",
+            )
         for row in rows:
             if row["from"] == "paper" and row["target"] == target:
                 panel.plot(row[x], row[y], "D", mfc="none", color=PAPER)
-        lacking = sum(1 for r in of(rows, target=target) if isinstance(r[y], Spread)
-                      and r[y].count < r[y].asked)  # fmt: skip
+        lacking = sum(
+            1
+            for r in of(rows, target=target)
+            if isinstance(r[y], Spread) and r[y].count < r[y].asked
+        )
         panel.set_title(target + (f" ({lacking} points incomplete)" if lacking else ""))
         if log:
             panel.set_xscale("log")
@@ -157,24 +181,49 @@ def cluster_panels(rows: Sequence[Row]) -> Figure:
         own = of(rows, clusters=clusters)
         for place, row in enumerate(own):
             if row["error"].mean is None:
-                panel.text(place, 0.5, "missing", transform=panel.get_xaxis_transform(),
-                           ha="center", fontsize=6, color=COLOURS[1])  # fmt: skip
+                panel.text(
+                    place,
+                    0.5,
+                    "missing",
+                    transform=panel.get_xaxis_transform(),
+                    ha="center",
+                    fontsize=6,
+                    color=COLOURS[1],
+                )
                 continue
-            panel.errorbar(place, row["error"].mean, row["error"].half, fmt="o", capsize=2,
-                           color=COLOURS[place % len(COLOURS)])  # fmt: skip
-            panel.plot([place + 0.2] * len(row["draws"]), row["draws"], ".", ms=3,
-                       color=COLOURS[place % len(COLOURS)])  # fmt: skip
+            panel.errorbar(
+                place,
+                row["error"].mean,
+                row["error"].half,
+                fmt="o",
+                capsize=2,
+                color=COLOURS[place % len(COLOURS)],
+            )
+            panel.plot(
+                [place + 0.2] * len(row["draws"]),
+                row["draws"],
+                ".",
+                ms=3,
+                color=COLOURS[place % len(COLOURS)],
+            )
         name = "all classes" if clusters == 1 else f"one of {clusters} clusters"
         spreads = own[0]["diversity"] if own else None
-        panel.set_title(f"{name}\ndiversity {spreads.mean:.2f}" if spreads and spreads.mean
-                        else name)  # fmt: skip
+        panel.set_title(
+            f"{name}\ndiversity {spreads.mean:.2f}" if spreads and spreads.mean else name
+        )
         panel.set_xticks([])
         panel.set_xlim(-0.7, len(targets) - 0.3)
         panel.set_ylabel("top-1 error (%)")
-    keys = [plt.Line2D([], [], marker="o", ls="", color=COLOURS[n % len(COLOURS)], label=name)
-            for n, name in enumerate(targets)]  # fmt: skip
-    figure.legend(handles=keys, loc="outside lower center", frameon=False,
-                  ncols=1 if any(" " in name for name in targets) else 3)  # fmt: skip
+    keys = [
+        plt.Line2D([], [], marker="o", ls="", color=COLOURS[n % len(COLOURS)], label=name)
+        for n, name in enumerate(targets)
+    ]
+    figure.legend(
+        handles=keys,
+        loc="outside lower center",
+        frameon=False,
+        ncols=1 if any(" " in name for name in targets) else 3,
+    )
     drawn = [d for row in rows for d in row["draws"]]
     low = max(0, min(drawn) - 8) if drawn else 0
     for panel in axes:
@@ -195,8 +244,9 @@ def errors_and_schemes(rows: Sequence[Row]) -> Figure:
             panel.barh(place, mean, xerr=half, color=COLOURS[0] if ours else FIXED)
         ink = "white" if ours and mean is not None else PAPER
         panel.text(2, place, shown(value), va="center", fontsize=6, color=ink)
-    names = [f"{r['row']} ({'paper' if r['from'] == 'paper' else 'ours, ' + r['target']})"
-             for r in rows]  # fmt: skip
+    names = [
+        f"{r['row']} ({'paper' if r['from'] == 'paper' else 'ours, ' + r['target']})" for r in rows
+    ]
     panel.set_yticks(range(len(rows)), names)
     panel.invert_yaxis()
     panel.set_xlim(0, 100)
@@ -207,8 +257,12 @@ def errors_and_schemes(rows: Sequence[Row]) -> Figure:
 
 def schemes(panel: Axes) -> None:
     """Draw what each method trains: a fixed block is grey, a colour is a stage of training."""
-    blocks = (("clip", 0.0, 0.7), ("f_v: 3D CNN", 1.0, 1.1), ("f_s: linear", 2.4, 1.1),
-              ("nearest class", 3.8, 1.2))  # fmt: skip
+    blocks = (
+        ("clip", 0.0, 0.7),
+        ("f_v: 3D CNN", 1.0, 1.1),
+        ("f_s: linear", 2.4, 1.1),
+        ("nearest class", 3.8, 1.2),
+    )
     trained = {"baseline": (FIXED, COLOURS[1]), "e2e": (COLOURS[0], COLOURS[0])}
     for place, (name, colours) in enumerate(trained.items()):
         panel.text(-0.15, place, name, ha="right", va="center", fontsize=7)
@@ -217,8 +271,9 @@ def schemes(panel: Axes) -> None:
             panel.add_patch(Rectangle((x, place - 0.3), wide, 0.6, fc=colour, ec=PAPER, lw=0.6))
             panel.text(x + wide / 2, place, text, ha="center", va="center", fontsize=6, color=ink)
             if x:
-                panel.annotate("", (x, place), (x - 0.3, place),
-                               arrowprops={"arrowstyle": "->", "lw": 0.6})  # fmt: skip
+                panel.annotate(
+                    "", (x, place), (x - 0.3, place), arrowprops={"arrowstyle": "->", "lw": 0.6}
+                )
     panel.text(2.2, 1.65, "grey: fixed; a colour: one stage of training", ha="center", fontsize=6)
     panel.set_xlim(-1.3, 5.1)
     panel.set_ylim(1.9, -0.5)

@@ -33,8 +33,11 @@ TITLES = {
     "fig6": "Fig. 6: pre-training on still images",
     "fig7": "Fig. 7: test classes ever farther from the training classes",
 }
-READS = {"fig1": ["table1"], "fig4_classes": ["fig4_classes", "fig4_samples"],
-         "fig4_samples": ["fig4_samples", "fig4_classes"]}  # fmt: skip
+READS = {
+    "fig1": ["table1"],
+    "fig4_classes": ["fig4_classes", "fig4_samples"],
+    "fig4_samples": ["fig4_samples", "fig4_classes"],
+}
 PAPER_ALL = {"ucf101": 37.6, "hmdb51": 26.9}  # Table 2: e2e, all classes
 LISTED = 8
 
@@ -74,8 +77,9 @@ def report(artefact: str, top: Path) -> Path:
     console.print(escape(tables.markdown(rows[:40])), soft_wrap=True)
     for line in [*map(str, held), *lines]:
         console.print(f"[yellow]*[/] {escape(line)}", soft_wrap=True)
-    console.print(f"{folder}/{artefact}.md, .csv, .tex, .png, .svg; all studies: {page}",
-                  soft_wrap=True)  # fmt: skip
+    console.print(
+        f"{folder}/{artefact}.md, .csv, .tex, .png, .svg; all studies: {page}", soft_wrap=True
+    )
     return folder
 
 
@@ -93,8 +97,14 @@ def make(artefact: str, studies: Sequence[Study]) -> tuple[list[Row], Figure]:
         return rows, figures.cluster_panels(rows)
     if artefact == "fig7":
         rows = distance_rows(study)
-        return rows, figures.curves(rows, "distance", "top-1", "distance from training classes",
-                                    "top-1 accuracy (%)", log=False)  # fmt: skip
+        return rows, figures.curves(
+            rows,
+            "distance",
+            "top-1",
+            "distance from training classes",
+            "top-1 accuracy (%)",
+            log=False,
+        )
     rows = [row for one in studies for row in size_rows(one)]
     if artefact == "fig6":
         return rows, figures.curves(rows, "classes", "error", "training classes", "top-1 error (%)")
@@ -122,8 +132,11 @@ def error_rows(study: Study) -> list[Row]:
     for one in table:
         target = "ucf101" if one["from"] == "paper" else tested
         if (value := one.get(f"{target} half top1")) is not None:
-            wrong = (Spread(value.mean and 100 - value.mean, value.half, value.count, value.asked)
-                     if isinstance(value, Spread) else 100 - value)  # fmt: skip
+            wrong = (
+                Spread(value.mean and 100 - value.mean, value.half, value.count, value.asked)
+                if isinstance(value, Spread)
+                else 100 - value
+            )
             rows.append({"row": one["row"], "from": one["from"], "target": target, "error": wrong})
     return rows
 
@@ -138,12 +151,18 @@ def size_rows(study: Study) -> list[Row]:
             drawn = [cell.subset for cell in cells if cell.run]
             videos = sum(d["videos"] for d in drawn) / len(drawn) if drawn else None
             classes = sum(len(d["classes"]) for d in drawn) / len(drawn) if drawn else None
-            rows.append({
-                "series": name, "from": "ours", "target": target,
-                "asked": asked if subset != "none" else "all", "classes": classes, "videos": videos,
-                "diversity": spread([d["diversity"] for d in drawn]).mean if drawn else None,
-                "error": spread([error(cell, target) for cell in cells]),
-            })  # fmt: skip
+            rows.append(
+                {
+                    "series": name,
+                    "from": "ours",
+                    "target": target,
+                    "asked": asked if subset != "none" else "all",
+                    "classes": classes,
+                    "videos": videos,
+                    "diversity": spread([d["diversity"] for d in drawn]).mean if drawn else None,
+                    "error": spread([error(cell, target) for cell in cells]),
+                }
+            )
             if subset == "none" and videos and name.startswith("e2e") and target in PAPER_ALL:
                 stated = 100 - PAPER_ALL[target]
                 rows.append({**rows[-1], "from": "paper", "series": "e2e", "error": stated})
@@ -158,19 +177,27 @@ def error(cell: Cell, target: str) -> float | None:
 
 def cluster_rows(study: Study) -> list[Row]:
     """Make the bars of Fig. 5: one a number of clusters and target."""
-    groups = study.groups(lambda c: (c.axes["subset.clusters"], *tables.others(
-        c, ("subset", "subset.clusters", "subset.classes"))))  # fmt: skip
+    groups = study.groups(
+        lambda c: (
+            c.axes["subset.clusters"],
+            *tables.others(c, ("subset", "subset.clusters", "subset.classes")),
+        )
+    )
     rows = []
     for (clusters, *series), cells in groups.items():
         drawn = [cell.subset for cell in cells if cell.run]
         for target in study.targets or ["-"]:
             errors = [error(cell, target) for cell in cells]
-            rows.append({
-                "clusters": clusters, "from": "ours", "target": " ".join([target, *series]),
-                "diversity": spread([d["diversity"] for d in drawn]),
-                "error": spread(errors),
-                "draws": [value for value in errors if value is not None],
-            })  # fmt: skip
+            rows.append(
+                {
+                    "clusters": clusters,
+                    "from": "ours",
+                    "target": " ".join([target, *series]),
+                    "diversity": spread([d["diversity"] for d in drawn]),
+                    "error": spread(errors),
+                    "draws": [value for value in errors if value is not None],
+                }
+            )
     return rows
 
 
@@ -185,14 +212,27 @@ def distance_rows(study: Study) -> list[Row]:
                     found.setdefault(round(point["threshold"], 6), []).append(point)
             for threshold, points in sorted(found.items()):
                 values = [point["top1"] for point in points]
-                rows.append({
-                    "series": name, "from": "ours", "target": target, "distance": threshold,
-                    "classes": points[0]["classes"],
-                    "top-1": spread(values + [None] * (len(cells) - len(values))),
-                })  # fmt: skip
+                rows.append(
+                    {
+                        "series": name,
+                        "from": "ours",
+                        "target": target,
+                        "distance": threshold,
+                        "classes": points[0]["classes"],
+                        "top-1": spread(values + [None] * (len(cells) - len(values))),
+                    }
+                )
             if not found:
-                rows.append({"series": name, "from": "ours", "target": target, "distance": None,
-                             "classes": None, "top-1": spread([None] * len(cells))})  # fmt: skip
+                rows.append(
+                    {
+                        "series": name,
+                        "from": "ours",
+                        "target": target,
+                        "distance": None,
+                        "classes": None,
+                        "top-1": spread([None] * len(cells)),
+                    }
+                )
     return rows
 
 
@@ -202,14 +242,18 @@ def remarks(studies: Sequence[Study]) -> list[str]:
     for study in studies:
         asked, lost = len(study.cells), study.missing
         seeds = len({cell.axes.get("seed") for cell in study.cells})
-        said.append(f"{study.name}: {asked - len(lost)} of {asked} runs finished; ± is the 95 % "
-                    f"interval of the mean over {seeds} seeds (Student's t)")  # fmt: skip
+        said.append(
+            f"{study.name}: {asked - len(lost)} of {asked} runs finished; ± is the 95 % "
+            f"interval of the mean over {seeds} seeds (Student's t)"
+        )
         said += [f"missing: {c.folder.name} ({c.failure})" for c in lost[:LISTED]]
         if len(lost) > LISTED:
             said.append(f"missing: {len(lost) - LISTED} more")
         if study.scale == "demo":
-            said.append("scale=demo: generated videos and a tiny network; its numbers show that "
-                        "the machinery works and are no result of the paper")  # fmt: skip
+            said.append(
+                "scale=demo: generated videos and a tiny network; its numbers show that "
+                "the machinery works and are no result of the paper"
+            )
     return said
 
 

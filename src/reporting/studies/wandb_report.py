@@ -41,30 +41,53 @@ def build_report(entity: str, project: str, targets: Sequence[str]) -> Any:
 
     def grid(question: str, studies: Sequence[str], panels: Sequence[Any]) -> list[Any]:
         runs = [
-            wr.Runset(entity, project, name=study,
-                      filters=f"Metric('group') = '{study}' and Metric('state') = 'finished'")
+            wr.Runset(
+                entity,
+                project,
+                name=study,
+                filters=f"Metric('group') = '{study}' and Metric('state') = 'finished'",
+            )
             for study in studies
-        ]  # fmt: skip
+        ]
         return [wr.H2(question), wr.PanelGrid(runsets=runs, panels=list(panels))]
 
     accuracy = {target: wr.SummaryMetric(f"{target}/full/top1") for target in targets}
-    blocks: list[Any] = [wr.P(
-        "Top-1 in percent over all classes of each target; a dot is a run. A cell that several "
-        "studies share is a run of the study that ran it first."
-    )]  # fmt: skip
+    blocks: list[Any] = [
+        wr.P(
+            "Top-1 in percent over all classes of each target; a dot is a run. A cell that several "
+            "studies share is a run of the study that ran it first."
+        )
+    ]
     for name, (question, studies) in SIZES.items():
-        blocks += grid(question, studies, [
-            wr.ScatterPlot(title=f"{target} against training {name}", y=metric,
-                           x=wr.SummaryMetric(f"subset/{name}"), log_x=name != "diversity",
-                           regression=True)
-            for target, metric in accuracy.items()
-        ])  # fmt: skip
+        blocks += grid(
+            question,
+            studies,
+            [
+                wr.ScatterPlot(
+                    title=f"{target} against training {name}",
+                    y=metric,
+                    x=wr.SummaryMetric(f"subset/{name}"),
+                    log_x=name != "diversity",
+                    regression=True,
+                )
+                for target, metric in accuracy.items()
+            ],
+        )
     for key, (question, studies) in PARTS.items():
-        blocks += grid(question, studies, [
-            wr.BarPlot(title=f"{target} by {key}", metrics=[metric], groupby=wr.Config(key),
-                       groupby_aggfunc="mean", groupby_rangefunc="stderr")
-            for target, metric in accuracy.items()
-        ])  # fmt: skip
+        blocks += grid(
+            question,
+            studies,
+            [
+                wr.BarPlot(
+                    title=f"{target} by {key}",
+                    metrics=[metric],
+                    groupby=wr.Config(key),
+                    groupby_aggfunc="mean",
+                    groupby_rangefunc="stderr",
+                )
+                for target, metric in accuracy.items()
+            ],
+        )
     every = dict.fromkeys(s for _, names in (*SIZES.values(), *PARTS.values()) for s in names)
     curve = wr.LinePlot(title="loss", x="epoch", y=["train/loss_epoch"], log_y=True)
     blocks += grid("Has training converged?", list(every), [curve])

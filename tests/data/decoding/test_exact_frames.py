@@ -18,8 +18,9 @@ def moving(count, size=(48, 64), seed=0):
     rng = np.random.default_rng(seed)
     plane = rng.integers(0, 255, (size[0] + 40, size[1] + 40, 3), dtype=np.uint8)
     plane = np.repeat(np.repeat(plane[::4, ::4], 4, 0), 4, 1)
-    return np.stack([plane[i % 37 : i % 37 + size[0], i % 23 : i % 23 + size[1]]
-                     for i in range(count)])  # fmt: skip
+    return np.stack(
+        [plane[i % 37 : i % 37 + size[0], i % 23 : i % 23 + size[1]] for i in range(count)]
+    )
 
 
 def sequential(file):
@@ -38,8 +39,10 @@ def check(file, decoder="pyav", tolerance=0):
     chosen = [np.arange(len(whole)), np.array([len(whole) - 1])]
     for _ in range(6):
         start = rng.integers(0, max(len(whole) - 16, 0) + 1)
-        chosen += [np.arange(start, min(start + 16, len(whole))),
-                   np.unique(rng.integers(0, len(whole), 7))]  # fmt: skip
+        chosen += [
+            np.arange(start, min(start + 16, len(whole))),
+            np.unique(rng.integers(0, len(whole), 7)),
+        ]
     for numbers in chosen:
         lengths = []
         got = read_frames(
@@ -189,8 +192,9 @@ def test_a_file_that_needs_a_look_into_its_streams_gets_one(tmp_path, monkeypatc
 
 
 @pytest.mark.parametrize("codec", ["ffv1", "libx264"])
-@pytest.mark.parametrize("form", ["yuv420p", "yuv444p", "yuv422p10le", "yuv411p", "yuvj420p",
-                                  "gray", "bgr0"])  # fmt: skip
+@pytest.mark.parametrize(
+    "form", ["yuv420p", "yuv444p", "yuv422p10le", "yuv411p", "yuvj420p", "gray", "bgr0"]
+)
 def test_only_the_needed_part_is_converted(tmp_path, codec, form):
     file = tmp_path / "a.mkv"
     for size in ((48, 64), (61, 83) if codec == "ffv1" else (62, 86)):

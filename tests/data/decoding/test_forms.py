@@ -18,8 +18,9 @@ ENDINGS = {"pack": "a.frames", "h264": "a.mp4"}
 
 
 @pytest.mark.parametrize("form", SPECS)
-@pytest.mark.parametrize("name", ["key-12.mp4", "open-gop.mp4", "mpeg4-b.avi", "h264-b.avi",
-                                  "mpeg2.mpg", "vp9.webm"])  # fmt: skip
+@pytest.mark.parametrize(
+    "name", ["key-12.mp4", "open-gop.mp4", "mpeg4-b.avi", "h264-b.avi", "mpeg2.mpg", "vp9.webm"]
+)
 def test_every_frame_is_kept(tmp_path, form, name):
     codec, options = CODINGS[name]
     write_video(tmp_path / name, smooth(70), codec=codec, options=options)

@@ -54,4 +54,4 @@ bench-gpu: $(READY)  ## measure training steps a second on a GPU, switch by swit
 	$(RUN) -m benchmarks.gpu
 
 clean:  ## remove the virtual environment, caches and the demos' data and runs
-	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache *.egg-info data/synthetic data/cache runs/demo multirun/demo
+	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache src/*.egg-info build data/synthetic data/cache runs/demo multirun/demo

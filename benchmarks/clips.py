@@ -24,13 +24,13 @@ from PIL import Image
 from torch import Tensor
 
 from benchmarks.videos import FORMS, make, textured
-from src.data.clips import Clips, ClipSpec, collate
-from src.data.decoding.forms import SUFFIXES, FormSpec, write_form
-from src.data.decoding.packs import MAGIC
-from src.data.decoding.pyav_reader import all_frames
-from src.data.kenburns import draw_boxes, ken_burns
-from src.data.layouts import Video
-from src.data.sampling import test_starts, train_start
+from zsvideo.data.clips import Clips, ClipSpec, collate
+from zsvideo.data.decoding.forms import SUFFIXES, FormSpec, write_form
+from zsvideo.data.decoding.packs import MAGIC
+from zsvideo.data.decoding.pyav_reader import all_frames
+from zsvideo.data.kenburns import draw_boxes, ken_burns
+from zsvideo.data.layouts import Video
+from zsvideo.data.sampling import test_starts, train_start
 
 SPEC = ClipSpec(16, 25, 128, 112, 0.5, "loop")
 VECTORS = {"a": np.zeros(300)}

@@ -18,8 +18,8 @@ import torch
 
 from benchmarks.clips import SPEC, prepared, timed
 from benchmarks.videos import FORMS, make, pack_b_frames, textured, write
-from src.data.decoding.packs import SUFFIX
-from src.data.decoding.reading import read_frames
+from zsvideo.data.decoding.packs import SUFFIX
+from zsvideo.data.decoding.reading import read_frames
 
 Reader = Callable[[str, np.ndarray], list[np.ndarray]]
 

@@ -9,10 +9,10 @@ import numpy as np
 import torch
 
 from benchmarks.videos import make
-from src.data.clips import ClipSpec
-from src.data.datamodule import LoaderSpec, VideoDataModule
-from src.data.features import FeatureStore
-from src.models.module import ZeroShotModule
+from zsvideo.data.clips import ClipSpec
+from zsvideo.data.datamodule import LoaderSpec, VideoDataModule
+from zsvideo.data.features import FeatureStore
+from zsvideo.models.module import ZeroShotModule
 
 OPTIONS = {
     "embedding_dim": 300,

@@ -15,12 +15,12 @@ import torch
 from torch.nn import functional as F
 
 from benchmarks.videos import make
-from src.data.clips import ClipSpec
-from src.data.datamodule import LoaderSpec, VideoDataModule
-from src.data.decoding.forms import SUFFIXES, FormSpec, write_form
-from src.data.decoding.pyav_reader import all_frames
-from src.models.meter import Meter
-from src.models.module import ZeroShotModule
+from zsvideo.data.clips import ClipSpec
+from zsvideo.data.datamodule import LoaderSpec, VideoDataModule
+from zsvideo.data.decoding.forms import SUFFIXES, FormSpec, write_form
+from zsvideo.data.decoding.pyav_reader import all_frames
+from zsvideo.models.meter import Meter
+from zsvideo.models.module import ZeroShotModule
 
 FLOP_A_CLIP = 242.5e9  # forward and backward of R(2+1)D-18, 16 x 112 x 112
 SWITCHES = [

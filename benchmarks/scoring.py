@@ -13,8 +13,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 from scipy.spatial.distance import cdist
 
-from src.evaluation.predictions import Predictions
-from src.evaluation.protocols import full, half, half_classes, ordered
+from zsvideo.evaluation.predictions import Predictions
+from zsvideo.evaluation.protocols import full, half, half_classes, ordered
 
 VIDEOS, CLASSES, SIZE, ROUNDS = 20_000, 700, 300, 5
 

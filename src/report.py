@@ -1,41 +1,6 @@
-"""Show a finished run, `run=RUN`, runs side by side, `compare=[RUN,RUN]`, or `experiments=table3`.
+"""`python -m src.report`: see `zsvideo.commands.report`."""
 
-Only run folders are read: for a table or figure of the paper, the cells that its sweep left.
-"""
-
-import sys
-from pathlib import Path
-
-from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig
-
-from src.door import open_door
-from src.errors import UserError
-
-
-def report(config: DictConfig) -> None:
-    """Draw the run or the artefact that the config names, or compare runs."""
-    from src.evaluation.uncertainty import check_resamples
-    from src.reporting.compare import compare
-    from src.reporting.show import show
-    from src.reporting.studies.report import report as report_study
-    from src.reporting.studies.wandb_report import save_report
-
-    asked = [config.run, config.compare, config.study.name]
-    if sum(one is not None for one in asked) != 1:
-        raise UserError("give one of run=RUN, compare=[RUN,RUN] and experiments=table3")
-    if config.run is not None:
-        show(Path(config.run).expanduser())
-    elif config.compare is not None:
-        given = [config.compare] if isinstance(config.compare, str) else list(config.compare)
-        out = Path(config.out).expanduser()
-        compare(given, config.force, config.quoted, check_resamples(config.resamples), out)
-    else:
-        report_study(config.study.name, Path(HydraConfig.get().sweep.dir))
-        if config.wandb:
-            print("W&B report: " + save_report(config.wandb, list(config.target)))
-
+from zsvideo.commands.report import main
 
 if __name__ == "__main__":
-    sys.argv[1:] = ["force=true" if a == "--force" else a for a in sys.argv[1:]]
-    open_door(report, "report")
+    main()

@@ -9,7 +9,8 @@ from doors import run_door
 from gensim.models import KeyedVectors
 from hydra import compose, initialize_config_dir
 
-from src.door import CONF, ROOT, quote_digits
+from zsvideo.door import quote_digits
+from zsvideo.resources import CONF, ROOT
 
 SHARED = ROOT.parent / "shared"
 

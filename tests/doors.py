@@ -11,7 +11,7 @@ import threading
 import traceback
 from pathlib import Path
 
-from src.door import ROOT
+from zsvideo.resources import ROOT
 
 HEAVY = [
     "torch",

@@ -1,17 +1,17 @@
-"""Made-up predictions, and finished runs as `src.experiment.scoring` writes them."""
+"""Made-up predictions, and finished runs as `zsvideo.experiment.scoring` writes them."""
 
 from dataclasses import replace
 
 import numpy as np
 from omegaconf import OmegaConf
 
-from src.evaluation.predictions import Predictions, lines_hash
-from src.experiment.scoring import score_run
+from zsvideo.evaluation.predictions import Predictions, lines_hash
+from zsvideo.experiment.scoring import score_run
 
 EVALUATIONS = {
-    "half": {"_target_": "src.evaluation.protocols.half", "_partial_": True, "draws": 10},
-    "full": {"_target_": "src.evaluation.protocols.full", "_partial_": True},
-    "distance": {"_target_": "src.evaluation.transfer.distance", "_partial_": True},
+    "half": {"_target_": "zsvideo.evaluation.protocols.half", "_partial_": True, "draws": 10},
+    "full": {"_target_": "zsvideo.evaluation.protocols.full", "_partial_": True},
+    "distance": {"_target_": "zsvideo.evaluation.transfer.distance", "_partial_": True},
 }
 
 

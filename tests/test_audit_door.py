@@ -13,7 +13,7 @@ from conftest import toy_vectors, write_video
 from PIL import Image
 from test_door import fails
 
-from src.door import ROOT
+from zsvideo.resources import ROOT
 
 NO_TORCH = """
 import runpy, sys

@@ -8,11 +8,12 @@ import yaml
 from hydra.utils import get_method
 from omegaconf import OmegaConf
 
-from src.data.clips import ClipSpec
-from src.data.datamodule import LoaderSpec
-from src.door import CONF, ROOT, SWITCHES, check_switches
-from src.errors import UserError
-from src.semantics.protocol import Protocol
+from zsvideo.data.clips import ClipSpec
+from zsvideo.data.datamodule import LoaderSpec
+from zsvideo.door import SWITCHES, check_switches
+from zsvideo.errors import UserError
+from zsvideo.resources import CONF, ROOT
+from zsvideo.semantics.protocol import Protocol
 
 GROUPS = [
     (f.parent.name, f.stem)
@@ -70,7 +71,7 @@ def test_every_key_is_read(config, group, option):
         },
         "method": {"frozen", "legacy_bn", "cached_clips"},
         "selection": {"name", "share"},
-    }  # read by src.experiment.pretraining and src.experiment.features
+    }  # read by zsvideo.experiment.pretraining and zsvideo.experiment.features
     if group in known:
         assert set(plain) <= known[group]
         return

@@ -2,7 +2,7 @@
 
 import pytest
 
-from src.door import quote_digits
+from zsvideo.door import quote_digits
 
 
 @pytest.mark.parametrize(

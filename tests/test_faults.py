@@ -14,13 +14,13 @@ from conftest import grey_video
 from test_door import fails
 from test_prepare import finished, rows
 
-from src.data import preparation
-from src.data.decoding import reading
-from src.data.decoding.faults import UnreadableVideo
-from src.data.decoding.forms import FormSpec
-from src.data.layouts import Video
-from src.door import ROOT
-from src.models.checkpoints import read_checkpoint
+from zsvideo.data import preparation
+from zsvideo.data.decoding import reading
+from zsvideo.data.decoding.faults import UnreadableVideo
+from zsvideo.data.decoding.forms import FormSpec
+from zsvideo.data.layouts import Video
+from zsvideo.models.checkpoints import read_checkpoint
+from zsvideo.resources import ROOT
 
 CHECK = FormSpec("check", 128, 90, 18, 16)
 
@@ -67,8 +67,8 @@ def test_prepare_counts_a_file_that_hangs_in_c(tmp_path, monkeypatch):
 
 DRIVER = """
 import ctypes, sys
-from src.data import clips
-from src.data.decoding import reading
+from zsvideo.data import clips
+from zsvideo.data.decoding import reading
 def lock_twice():
     lock = ctypes.create_string_buffer(64)
     for _ in range(2):  # no signal ends a wait for a lock
@@ -81,8 +81,8 @@ def hang(path, *rest):
     return read(path, *rest)
 reading.pyav_frames = hang
 sys.argv = ["train", *{options}]
-from src.train import train
-from src.door import open_door
+from zsvideo.commands.train import train
+from zsvideo.door import open_door
 open_door(train, "train")
 """
 

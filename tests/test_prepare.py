@@ -20,13 +20,13 @@ import pytest
 from conftest import SHARED, grey_video, smooth, toy_vectors, variable_rate, write_video
 from test_door import fails
 
-from src.data import preparation
-from src.data.decoding.forms import FormSpec
-from src.data.decoding.reading import read_frames
-from src.data.layouts import Video
-from src.data.manifest import NAME, read_manifest
-from src.door import ROOT
-from src.errors import UserError
+from zsvideo.data import preparation
+from zsvideo.data.decoding.forms import FormSpec
+from zsvideo.data.decoding.reading import read_frames
+from zsvideo.data.layouts import Video
+from zsvideo.data.manifest import NAME, read_manifest
+from zsvideo.errors import UserError
+from zsvideo.resources import ROOT
 
 
 def finished(process):

@@ -5,7 +5,7 @@ import shlex
 
 import pytest
 
-from src.door import ROOT
+from zsvideo.resources import ROOT
 
 TEXT = "".join((ROOT / name).read_text() for name in ("README.md", "experiments/README.md"))
 COMMANDS = re.findall(r"^python -m src\.(\w+) ([^#\n]*)", TEXT, re.M)

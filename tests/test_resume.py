@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from src.errors import UserError
-from src.experiment.environment import settings
-from src.experiment.resume import changed_options, check_options
-from src.experiment.resume import finished as run_is_finished
-from src.experiment.trainer import plain
-from src.models.checkpoints import newest
+from zsvideo.errors import UserError
+from zsvideo.experiment.environment import settings
+from zsvideo.experiment.resume import changed_options, check_options
+from zsvideo.experiment.resume import finished as run_is_finished
+from zsvideo.experiment.trainer import plain
+from zsvideo.models.checkpoints import newest
 
 HERE = str(Path(__file__).parent)
 

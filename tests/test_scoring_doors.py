@@ -8,7 +8,7 @@ import sys
 import pytest
 from conftest import grey_video
 
-from src.door import ROOT
+from zsvideo.resources import ROOT
 
 EVERY = (
     "half",

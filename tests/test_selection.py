@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from test_methods import finished, read
 
-from src.errors import UserError
-from src.experiment.build import build_data
-from src.semantics.holdout import hold_out
+from zsvideo.errors import UserError
+from zsvideo.experiment.build import build_data
+from zsvideo.semantics.holdout import hold_out
 
 
 def unit(*angles):

@@ -19,10 +19,10 @@ from test_door import fails
 from test_runs import finished
 
 from hydra_plugins.cell_sweeper import batches
-from src.door import CONF, ROOT
-from src.experiment.cells import Cell, cell_hash, is_finished, training_hash
-from src.reporting.studies.report import report
-from src.train import resumed_options
+from zsvideo.commands.train import resumed_options
+from zsvideo.experiment.cells import Cell, cell_hash, is_finished, training_hash
+from zsvideo.reporting.studies.report import report
+from zsvideo.resources import CONF, ROOT
 
 SWEEP = ["-m", "trainer.max_epochs=1"]
 

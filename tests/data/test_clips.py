@@ -9,11 +9,11 @@ import torch
 from conftest import grey_video, write_video
 from torch.utils.data import DataLoader
 
-from src.data.clips import Clips, ClipSpec, Video, assemble, collate
-from src.data.datamodule import LoaderSpec
-from src.data.epochs import EpochSampler
-from src.data.sampling import authors_frames
-from src.errors import UserError
+from zsvideo.data.clips import Clips, ClipSpec, Video, assemble, collate
+from zsvideo.data.datamodule import LoaderSpec
+from zsvideo.data.epochs import EpochSampler
+from zsvideo.data.sampling import authors_frames
+from zsvideo.errors import UserError
 
 SPEC = ClipSpec(16, 25, 40, 32, 0.5, "loop")
 VECTORS = {"a": np.array([1.0, 0.0]), "b": np.array([0.0, 1.0])}

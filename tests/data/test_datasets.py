@@ -6,16 +6,16 @@ from pathlib import Path
 import pytest
 from conftest import grey_video
 
-from src.data.clips import ClipSpec
-from src.data.datamodule import LoaderSpec, VideoDataModule
-from src.data.datasets import (
+from zsvideo.data.clips import ClipSpec
+from zsvideo.data.datamodule import LoaderSpec, VideoDataModule
+from zsvideo.data.datasets import (
     ActivityNetDataModule,
     HMDB51DataModule,
     KineticsDataModule,
     UCF101DataModule,
 )
-from src.data.inventory import missing_videos
-from src.errors import UserError
+from zsvideo.data.inventory import missing_videos
+from zsvideo.errors import UserError
 
 SHARED_ARGS = {
     "clips": ClipSpec(16, 3, 40, 32, 0.5, "loop"),

@@ -17,9 +17,9 @@ from urllib.parse import unquote
 import pytest
 from test_door import fails
 
-from src.data import downloads, unpacking
-from src.data.downloads import Item, download, listed_items
-from src.errors import UserError
+from zsvideo.data import downloads, unpacking
+from zsvideo.data.downloads import Item, download, listed_items
+from zsvideo.errors import UserError
 
 
 class Server(ThreadingHTTPServer):

@@ -4,8 +4,8 @@ import os
 
 import numpy as np
 
-from src.data.features import FeatureStore
-from src.data.layouts import Video
+from zsvideo.data.features import FeatureStore
+from zsvideo.data.layouts import Video
 
 
 def videos(folder, names="abc"):

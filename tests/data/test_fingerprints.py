@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from conftest import write_video
 
-from src.data import fingerprints
-from src.data.content import candidates, common
-from src.data.fingerprints import compare_videos, video_id
-from src.data.synthetic import domain_classes, generate
-from src.errors import UserError
+from zsvideo.data import fingerprints
+from zsvideo.data.content import candidates, common
+from zsvideo.data.fingerprints import compare_videos, video_id
+from zsvideo.data.synthetic import domain_classes, generate
+from zsvideo.errors import UserError
 
 
 def copied(source, file, size, fps, start=0.0, end=1.0, **how):

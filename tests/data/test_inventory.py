@@ -4,10 +4,10 @@ import json
 
 from test_datasets import SHARED_ARGS, kinetics, touch
 
-from src.data.datamodule import VideoDataModule
-from src.data.datasets import ActivityNetDataModule, HMDB51DataModule, UCF101DataModule
-from src.data.inventory import by_class, missing_videos
-from src.reporting.prepared import lacking
+from zsvideo.data.datamodule import VideoDataModule
+from zsvideo.data.datasets import ActivityNetDataModule, HMDB51DataModule, UCF101DataModule
+from zsvideo.data.inventory import by_class, missing_videos
+from zsvideo.reporting.prepared import lacking
 
 
 def counted(module, bad=()):

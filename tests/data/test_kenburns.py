@@ -8,11 +8,11 @@ import pytest
 import torch
 from PIL import Image
 
-from src.data.clips import Clips, ClipSpec, Video, assemble
-from src.data.datamodule import LoaderSpec
-from src.data.datasets import SUN397DataModule
-from src.data.decoding.faults import UnreadableVideo
-from src.data.kenburns import authors_boxes, cut, draw_boxes, ken_burns
+from zsvideo.data.clips import Clips, ClipSpec, Video, assemble
+from zsvideo.data.datamodule import LoaderSpec
+from zsvideo.data.datasets import SUN397DataModule
+from zsvideo.data.decoding.faults import UnreadableVideo
+from zsvideo.data.kenburns import authors_boxes, cut, draw_boxes, ken_burns
 
 SIZES = [(60, 60), (60, 300), (100, 80), (171, 256), (600, 800), (3, 2), (1, 1)]
 

@@ -3,8 +3,8 @@
 import pytest
 from conftest import grey_video
 
-from src.data.listing import listed_classes, videos_root
-from src.errors import UserError
+from zsvideo.data.listing import listed_classes, videos_root
+from zsvideo.errors import UserError
 
 
 def test_table_generated_folder_and_file(tmp_path):

@@ -4,8 +4,8 @@ import os
 
 import pytest
 
-from src.data.manifest import read_manifest, write_table
-from src.errors import UserError
+from zsvideo.data.manifest import read_manifest, write_table
+from zsvideo.errors import UserError
 
 
 def written(tmp_path, text):

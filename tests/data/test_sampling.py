@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from src.data.sampling import authors_frames, clip_frames, train_start
-from src.data.sampling import test_frames as frames_of_test
-from src.data.sampling import test_starts as starts_of_test
+from zsvideo.data.sampling import authors_frames, clip_frames, train_start
+from zsvideo.data.sampling import test_frames as frames_of_test
+from zsvideo.data.sampling import test_starts as starts_of_test
 
 LENGTHS = [1, 5, 15, 16, 17, 24, 25, 40, 180, 399, 400, 401, 600]
 

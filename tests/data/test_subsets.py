@@ -8,14 +8,14 @@ import pytest
 from conftest import grey_video, toy_vectors
 from scipy.spatial.distance import pdist
 
-from src.data import subsets
-from src.data.clips import ClipSpec
-from src.data.datamodule import LoaderSpec, VideoDataModule
-from src.data.layouts import Video
-from src.data.zeroshot import ZeroShotDataModule
-from src.errors import UserError
-from src.semantics.protocol import Protocol
-from src.semantics.vectors import WordVectors
+from zsvideo.data import subsets
+from zsvideo.data.clips import ClipSpec
+from zsvideo.data.datamodule import LoaderSpec, VideoDataModule
+from zsvideo.data.layouts import Video
+from zsvideo.data.zeroshot import ZeroShotDataModule
+from zsvideo.errors import UserError
+from zsvideo.semantics.protocol import Protocol
+from zsvideo.semantics.vectors import WordVectors
 
 NAMES = [f"c{n:02d}" for n in range(40)]
 VIDEOS = [Video(f"{name}/{i}", "", name) for name in [*NAMES, "kept out"] for i in range(5)]

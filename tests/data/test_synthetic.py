@@ -8,9 +8,9 @@ import decord
 import numpy as np
 import pytest
 
-from src.data import synthetic
-from src.data.synthetic import COLOURS, DOMAINS, MOTIONS, SHAPES, class_split, generate
-from src.errors import UserError
+from zsvideo.data import synthetic
+from zsvideo.data.synthetic import COLOURS, DOMAINS, MOTIONS, SHAPES, class_split, generate
+from zsvideo.errors import UserError
 
 CLASSES = ["green square falling", "white bar spinning"]
 

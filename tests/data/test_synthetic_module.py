@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from src.data.clips import ClipSpec
-from src.data.datamodule import LoaderSpec
-from src.data.datasets import SyntheticDataModule
-from src.errors import UserError
+from zsvideo.data.clips import ClipSpec
+from zsvideo.data.datamodule import LoaderSpec
+from zsvideo.data.datasets import SyntheticDataModule
+from zsvideo.errors import UserError
 
 
 def module(root, **changes):

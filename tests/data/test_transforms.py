@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from src.data.transforms import Crop, View, random_crop, resize_short_side
+from zsvideo.data.transforms import Crop, View, random_crop, resize_short_side
 
 
 @pytest.mark.parametrize("side", range(64, 1081, 7))

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from made import predictions
 
-from src.evaluation.diagnosis import calibration, diagnose
-from src.evaluation.protocols import full
+from zsvideo.evaluation.diagnosis import calibration, diagnose
+from zsvideo.evaluation.protocols import full
 
 
 def test_tables_agree_with_the_accuracy():

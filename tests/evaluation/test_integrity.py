@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from made import finished_run, predictions, trained
 
-from src.errors import UserError
-from src.evaluation.integrity import read_target
+from zsvideo.errors import UserError
+from zsvideo.evaluation.integrity import read_target
 
 
 @pytest.fixture

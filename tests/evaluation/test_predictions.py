@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from made import predictions, trained
 
-from src.errors import UserError
-from src.evaluation.predictions import Predictions
+from zsvideo.errors import UserError
+from zsvideo.evaluation.predictions import Predictions
 
 
 def test_predictions_survive_a_file(tmp_path):

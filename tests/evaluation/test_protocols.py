@@ -9,10 +9,10 @@ import torch
 from made import predictions
 from sklearn.metrics import balanced_accuracy_score, top_k_accuracy_score
 
-from src.errors import UserError
-from src.evaluation.accuracy import ZeroShotAccuracy
-from src.evaluation.predictions import Predictions
-from src.evaluation.protocols import (
+from zsvideo.errors import UserError
+from zsvideo.evaluation.accuracy import ZeroShotAccuracy
+from zsvideo.evaluation.predictions import Predictions
+from zsvideo.evaluation.protocols import (
     NotApplicable,
     full,
     half,
@@ -21,7 +21,7 @@ from src.evaluation.protocols import (
     ordered,
     shuffled,
 )
-from src.semantics.words import class_names, read
+from zsvideo.semantics.words import class_names, read
 
 
 def cosines(p):

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from made import predictions, trained
 
-from src.evaluation.protocols import NotApplicable, full
-from src.evaluation.transfer import class_distances, distance, generalised
-from src.semantics.protocol import Protocol, separate
-from src.semantics.vectors import WordVectors
-from src.semantics.words import class_names
+from zsvideo.evaluation.protocols import NotApplicable, full
+from zsvideo.evaluation.transfer import class_distances, distance, generalised
+from zsvideo.semantics.protocol import Protocol, separate
+from zsvideo.semantics.vectors import WordVectors
+from zsvideo.semantics.words import class_names
 
 
 def test_distances_are_means_over_the_ten_nearest():

@@ -5,9 +5,9 @@ import pytest
 from made import predictions
 from scipy import stats
 
-from src.errors import UserError
-from src.evaluation.protocols import full, half
-from src.evaluation.uncertainty import (
+from zsvideo.errors import UserError
+from zsvideo.evaluation.protocols import full, half
+from zsvideo.evaluation.uncertainty import (
     check_resamples,
     intervals,
     over_runs,

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from src.errors import UserError
-from src.models.module import ZeroShotModule
+from zsvideo.errors import UserError
+from zsvideo.models.module import ZeroShotModule
 
 OPTIONS = {
     "backbone": "tiny",

@@ -7,10 +7,10 @@ from pytorch_lightning.callbacks import LambdaCallback
 from test_module import clips, module
 from torch.utils.data import DataLoader
 
-from src.data.datamodule import LoaderSpec
-from src.errors import UserError
-from src.models.meter import Meter
-from src.models.micro import divisors, fits_on, largest_micro_batch
+from zsvideo.data.datamodule import LoaderSpec
+from zsvideo.errors import UserError
+from zsvideo.models.meter import Meter
+from zsvideo.models.micro import divisors, fits_on, largest_micro_batch
 
 
 def test_channels_last_gives_the_same_embeddings():
@@ -105,7 +105,7 @@ def test_a_trial_changes_no_weights(monkeypatch):
 )
 def test_the_meter_tells_what_to_change(monkeypatch, seconds, bound, words):
     now = iter(t for s in seconds for t in (0, s))
-    monkeypatch.setattr("src.models.meter.time.perf_counter", lambda: next(now))
+    monkeypatch.setattr("zsvideo.models.meter.time.perf_counter", lambda: next(now))
     meter = Meter()
     assert meter.report(2, 8, False) is None
     for action in (

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from src.models.tiny import TinyR2Plus1D
+from zsvideo.models.tiny import TinyR2Plus1D
 
 
 @pytest.mark.parametrize("shape", [(1, 3, 8, 32, 32), (2, 3, 16, 40, 40), (2, 3, 9, 33, 47)])

@@ -14,9 +14,9 @@ import torch
 from torch import nn
 from torchvision.models import video
 
-from src.errors import UserError
-from src.models import backbones
-from src.models.weights import (
+from zsvideo.errors import UserError
+from zsvideo.models import backbones
+from zsvideo.models.weights import (
     TORCHVISION,
     import_weights,
     load_strictly,

@@ -8,12 +8,12 @@ import pytest
 from made import finished_run, predictions, trained
 from scipy import stats
 
-from src.errors import UserError
-from src.reporting.card import card, markdown
-from src.reporting.compare import compare
-from src.reporting.identity import fields, protocol_hash, stamps
-from src.reporting.quoted import quoted
-from src.reporting.run import Run
+from zsvideo.errors import UserError
+from zsvideo.reporting.card import card, markdown
+from zsvideo.reporting.compare import compare
+from zsvideo.reporting.identity import fields, protocol_hash, stamps
+from zsvideo.reporting.quoted import quoted
+from zsvideo.reporting.run import Run
 
 
 @pytest.fixture

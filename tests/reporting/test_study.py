@@ -8,11 +8,11 @@ import subprocess
 import pytest
 from scipy import stats
 
-from src.errors import UserError
-from src.reporting.studies.claims import verdict
-from src.reporting.studies.report import report
-from src.reporting.studies.study import Study, spread
-from src.reporting.studies.tables import latex, paper_values
+from zsvideo.errors import UserError
+from zsvideo.reporting.studies.claims import verdict
+from zsvideo.reporting.studies.report import report
+from zsvideo.reporting.studies.study import Study, spread
+from zsvideo.reporting.studies.tables import latex, paper_values
 
 
 def write_study(top, name, cells):

@@ -6,8 +6,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from src.errors import UserError
-from src.reporting.studies.wandb_report import save_report
+from zsvideo.errors import UserError
+from zsvideo.reporting.studies.wandb_report import save_report
 
 USER = {
     "id": "u",

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from src.semantics.audit import audit
-from src.semantics.protocol import Protocol
-from src.semantics.vectors import WordVectors, embedded
-from src.semantics.words import class_names
+from zsvideo.semantics.audit import audit
+from zsvideo.semantics.protocol import Protocol
+from zsvideo.semantics.vectors import WordVectors, embedded
+from zsvideo.semantics.words import class_names
 
 
 def audited(vectors, keep_out, training=("kinetics700",), rule="tau"):

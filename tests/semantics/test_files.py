@@ -15,9 +15,9 @@ from conftest import toy_vectors
 from gensim.models import FastText
 from gensim.models.fasttext import save_facebook_model
 
-from src.door import ROOT
-from src.errors import UserError
-from src.semantics.files import read_vectors
+from zsvideo.errors import UserError
+from zsvideo.resources import ROOT
+from zsvideo.semantics.files import read_vectors
 
 WORDS = ["red", "square", "fall", "rise"]
 
@@ -114,8 +114,8 @@ import sys
 from gensim import downloader
 downloader._load_info.__defaults__ = (sys.argv[1] + "/list.json", "utf-8")
 downloader.DOWNLOAD_BASE_URL = sys.argv[1]
-from src.errors import UserError
-from src.semantics.vectors import downloaded
+from zsvideo.errors import UserError
+from zsvideo.semantics.vectors import downloaded
 try:
     vectors = downloaded("toy-vectors", cache=sys.argv[2])
     print(vectors.of(["red square"], "own", None).matrix.shape)

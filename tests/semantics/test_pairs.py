@@ -5,8 +5,8 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from src.semantics.class_vectors import ClassVectors
-from src.semantics.pairs import (
+from zsvideo.semantics.class_vectors import ClassVectors
+from zsvideo.semantics.pairs import (
     LEAKS,
     Pair,
     agreement,
@@ -15,7 +15,7 @@ from src.semantics.pairs import (
     one_letter_apart,
     verdict,
 )
-from src.semantics.words import class_names, read, words
+from zsvideo.semantics.words import class_names, read, words
 
 SURVIVORS = (
     """

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import cdist
 
-from src.errors import UserError
-from src.semantics.class_vectors import ClassVectors, cosine_distances
-from src.semantics.protocol import Protocol, kept_out_classes, separate
-from src.semantics.records import borderline, record, record_targets
-from src.semantics.vectors import WordVectors, embedded
-from src.semantics.words import class_names, words
+from zsvideo.errors import UserError
+from zsvideo.semantics.class_vectors import ClassVectors, cosine_distances
+from zsvideo.semantics.protocol import Protocol, kept_out_classes, separate
+from zsvideo.semantics.records import borderline, record, record_targets
+from zsvideo.semantics.vectors import WordVectors, embedded
+from zsvideo.semantics.words import class_names, words
 
 
 def classes(dataset, rows, bags=None):

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from conftest import toy_vectors
 
-from src.errors import UserError
-from src.semantics.files import read_vectors
-from src.semantics.vectors import WordVectors, embedded
+from zsvideo.errors import UserError
+from zsvideo.semantics.files import read_vectors
+from zsvideo.semantics.vectors import WordVectors, embedded
 
 WORDS = ["red", "square", "fall", "rise", "jump"]
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-import src.semantics.words as words_module
-from src.errors import UserError
-from src.semantics.words import DATASETS, bag, class_names, made, main, tokenise, words
+import zsvideo.semantics.words as words_module
+from zsvideo.errors import UserError
+from zsvideo.semantics.words import DATASETS, bag, class_names, made, main, tokenise, words
 
 REFERENCE = Path(__file__).parents[3] / "shared" / "reference"
 LISTS = {"activitynet": "activitynet200", "sun397": "sun397_ClassName"}

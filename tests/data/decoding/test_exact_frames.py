@@ -8,9 +8,9 @@ import pytest
 from conftest import write_video
 
 from benchmarks.videos import pack_b_frames
-from src.data.decoding import pyav_reader
-from src.data.decoding.reading import read_frames
-from src.data.transforms import Crop, View
+from zsvideo.data.decoding import pyav_reader
+from zsvideo.data.decoding.reading import read_frames
+from zsvideo.data.transforms import Crop, View
 
 
 def moving(count, size=(48, 64), seed=0):

@@ -8,10 +8,10 @@ import pytest
 from conftest import smooth, variable_rate, write_video
 from test_exact_frames import CODINGS, check, moving, sequential
 
-from src.data.decoding.forms import FormSpec, form_bytes, shrink, write_form
-from src.data.decoding.pyav_reader import all_frames
-from src.data.decoding.reading import read_frames
-from src.errors import UserError
+from zsvideo.data.decoding.forms import FormSpec, form_bytes, shrink, write_form
+from zsvideo.data.decoding.pyav_reader import all_frames
+from zsvideo.data.decoding.reading import read_frames
+from zsvideo.errors import UserError
 
 SPECS = {form: FormSpec(form, 32, 95, 12, 16) for form in ("pack", "h264")}
 ENDINGS = {"pack": "a.frames", "h264": "a.mp4"}

@@ -6,9 +6,9 @@ import time
 
 import pytest
 
-from src.data.decoding import limits
-from src.data.decoding.faults import UnreadableVideo
-from src.data.decoding.limits import within
+from zsvideo.data.decoding import limits
+from zsvideo.data.decoding.faults import UnreadableVideo
+from zsvideo.data.decoding.limits import within
 
 
 @pytest.fixture(autouse=True)

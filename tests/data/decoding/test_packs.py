@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from test_exact_frames import moving
 
-from src.data.decoding.faults import UnreadableVideo
-from src.data.decoding.packs import runs, write_pack
-from src.data.decoding.pyav_reader import Whole
-from src.data.decoding.reading import read_frames
-from src.data.transforms import Crop, View
+from zsvideo.data.decoding.faults import UnreadableVideo
+from zsvideo.data.decoding.packs import runs, write_pack
+from zsvideo.data.decoding.pyav_reader import Whole
+from zsvideo.data.decoding.reading import read_frames
+from zsvideo.data.transforms import Crop, View
 
 
 def pack(tmp_path, count=40, fps=20):

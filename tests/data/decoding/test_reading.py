@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from conftest import grey_video, write_video
 
-from src.data.decoding.faults import UnreadableVideo
-from src.data.decoding.reading import read_frames
+from zsvideo.data.decoding.faults import UnreadableVideo
+from zsvideo.data.decoding.reading import read_frames
 
 
 def frames_of(file, numbers, window=None):

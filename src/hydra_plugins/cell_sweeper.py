@@ -1,0 +1,153 @@
+"""The sweep of `python -m src.train -m ...`: Hydra's own, that continues and knows its cells.
+
+Finished cells are skipped, a cell that fails does not stop the others, and `--dry-run` tells what
+is missing and what it would cost. Any Hydra launcher runs the cells.
+"""
+
+import itertools
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.utils import JobReturn
+from omegaconf import OmegaConf
+
+from zsvideo.door import FAILED, quote_digits
+from zsvideo.errors import UserError
+from zsvideo.experiment.cells import Cell, axis_value, cell_hash, write_study
+
+log = logging.getLogger(__name__)
+LISTED = 5
+
+
+class CellSweeper(BasicSweeper):
+    """Hydra's basic sweeper, over `hydra.sweeper.params`, `study.rows` and what is typed."""
+
+    def sweep(self, arguments: list[str]) -> list[Sequence[JobReturn]]:
+        """Run the cells that are not finished.
+
+        Args:
+            arguments: options as typed, those that sweep among them.
+
+        Raises:
+            UserError: some cells are still not finished, or an option does not exist.
+        """
+        assert self.config is not None and self.launcher is not None
+        top = Path(self.config.hydra.sweep.dir)
+        asked = self.cells(arguments)
+        left = [cell for cell in asked if not cell.finished]
+        log.info("%d cells, %d of them finished before", len(asked), len(asked) - len(left))
+        if self.config.dry_run:
+            from zsvideo.experiment.cost import plan
+
+            print(plan(asked, self.config.rate))
+            return []
+        study = OmegaConf.to_container(self.config.study, resolve=True) or {}
+        write_study(top / str(study.get("name") or "") / "cells.json", study, asked)
+        OmegaConf.save(self.config, top / str(study.get("name") or "") / "multirun.yaml")
+        returns: list[Sequence[JobReturn]] = []
+        begun = 0
+        for part in batches(left, self.max_batch_size):
+            try:
+                options = [cell.options for cell in part]
+                returns.append(self.launcher.launch(options, initial_job_idx=begun))
+            except Exception:  # a launcher may raise where one of its jobs did
+                log.exception("the launcher stopped; the cells that are left are told below")
+            begun += len(part)
+        self.tell(asked)
+        return returns
+
+    def cells(self, arguments: Sequence[str]) -> list[Cell]:
+        """Compose every cell once, in the order of the sweep; equal ones are one."""
+        before = HydraConfig.instance().cfg
+        try:
+            found = [self.compose(options) for options in self.options(arguments)]
+        finally:
+            HydraConfig.instance().cfg = before
+        return list({cell.sha256: cell for cell in reversed(found)}.values())[::-1]
+
+    def options(self, arguments: Sequence[str]) -> list[list[str]]:
+        """List the options of every cell: all combinations of rows, parameters and typed sweeps."""
+        assert self.config is not None and self.hydra_context is not None
+        parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
+        typed = parser.parse_overrides(list(arguments))
+        given = {override.key_or_group for override in typed}
+        params = [f"{key}={plain(value)}" for key, value in self.params.items() if key not in given]
+        swept = self.split_arguments(parser.parse_overrides(quote_digits(params)) + typed, None)[0]
+        axes = [*(self.config.study.get("axes") or [])]
+        axes += [o.key_or_group for o in typed if o.is_sweep_override()]
+        self.axes = list(dict.fromkeys(axes))
+        rows = [
+            [
+                [f"{key}={plain(value)}" for key, value in row.items() if key not in given]
+                for row in dimension
+            ]
+            for dimension in self.config.study.get("rows") or []
+        ]
+        return [
+            [*quote_digits(itertools.chain(*parts)), *options]
+            for *parts, options in itertools.product(*rows, swept)
+        ]
+
+    def compose(self, options: list[str]) -> Cell:
+        """Compose one cell as its job will."""
+        assert self.config is not None and self.hydra_context is not None
+        loader = self.hydra_context.config_loader
+        config = loader.load_sweep_config(self.config, options)
+        HydraConfig.instance().set_config(config)
+        folder = Path(config.hydra.sweep.dir) / config.hydra.sweep.subdir
+        axes = {axis: axis_value(config, axis) for axis in self.axes}
+        return Cell(folder, cell_hash(config), axes, options, config)
+
+    def tell(self, asked: Sequence[Cell]) -> None:
+        """Raise UserError that names the cells which are not finished, if there are any."""
+        left = [cell for cell in asked if not cell.finished]
+        log.info("%d of %d cells finished", len(asked) - len(left), len(asked))
+        if not left:
+            return
+        shown = "; ".join(f"{cell.folder} ({why(cell.folder)})" for cell in left[:LISTED])
+        raise UserError(
+            f"{len(left)} of {len(asked)} cells did not finish: {shown}"
+            f"{' ...' if len(left) > LISTED else ''}; the same command runs these again"
+        )
+
+
+def batches(cells: Sequence[Cell], size: int | None) -> list[list[Cell]]:
+    """Put cells in batches that are launched one after the other.
+
+    Cells that need the same training, whole or as first weights, would wait for each other; so
+    all but the first of them come in a later batch, and find it done.
+
+    Args:
+        cells: in their order.
+        size: of a batch at most; None for any.
+    """
+    found: dict[int, list[Cell]] = {}
+    since: dict[str, int] = {}
+    for cell in cells:
+        number = max((since[t] + 1 for t in cell.trainings if t in since), default=0)
+        for training in cell.trainings:
+            since.setdefault(training, number)
+        found.setdefault(number, []).append(cell)
+    return [
+        found[number][first : first + (size or len(cells))]
+        for number in sorted(found)
+        for first in range(0, len(found[number]), size or len(cells))
+    ]
+
+
+def why(folder: Path) -> str:
+    """Give the first line of what a cell left as its error."""
+    file = folder / FAILED
+    return file.read_text().split("\n", 1)[0] if file.is_file() else "no result"
+
+
+def plain(value: Any) -> str:
+    """Write a value of YAML as an option's value is typed."""
+    if value is None:
+        return "null"
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,0 +1,49 @@
+"""Score zero-shot: `python -m src.evaluate ckpt=RUN`, or `predictions=RUN` without a network.
+
+A checkpoint is tested with the options of its run; what is given on the command line comes on top.
+Saved predictions need neither videos nor network.
+"""
+
+from pathlib import Path
+
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+
+from zsvideo.door import open_door, stored_options
+from zsvideo.errors import UserError
+from zsvideo.experiment.folders import checkpoint_of
+
+
+def run_options(arguments: list[str]) -> list[str]:
+    """List the options that the run of `ckpt=` was started with."""
+    given = [a.removeprefix("ckpt=") for a in arguments if a.startswith("ckpt=")]
+    if not given:
+        return []
+    return stored_options(checkpoint_of(given[-1], "ckpt").parent.parent, "ckpt") or []
+
+
+def evaluate(config: DictConfig) -> None:
+    """Score saved predictions, or embed the targets with a trained model first."""
+    if (config.ckpt is None) == (config.predictions is None):
+        raise UserError("give either ckpt=RUN (embed and score) or predictions=RUN (only score)")
+    if config.predictions is not None:
+        from zsvideo.experiment.rescoring import rescore
+
+        return rescore(config, Path(HydraConfig.get().runtime.output_dir))
+    from zsvideo.experiment.build import build_targets, load_model, read_protocol
+    from zsvideo.experiment.testing import selection_of, test
+    from zsvideo.experiment.trainer import folder, lightning_trainer
+
+    run = folder()
+    checkpoint = checkpoint_of(config.ckpt, "ckpt")
+    trained = checkpoint.parent.parent
+    data = build_targets(config)
+    model = load_model(config, checkpoint, data)
+    protocol, how = data.record(read_protocol(trained)), selection_of(trained, checkpoint)
+    with lightning_trainer(config, run) as (trainer, unreadable):
+        test(config, trainer, unreadable, model, data, protocol, checkpoint, how)
+
+
+def main() -> None:
+    """Run the command line."""
+    open_door(evaluate, "evaluate", run_options)

@@ -1,0 +1,69 @@
+"""Check and prepare a data set: `python -m src.prepare dataset=ucf101 root=FOLDER out=FOLDER`.
+
+Every file is decoded; `manifest.csv` says what can be used; a prepared form makes training fast.
+It can be stopped at any time and goes on when started again.
+"""
+
+import os
+from pathlib import Path
+
+from omegaconf import DictConfig, OmegaConf
+
+from zsvideo.door import open_door
+from zsvideo.resources import CONF
+
+
+def prepare(config: DictConfig) -> None:
+    """Write the manifest, the prepared videos and a count of each class under `out`."""
+    from hydra.utils import instantiate
+
+    from zsvideo.data import downloads, inventory, preparation
+    from zsvideo.data.datamodule import VideoDataModule
+    from zsvideo.data.decoding.forms import FormSpec
+    from zsvideo.data.manifest import NAME, write_table
+    from zsvideo.errors import UserError
+    from zsvideo.reporting.prepared import show_downloads, show_plan, show_prepared
+
+    known = sorted(f.stem for f in (CONF / "source").glob("*.yaml") if f.stem != "synthetic")
+    if config.dataset not in known:
+        raise UserError(f"dataset={config.dataset} is unknown; allowed: {', '.join(known)}")
+    for key in ("limit", "workers"):
+        value = config[key]
+        if (not isinstance(value, int) or value < 1) and (key, value) != ("workers", None):
+            raise UserError(f"{key}={value} must be a whole number, at least 1")
+    keys = ("form", "short_side", "quality", "crf", "key_frames")
+    spec = FormSpec(*(config[key] for key in keys))
+    if config.download:
+        items = downloads.listed_items(config.dataset)
+        show_downloads(items, str(config.root))
+        if config.dry_run:
+            return
+        downloads.download(items, Path(str(config.root)).expanduser())
+    source = OmegaConf.load(CONF / "source" / f"{config.dataset}.yaml")
+    source.root = str(config.root)
+    module: VideoDataModule = instantiate(source, clips=None, loader=None, seed=0, option="root")
+    out, root = Path(str(config.out)).expanduser(), module.root.resolve()
+    if root in (out.resolve(), *out.resolve().parents, (out / NAME).resolve()):
+        raise UserError(f"out={out} lies in the data set itself; choose another folder")
+    needed = preparation.disk_needed(module.videos, spec)
+    show_plan(module, out, spec.form, needed)
+    if config.dry_run:
+        return
+    preparation.check_disk(out, needed)
+    workers = config.workers or len(os.sched_getaffinity(0))
+    root = root if root.is_dir() else root.parent
+    rows = preparation.prepare(
+        module.videos, root, out, spec, workers, config.limit, config.dataset
+    )
+    counts, missing = inventory.by_class(module, rows), inventory.missing_videos(module)
+    write_table(out / "classes.csv", inventory.COLUMNS, counts)
+    if missing is not None:
+        write_table(out / "missing.csv", ("name", "class"), missing)
+    bad = [row for row in rows if row["status"] != "ok"]
+    write_table(out / "quarantine.csv", ("id", "path", "reason"), bad)
+    show_prepared(module, rows, counts, out)
+
+
+def main() -> None:
+    """Run the command line."""
+    open_door(prepare, "prepare")

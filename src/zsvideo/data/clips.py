@@ -1,0 +1,261 @@
+"""Videos to batches of clips, with the same pixels for any number of workers.
+
+Shapes: B batch, N clips, C channels, T frames, H W, D embedding.
+"""
+
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import chain
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from zsvideo.data.decoding.faults import UnreadableVideo
+from zsvideo.data.decoding.limits import LIMIT, within
+from zsvideo.data.decoding.reading import DECODERS, read_frames
+from zsvideo.data.kenburns import RULES, is_image, ken_burns
+from zsvideo.data.layouts import Video
+from zsvideo.data.sampling import (
+    SHORT_VIDEOS,
+    SINGLE_CLIPS,
+    TEST_RULES,
+    clip_frames,
+    test_frames,
+    train_start,
+)
+from zsvideo.data.transforms import RESIZES, Crop, View, random_crop
+from zsvideo.errors import UserError
+
+
+@dataclass(frozen=True)
+class ClipSpec:
+    """What a clip is: the config groups `clips` and `compat`, see `conf/clips/paper.yaml`.
+
+    The defaults are those of `conf/compat/ours.yaml`.
+    """
+
+    frames: int
+    test_clips: int
+    short_side: int
+    crop: int
+    flip: float
+    short_videos: str
+    decoder: str = "pyav"
+    test_rule: str = "linspace"
+    single_clip: str = "centre"
+    segment_cap: int | None = None
+    train_last: bool = True
+    resize: str = "exact"
+    ken_burns: str = "ours"
+
+    def __post_init__(self) -> None:
+        """Check the values; raises UserError."""
+        for name in ("frames", "test_clips", "short_side", "crop"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < 1:
+                raise UserError(f"clips.{name}={value} must be a whole number above 0")
+        if not isinstance(self.flip, (int, float)) or not 0 <= self.flip <= 1:
+            raise UserError(f"clips.flip={self.flip} must be a share from 0 to 1")
+        for name, allowed in (
+            ("decoder", DECODERS),
+            ("short_videos", SHORT_VIDEOS),
+            ("test_rule", TEST_RULES),
+            ("single_clip", SINGLE_CLIPS),
+            ("resize", RESIZES),
+            ("ken_burns", RULES),
+        ):
+            if (value := getattr(self, name)) not in allowed:
+                raise UserError(f"clips.{name}={value} is unknown; allowed: {', '.join(allowed)}")
+        cap = self.segment_cap
+        if cap is not None and (not isinstance(cap, int) or cap < self.frames):
+            raise UserError(f"clips.segment_cap={cap} must be null or at least clips.frames")
+        if not isinstance(self.train_last, bool):
+            raise UserError(f"clips.train_last={self.train_last} must be true or false")
+        if self.crop > self.short_side - (self.resize == "floor"):
+            raise UserError(
+                f"clips.crop={self.crop} is larger than clips.short_side={self.short_side} leaves "
+                f"by clips.resize={self.resize}"
+            )
+
+
+class Clips(Dataset[dict[str, Any]]):
+    """Clips of labelled videos, as uint8.
+
+    A sample is a dict: `frames` (F, H, W, C) uint8, each needed frame once, `places` (N, T) of the
+    clips' frames among them, `label` int, `target` (D,) float32 vector of the class, `index` of the
+    video, `unreadable` list of (id, reason), and in training `mirrored` () bool. `assemble` makes
+    clips of a batch of them. The random numbers of a training clip come from (seed, epoch, id of
+    the video) alone.
+    """
+
+    def __init__(
+        self,
+        videos: Sequence[Video],
+        class_vectors: dict[str, np.ndarray],
+        spec: ClipSpec,
+        seed: int,
+        train: bool,
+        replace: bool = True,
+    ) -> None:
+        """Choose the videos and how to cut them.
+
+        Args:
+            videos: all of classes in `class_vectors`.
+            class_vectors: class name to its (D,) unit vector; the order of names is the labels'.
+            spec: the clips.
+            seed: of the random starts, crops and flips.
+            train: one random clip a video, else `spec.test_clips` centre-cropped ones.
+            replace: in training, take another video for an unreadable one.
+        """
+        self.videos = list(videos)
+        self.labels = {name: label for label, name in enumerate(class_vectors)}
+        self.targets = {
+            name: torch.as_tensor(vector, dtype=torch.float32)
+            for name, vector in class_vectors.items()
+        }
+        self.spec, self.seed, self.train, self.replace = spec, seed, train, replace
+
+    def __len__(self) -> int:
+        return len(self.videos)
+
+    def __getitem__(self, key: tuple[int, int]) -> dict[str, Any]:
+        epoch, index = key
+        unreadable: list[tuple[str, str]] = []
+        for other in chain([index], self.others(epoch, index)):
+            video = self.videos[other]
+            try:
+                pixels = within(LIMIT, video.path, partial(self.cut, epoch, video))
+            except UnreadableVideo as error:
+                unreadable.append((video.id, str(error)))
+            else:
+                return pixels | self.labelled(other, unreadable)
+        return {"unreadable": unreadable}
+
+    def cut(self, epoch: int, video: Video) -> dict[str, Tensor]:
+        """Read the clips of a video; random numbers are the same in any subset of the videos."""
+        if not self.train:
+            return self.test_clips(video)
+        key = (self.seed, epoch, zlib.crc32(video.id.encode()))
+        return self.train_clip(video, np.random.default_rng(key))
+
+    def others(self, epoch: int, index: int) -> Iterator[int]:
+        """Draw videos to replace an unreadable one, in training."""
+        if self.train and self.replace:
+            rng = np.random.default_rng((self.seed, epoch, index))
+            yield from (int(rng.integers(len(self.videos))) for _ in range(100))
+
+    def labelled(self, index: int, unreadable: list[tuple[str, str]]) -> dict[str, Any]:
+        """Give the parts of a sample that are not its pixels."""
+        label = self.videos[index].label
+        return {
+            "label": self.labels[label],
+            "target": self.targets[label],
+            "index": index,
+            "unreadable": unreadable,
+        }
+
+    def train_clip(self, video: Video, rng: np.random.Generator) -> dict[str, Tensor]:
+        """Read T consecutive frames from a random start, randomly cropped, to be mirrored or not.
+
+        A still image becomes a clip by the Ken Burns effect (Sec. 4.1).
+        """
+        crop = random_crop(rng, self.spec.flip)
+        if is_image(video.path):
+            rule = self.spec.ken_burns
+            frames = ken_burns(video.path, rng, self.spec.frames, self.spec.crop, rule)
+            flip = crop.flip and rule == "ours"  # the authors' code does not mirror images
+            return {
+                "frames": torch.from_numpy(frames),
+                "places": torch.arange(self.spec.frames)[None],
+                "mirrored": torch.tensor(flip),
+            }
+        spec = self.spec
+
+        def clip(length: int) -> np.ndarray:
+            start = train_start(length, spec.frames, rng, spec.train_last)
+            return clip_frames(np.array([start]), length, spec.frames, spec.short_videos)
+
+        return self.read(video, crop, clip) | {"mirrored": torch.tensor(crop.flip)}
+
+    def test_clips(self, video: Video) -> dict[str, Tensor]:
+        """Read N linearly spaced, centre-cropped clips, decoding each frame once."""
+        spec = self.spec
+        cap = spec.segment_cap if video.window else None
+
+        def clips(length: int) -> np.ndarray:
+            return test_frames(
+                length,
+                spec.frames,
+                spec.test_clips,
+                spec.test_rule,
+                spec.single_clip,
+                cap,
+                spec.short_videos,
+            )
+
+        return self.read(video, Crop(), clips)
+
+    def read(self, video: Video, crop: Crop, clips: Any) -> dict[str, Tensor]:
+        """Read the `frames` of the clips `clips(length)`, (N, T), and their `places`."""
+        spec = self.spec
+        view = View(spec.short_side, spec.crop, crop, spec.resize)
+        frames: np.ndarray = np.empty(0, np.uint8)
+        indices: np.ndarray = np.empty(0, np.int64)
+        places: Iterator[np.ndarray] = iter(())
+
+        def choose(length: int) -> np.ndarray:
+            nonlocal frames, indices, places
+            numbers, inverse = np.unique(clips(length), return_inverse=True)
+            indices = inverse.reshape(-1, spec.frames)
+            frames = np.empty((len(numbers), spec.crop, spec.crop, 3), np.uint8)
+            places = iter(frames)
+            return numbers
+
+        def keep(pixels: np.ndarray) -> None:
+            np.copyto(next(places), pixels)
+
+        read_frames(video.path, choose, keep, video.window, video.frames, spec.decoder, view.part)
+        return {"frames": torch.from_numpy(frames), "places": torch.from_numpy(indices)}
+
+
+def collate(samples: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Stack samples into a batch, leaving out unreadable videos but not their names.
+
+    Returns:
+        `frames` (F, H, W, C) uint8 of all samples, `places` (B, N, T) of the clips' frames among
+        them, in training `mirrored` (B,) (or cached `features` (B, F) in place of these), `label`
+        (B,), `target` (B, D), `index` (B,) and the list `unreadable`; only the list when no sample
+        is readable.
+    """
+    batch: dict[str, Any] = {"unreadable": [pair for s in samples for pair in s["unreadable"]]}
+    readable = [s for s in samples if "label" in s]
+    if not readable:
+        return batch
+    if "features" in readable[0]:
+        batch["features"] = torch.stack([s["features"] for s in readable])
+    else:
+        firsts = np.cumsum([0, *(len(s["frames"]) for s in readable)])
+        batch["frames"] = torch.cat([s["frames"] for s in readable])
+        batch["places"] = torch.stack(
+            [s["places"] + int(first) for s, first in zip(readable, firsts[:-1], strict=True)]
+        )
+    for key in ("target", "mirrored"):
+        if key in readable[0]:
+            batch[key] = torch.stack([s[key] for s in readable])
+    for key in ("label", "index"):
+        batch[key] = torch.tensor([s[key] for s in readable])
+    return batch
+
+
+def assemble(batch: dict[str, Any]) -> Tensor:
+    """Make the clips (B, N, C, T, H, W) uint8 of a batch, or (N, C, T, H, W) of a sample."""
+    clips: Tensor = batch["frames"][batch["places"]]
+    if "mirrored" in batch:
+        mirrored = batch["mirrored"][..., None, None, None, None, None]
+        clips = torch.where(mirrored, clips.flip(-2), clips)
+    return clips.movedim(-1, -4)

@@ -1,0 +1,68 @@
+"""Frames of AVI with B-frames, which has no time stamps to trust: they are counted."""
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+from zsvideo.data.decoding.faults import ShorterVideo
+
+PLACEHOLDER = 9  # bytes: smaller MPEG-4 packets hold no frame of their own
+FRAME_CODE = re.compile(rb"\x00\x00\x01\xb6(.)", re.DOTALL)  # begins a frame in MPEG-4
+
+
+class Shown(NamedTuple):
+    """A frame of a counted file: its type (1 I, 2 P, 3 B, 4 S; 0 unknown), and by which packet."""
+
+    type: int
+    packet: int
+
+
+def display_order(stream: Any, packets: Sequence[Any]) -> list[Shown]:
+    """List the frames of a counted file in the order of showing, without decoding them.
+
+    A packet of MPEG-4 may hold a frame and the B-frame after it, which is decoded with the next
+    packet, a placeholder; so one at the end is lost. I- and P-frames are shown when the next of
+    them is decoded, B-frames at once.
+    """
+    if stream.codec_context.name != "mpeg4":
+        return [Shown(0, i) for i in range(len(packets))]
+    shown: list[Shown] = []
+    held: Shown | None = None
+    packed: list[Shown] = []
+    for place, packet in enumerate(packets):
+        types = [1 + (code[0] >> 6) for code in FRAME_CODE.findall(packet)]
+        decoded = packed + (
+            [] if packet.size < PLACEHOLDER else [Shown(t, place) for t in types[:1]]
+        )
+        packed = [Shown(kind, place + 1) for kind in types[1:]]
+        for frame in decoded:
+            if frame.type == 3:
+                shown.append(frame)
+            else:
+                shown += [held] if held else []
+                held = frame
+    return shown + ([held] if held else [])
+
+
+def counted_frames(
+    stream: Any, packets: Sequence[Any], order: Sequence[Shown], wanted: Sequence[int]
+) -> Iterator[Any]:
+    """Decode from the first frame on and give those with the wanted, sorted numbers.
+
+    B-frames before the first wanted frame are skipped, as nothing refers to them.
+    """
+    known = all(frame.type for frame in order)
+    start = min((f.packet for f in order[wanted[0] :]), default=0) if known else 0
+    numbers = [n for n, frame in enumerate(order) if frame.type != 3 or frame.packet >= start]
+    context, at, targets = stream.codec_context, 0, set(wanted)
+    for place, packet in enumerate([*packets, None]):
+        context.skip_frame = "NONREF" if place < start else "DEFAULT"
+        for frame in context.decode(packet):
+            number = numbers[at] if at < len(numbers) else len(order) + at - len(numbers)
+            at += 1
+            if number in targets:
+                yield frame
+                targets.discard(number)
+        if not targets:
+            return
+    raise ShorterVideo(len(order) - len(numbers) + at)

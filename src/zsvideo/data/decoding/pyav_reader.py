@@ -1,0 +1,248 @@
+"""Exact frames by number with PyAV: only the needed stretches of a file are decoded.
+
+The packets of the video stream are listed first. Where their time stamps can be trusted, frame n is
+the packet with the n-th smallest one; decoding begins at the key frame before it, and frames that
+nothing refers to are skipped. AVI with B-frames has no such stamps (UCF101 and HMDB51 pack two
+frames into a packet): there decoding begins at the first frame, and frames are counted.
+"""
+
+from bisect import bisect_right
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from fractions import Fraction
+from functools import cache
+from itertools import groupby, islice
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import av
+import numpy as np
+
+from zsvideo.data.decoding.conversion import upright
+from zsvideo.data.decoding.counting import PLACEHOLDER, counted_frames, display_order
+from zsvideo.data.decoding.faults import DAMAGED, UnreadableVideo, wanted_frames
+from zsvideo.data.transforms import Part
+
+HELD = 2 << 20  # bytes: the packets of larger files are read again after a seek
+SURE = {".mp4", ".m4v", ".mov", ".mkv", ".webm"}  # containers that tell what streams are
+QUICK = {"skip_frame": "all", "analyzeduration": "1"}  # FFmpeg else decodes frames to open a file
+
+
+class Unsure(Exception):
+    """A file opened without a look into its streams did not give what was wanted."""
+
+
+class Entry(NamedTuple):
+    """What is kept of a packet that will be read again; the names are those of a packet."""
+
+    pts: int | None
+    is_keyframe: bool
+    is_discard: bool
+    size: int
+
+
+def pyav_frames(
+    path: str | Path,
+    choose: Callable[[int], np.ndarray],
+    window: tuple[float, float] | None,
+    length: int | None,
+    part: Callable[[int, int], Part],
+) -> Iterator[np.ndarray]:
+    """Decode the chosen frames of a video; see `zsvideo.data.decoding.reading.read_frames`.
+
+    Files of `SURE` containers are opened without a look into their streams. Where a wanted frame is
+    then missing, the file is opened again with one.
+
+    Yields:
+        (H, W, 3) uint8 RGB, upright: the part of each frame.
+
+    Raises:
+        UnreadableVideo: no video stream, no frames, cut short or damaged.
+        ShorterVideo: a wanted frame lies beyond the end.
+    """
+    given = 0
+    chosen = cache(choose)  # it may draw random numbers
+    if Path(path).suffix.lower() in SURE:
+        try:
+            for pixels in upright(frames_of(path, chosen, window, length, True), part):
+                yield pixels
+                given += 1
+            return
+        except (Unsure, av.FFmpegError):
+            pass
+    yield from islice(upright(frames_of(path, chosen, window, length, False), part), given, None)
+
+
+def frames_of(
+    path: str | Path,
+    choose: Callable[[int], np.ndarray],
+    window: tuple[float, float] | None,
+    length: int | None,
+    quick: bool,
+) -> Iterator[Any]:
+    """Give the chosen frames of a video as decoded; raises Unsure where `quick` did not suffice."""
+    options = QUICK if quick else {}
+    with av.open(str(path), metadata_errors="ignore", timeout=30.0, options=options) as container:
+        stream = container.streams.best("video")
+        if not isinstance(stream, av.VideoStream):
+            raise UnreadableVideo("no video stream")
+        stream.codec_context.thread_count = 1
+        is_avi = container.format.name == "avi"
+        held = is_avi or Path(path).stat().st_size <= HELD
+        packets: list[Any] = [
+            p if held else Entry(p.pts, p.is_keyframe, p.is_discard, p.size)
+            for p in container.demux(stream)
+            if p.size
+        ]
+        if len(packets) < len(stream.index_entries) - 1 and not is_avi:
+            raise UnreadableVideo("truncated")
+        stamps = [packet.pts for packet in packets]
+        if is_timed(stream, packets, stamps, is_avi):
+            shown_ones = (i for i, packet in enumerate(packets) if not packet.is_discard)
+            order = sorted(shown_ones, key=stamps.__getitem__)  # an edit list hides the others
+            seconds = np.array([stamps[i] - stamps[order[0]] for i in order])
+            numbers = wanted_frames(choose, window, seconds * float(stream.time_base or 0))
+            wanted = [order[n] for n in numbers]
+            yield from timed_frames(container, stream, packets, wanted, quick)
+        elif quick:
+            raise Unsure
+        else:
+            shown = display_order(stream, packets)
+            seconds = np.arange(length or len(shown)) / float(stream.average_rate or 25)
+            numbers = wanted_frames(choose, window, seconds)
+            yield from counted_frames(stream, packets, shown, numbers.tolist())
+
+
+class Whole(NamedTuple):
+    """A video from end to end.
+
+    Attributes:
+        rate: frames a second, on average.
+        time_base: seconds of one unit of time.
+        frames: time of showing, from 0 and rising, and frame (H, W, 3) uint8 RGB, upright.
+    """
+
+    rate: Fraction
+    time_base: Fraction
+    frames: Iterator[tuple[int, np.ndarray]]
+
+
+def all_frames(path: str | Path) -> Whole:
+    """Decode a video from end to end.
+
+    Raises:
+        UnreadableVideo: no video stream; while decoding: damaged or cut short.
+    """
+    container = av.open(str(path), metadata_errors="ignore", timeout=30.0)
+    stream = container.streams.best("video")
+    if not isinstance(stream, av.VideoStream):
+        raise UnreadableVideo("no video stream")
+    stream.codec_context.thread_count = 1
+    is_avi = container.format.name == "avi"
+    rate = stream.average_rate or Fraction(25)
+    counted = is_avi and stream.codec_context.has_b_frames
+    time_base = 1 / rate if counted else stream.time_base or 1 / rate
+    step = max(round(1 / rate / time_base), 1)
+
+    last = -step  # time of the frame that is being converted
+
+    def decoded() -> Iterator[Any]:
+        nonlocal last
+        first, packets = None, 0
+        for packet in container.demux(stream):
+            packets += bool(packet.size)
+            for frame in packet.decode():
+                time = last + step
+                if not counted and frame.pts is not None:
+                    first = frame.pts if first is None else first
+                    time = frame.pts - first if frame.pts - first > last else time
+                last = max(time, 0)
+                yield frame
+        if packets < len(stream.index_entries) - 1 and not is_avi:
+            raise UnreadableVideo("truncated")
+
+    def timed() -> Iterator[tuple[int, np.ndarray]]:
+        with container:
+            for pixels in upright(decoded()):
+                yield last, pixels
+
+    return Whole(rate, time_base, timed())
+
+
+def claimed_frames(path: str | Path) -> int:
+    """Tell how many frames a video says it has, without decoding it; 0 if it says nothing."""
+    with av.open(str(path), metadata_errors="ignore") as container:
+        stream = next(iter(container.streams.video), None)
+        if stream is None:
+            return 0
+        lasting = float(stream.average_rate or 25) * (container.duration or 0) / av.time_base
+        return max(stream.frames, len(stream.index_entries), round(lasting))
+
+
+def is_timed(stream: Any, packets: Sequence[Any], stamps: Sequence[int | None], avi: bool) -> bool:
+    """Tell whether the time stamps say which frame a packet is."""
+    if not packets or None in stamps or len(set(stamps)) < len(stamps):
+        return False
+    packed = avi and any(packet.size < PLACEHOLDER for packet in packets)
+    return packets[0].is_keyframe and not (avi and (stream.codec_context.has_b_frames or packed))
+
+
+def timed_frames(
+    container: Any, stream: Any, packets: Sequence[Any], wanted: Sequence[int], quick: bool
+) -> Iterator[Any]:
+    """Decode the wanted packets (by their place in `packets`, sorted by time of showing).
+
+    Raises:
+        UnreadableVideo: a frame is missing at the end.
+        Unsure: with `quick`, a frame is missing, or not in its order: the decoder may not know how
+            long it has to wait for frames that are shown before those it has.
+    """
+    context = stream.codec_context
+    keys = [i for i, packet in enumerate(packets) if packet.is_keyframe]
+
+    def key_before(i: int) -> int:
+        # A frame that is shown before a key frame, though it is decoded after, needs an older one.
+        last = bisect_right(keys, i) - 1
+        while last > 0 and packets[keys[last]].pts > packets[i].pts:
+            last -= 1
+        return keys[max(last, 0)]
+
+    at = None  # place of the next packet, None where decoding has to start anew
+    for key, group in groupby(wanted, key_before):
+        pending = deque(group)
+        places, awaited = set(pending), {packets[i].pts for i in pending}
+        found: dict[int, Any] = {}
+        if at is None or at < key:
+            context.flush_buffers()
+            at, feed = key, packets_from(container, stream, packets, key)
+        while pending:
+            packet = next(feed, None)
+            context.skip_frame = "DEFAULT" if packet is None or at in places else "NONREF"
+            for frame in context.decode(packet):
+                if frame.pts in awaited:
+                    found[frame.pts] = frame
+                while pending and (pts := packets[pending[0]].pts) in found:
+                    yield found.pop(pts)
+                    pending.popleft()
+                if quick and pending and frame.pts is not None and frame.pts > pts:
+                    raise Unsure
+            at += 1
+            if packet is None:
+                break
+        if packet is None:
+            at = None
+        if pending:
+            raise Unsure if quick else UnreadableVideo(DAMAGED)
+
+
+def packets_from(container: Any, stream: Any, packets: Sequence[Any], start: int) -> Iterator[Any]:
+    """Give the packets from a place on, read again from the file where they are not held."""
+    if not isinstance(packets[start], Entry):
+        yield from packets[start:]
+        return
+    container.seek(packets[start].pts, stream=stream)
+    found = False
+    for packet in container.demux(stream):
+        found |= packet.pts == packets[start].pts
+        if found and packet.size:
+            yield packet

@@ -1,0 +1,183 @@
+"""Find the same video on both sides of a zero-shot test: by id, by bytes, by content (Sec. 3.3).
+
+Shapes: T sampled frames.
+"""
+
+import csv
+import hashlib
+import os
+import re
+import sqlite3
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.progress import track
+
+from zsvideo.data.content import fingerprint, same_content
+from zsvideo.data.layouts import VIDEO_FILES, existing_root, files_below
+from zsvideo.errors import UserError
+
+YOUTUBE = r"[A-Za-z0-9_-]{11}"
+IDS = (  # names that say which video a file is, in the data sets' own spelling
+    rf"(?:v_)?({YOUTUBE})_\d{{6}}_\d{{6}}",  # Kinetics
+    rf"v_({YOUTUBE})",  # ActivityNet
+    rf"(?![A-Za-z]+\d*[_-]?\d+$)((?=.*[A-Z])(?=.*[a-z0-9]){YOUTUBE})",  # not IMG_1234567
+    r"(v_[A-Za-z]+_g\d\d_c\d\d)",  # UCF101
+    r"(.+_np\d_(?:le|ri|fr|ba)_(?:bad|med|goo)_\d+)",  # HMDB51
+)
+
+
+def compare_videos(
+    source: Mapping[str, str], targets: Mapping[str, str], cache: Path
+) -> dict[str, Any]:
+    """Find the videos of the source that are videos of the targets too.
+
+    Args:
+        source: root by its config key; a folder, searched with all below it, or a manifest, a CSV
+            file with a column `path` (relative to the file's folder) and perhaps `id`.
+        targets: roots by their config keys.
+        cache: folder that keeps fingerprints, so that an interrupted comparison goes on.
+
+    Returns:
+        `compared` (files of `source` and of `targets`), `pairs` (each with `source`, `target` and
+        `evidence`), and `unreadable` (path to reason).
+
+    Raises:
+        UserError: a root or manifest cannot be used.
+    """
+    ours = {p: i for option, root in source.items() for p, i in list_videos(root, option)}
+    theirs = {p: i for option, root in targets.items() for p, i in list_videos(root, option)}
+    evidence: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for pair, key in joined(
+        {p: video_id(p, i) for p, i in ours.items()}, {p: video_id(p, i) for p, i in theirs.items()}
+    ):
+        evidence[pair].append(f"same id {key}")
+    for pair, _ in joined(*hash_equal_sizes(ours, theirs)):
+        evidence[pair].append("same bytes")
+    prints, unreadable = fingerprints([*ours, *theirs], cache)
+    for pair, share in same_content(
+        {p: prints[p] for p in ours if p in prints}, {p: prints[p] for p in theirs if p in prints}
+    ):
+        evidence[pair].append(f"same content, {100 * share:.0f} % of the shorter one")
+    return {
+        "compared": {"source": len(ours), "targets": len(theirs)},
+        "pairs": [
+            {"source": a, "target": b, "evidence": e} for (a, b), e in sorted(evidence.items())
+        ],
+        "unreadable": unreadable,
+    }
+
+
+def list_videos(root: str, option: str) -> Iterator[tuple[str, str]]:
+    """List the paths of the videos of a folder or a manifest, each with its id, empty if unknown.
+
+    Raises:
+        UserError: there is nothing, or the manifest has no column `path`.
+    """
+    place = Path(root).expanduser()
+    if not place.is_file():
+        place = existing_root(place, "a folder of videos or a manifest", option, "give one")
+        yield from ((str(file), "") for file in files_below(place))
+        return
+    try:
+        with place.open(newline="", encoding="utf-8-sig") as lines:
+            rows = list(csv.DictReader(lines))
+    except (OSError, UnicodeDecodeError, csv.Error):
+        rows = []
+    if not rows or "path" not in rows[0]:
+        raise UserError(
+            f"{option}={root} is no manifest: a CSV file with a column `path`; give one, or a "
+            "folder of videos"
+        )
+    for number, row in enumerate(rows, 2):
+        if not row["path"] or "\0" in row["path"]:
+            raise UserError(f"{option}={root}: line {number} names no path; mend or remove it")
+        yield str(place.parent / row["path"]), row.get("id") or ""
+
+
+def video_id(path: str, told: str) -> str:
+    """Tell from a file name, or from a manifest's id, which published video a file is."""
+    stem, suffix = os.path.splitext(told.rsplit("/", 1)[-1])
+    for name in (Path(path).stem, stem if suffix.lower() in VIDEO_FILES else stem + suffix):
+        for pattern in IDS:
+            if match := re.fullmatch(pattern, name):
+                return match[1]
+    return ""
+
+
+def joined(
+    ours: Mapping[str, str], theirs: Mapping[str, str]
+) -> Iterator[tuple[tuple[str, str], str]]:
+    """Pair the paths with the same key on both sides; an empty key pairs with none."""
+    by_key = defaultdict(list)
+    for path, key in theirs.items():
+        by_key[key].append(path)
+    for path, key in ours.items():
+        if key:
+            yield from (((path, other), key) for other in by_key[key])
+
+
+def hash_equal_sizes(
+    ours: Mapping[str, str], theirs: Mapping[str, str]
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Hash (sha256) the files whose size occurs on both sides, each side by path."""
+    sizes = [{p: size for p in side if (size := file_size(p))} for side in (ours, theirs)]
+    common = set(sizes[0].values()) & set(sizes[1].values())
+    hashed = []
+    for side in sizes:
+        digests = {}
+        for path in (p for p, size in side.items() if size in common):
+            with open(path, "rb") as file:
+                digests[path] = hashlib.file_digest(file, "sha256").hexdigest()
+        hashed.append(digests)
+    return hashed[0], hashed[1]
+
+
+def file_size(path: str) -> int:
+    """Give the size of a file in bytes; 0 if it cannot be read."""
+    return os.path.getsize(path) if os.access(path, os.R_OK) else 0
+
+
+def fingerprints(paths: Sequence[str], cache: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """Hash the frames of videos (T,) uint64, on all cores; what is in the cache is not redone.
+
+    Returns:
+        The hashes by path, and the reason for each path that cannot be decoded.
+    """
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        store = sqlite3.connect(cache / "fingerprints.sqlite")
+        store.execute("create table if not exists seen (file text primary key, hashes blob)")
+    except (OSError, sqlite3.Error) as error:
+        raise UserError(f"cannot write the cache {cache} ({error}); set paths.cache") from None
+    keys = {path: cache_key(path) for path in dict.fromkeys(paths)}
+    known = dict(store.execute("select file, hashes from seen"))
+    new = [path for path, key in keys.items() if key not in known]
+    unreadable = {}
+    with ProcessPoolExecutor(os.cpu_count()) as pool:
+        results = zip(new, pool.map(fingerprint, new, chunksize=4), strict=True)
+        for path, result in track(results, "videos", len(new), disable=not new):
+            if isinstance(result, str):
+                unreadable[path] = result
+            else:
+                known[keys[path]] = result.tobytes()
+                store.execute(
+                    "insert or replace into seen values (?, ?)", (keys[path], known[keys[path]])
+                )
+                store.commit()
+    store.close()
+    prints = {p: np.frombuffer(known[key], np.uint64) for p, key in keys.items() if key in known}
+    return prints, unreadable
+
+
+def cache_key(path: str) -> str:
+    """Name a state of a file; a missing one has no size."""
+    try:
+        state = os.stat(path)
+    except OSError:
+        return path
+    return f"{os.path.abspath(path)} {state.st_size} {state.st_mtime_ns}"

@@ -1,0 +1,131 @@
+"""What lies under a data set's root: folders of classes, and names as the data set spells them."""
+
+import logging
+import os
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from zsvideo.errors import UserError
+
+log = logging.getLogger(__name__)
+
+IMAGE_FILES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff")
+VIDEO_FILES = (".avi", ".mp4", ".mkv", ".webm", ".mov", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv")
+
+
+@dataclass(frozen=True)
+class Video:
+    """One labelled video, or one labelled window of it.
+
+    Attributes:
+        id: name inside its data set, unique and stable, such as `Archery/v_Archery_g01_c01.avi`.
+        path: the file.
+        label: class name as the data set spells it.
+        window: start and end in seconds, for untrimmed videos.
+        frames: number of frames that decode, where it is known.
+    """
+
+    id: str
+    path: str
+    label: str
+    window: tuple[float, float] | None = None
+    frames: int | None = None
+
+
+def published_root(root: Path, table: str | None) -> Path:
+    """Go into the folder that a data set's archives make: `UCF-101`, or `train` of Kinetics."""
+    inner = {"ucf101": "UCF-101"}.get(table or "", "train" if "kinetics" in (table or "") else "")
+    return root / inner if inner and (root / inner).is_dir() else root
+
+
+def files_below(root: Path, suffixes: Sequence[str] = VIDEO_FILES) -> list[Path]:
+    """List the files of some kinds at any depth, sorted; links are followed, hidden ones not."""
+    found, seen = [], set()
+    for folder, inner, names in os.walk(root, followlinks=True):
+        inner[:] = [name for name in inner if not name.startswith(".")]
+        if (place := os.path.realpath(folder)) in seen:  # a link to a folder above it
+            inner.clear()
+            continue
+        seen.add(place)
+        found += [Path(folder, name) for name in names if not name.startswith(".")]
+    return sorted(file for file in found if file.suffix.lower() in suffixes)
+
+
+def class_folders(root: Path, suffixes: Sequence[str] = VIDEO_FILES) -> list[Video]:
+    """List the videos of `root/<class>/<file>`, sorted; hidden files are passed over."""
+    return [
+        Video(f"{folder.name}/{file.name}", str(file), folder.name)
+        for folder in sorted(root.iterdir())
+        if folder.is_dir() and not folder.name.startswith(".")
+        for file in sorted(folder.iterdir())
+        if file.suffix.lower() in suffixes and not file.name.startswith(".")
+    ]
+
+
+def distinct(videos: Sequence[Video]) -> list[Video]:
+    """Leave out, and tell, videos with the name of another one, such as a copy elsewhere."""
+    first = {video.id: video for video in reversed(videos)}
+    if doubles := len(videos) - len(first):
+        names = [name for name, count in Counter(v.id for v in videos).items() if count > 1]
+        log.warning(
+            "%d videos have the name of another one and are left out: %s%s",
+            doubles,
+            ", ".join(names[:5]),
+            " ..." if len(names) > 5 else "",
+        )
+    return [video for video in videos if first[video.id] is video]
+
+
+def spell(videos: Sequence[Video], class_names: Sequence[str], root: Path) -> list[Video]:
+    """Give videos the official spelling of their class; leave out folders that are no class.
+
+    Spaces, underscores and case do not count: `riding_a_bike` is `riding a bike`.
+    """
+    official = {spelling_key(name): name for name in class_names}
+    strangers = Counter(v.label for v in videos if spelling_key(v.label) not in official)
+    if strangers:
+        names = ", ".join(sorted(strangers)[:5])
+        log.warning(
+            "%s: %d folders are no class of it and are left out: %s%s",
+            root,
+            len(strangers),
+            names,
+            " ..." if len(strangers) > 5 else "",
+        )
+    return [
+        replace(v, label=official[spelling_key(v.label)])
+        for v in videos
+        if v.label not in strangers
+    ]
+
+
+def spelling_key(name: str) -> str:
+    """Reduce a class name to its letters, digits and brackets, in lower case."""
+    return re.sub(r"[\s_/]+", "", name).lower()
+
+
+def empty_classes(root: Path) -> list[str]:
+    """List the folders of `root` without a single video file."""
+    full = {video.label for video in class_folders(root)}
+    folders = [f.name for f in sorted(root.iterdir()) if f.is_dir() and not f.name.startswith(".")]
+    return [name for name in folders if name not in full]
+
+
+def existing_root(root: str | Path, name: str, option: str, how: str) -> Path:
+    """Check that a data set is there.
+
+    Raises:
+        UserError: what is missing, where it was looked for, and how to get it.
+    """
+    folder = Path(root).expanduser()
+    if folder.suffix.lower() == ".csv" and folder.is_file():
+        return folder
+    if not folder.is_dir() or not any(folder.iterdir()):
+        raise UserError(
+            f"{name} is not at {folder} ({option}); {how}, or point {option}=FOLDER or "
+            "paths.data=FOLDER at it"
+        )
+    return folder

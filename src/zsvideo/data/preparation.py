@@ -1,0 +1,298 @@
+"""Check every file of a data set by really decoding it, and write the form that trains fast.
+
+Each file is handled in a process of its own, which is ended if it takes too long. What is known of
+a file is written down at once, so that an interrupted preparation goes on where it was; nothing
+under the data set's root is changed.
+"""
+
+import errno
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import TimeoutError as Timeout
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, NamedTuple, TextIO
+
+import av
+import numpy as np
+from pebble import ProcessExpired, ProcessPool
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from zsvideo.data.decoding.faults import UnreadableVideo
+from zsvideo.data.decoding.forms import SUFFIXES, FormSpec, form_bytes, write_form
+from zsvideo.data.decoding.pyav_reader import all_frames
+from zsvideo.data.decoding.reading import SMALLEST, check_file, reason
+from zsvideo.data.kenburns import is_image, read_image
+from zsvideo.data.layouts import Video
+from zsvideo.data.manifest import COLUMNS, NAME, write_table
+from zsvideo.errors import UserError
+
+JOURNAL = "progress.jsonl"
+SAMPLE = 12  # files that the estimate of the disk looks at
+PATIENCE = 60.0  # seconds to wait for a folder that is in use
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
+
+
+def prepare(
+    videos: Sequence[Video],
+    root: Path,
+    out: Path,
+    spec: FormSpec,
+    workers: int,
+    limit: float,
+    dataset: str,
+) -> list[dict[str, Any]]:
+    """Check the files of some videos, write their prepared form, and the manifest.
+
+    Args:
+        videos: any number may share a file.
+        root: of the data set; what is known of a file stays true when all of it is moved.
+        out: folder for the manifest and the prepared videos.
+        spec: their form.
+        workers: processes.
+        limit: seconds a file may take.
+        dataset: its name.
+
+    Returns:
+        The rows of the manifest.
+
+    Raises:
+        UserError: `out` cannot be written, is used by another preparation, or is of another set.
+    """
+    try:
+        (out / "videos").mkdir(parents=True, exist_ok=True)
+        with (out / JOURNAL).open("a+", encoding="utf-8") as journal:
+            lock(journal, out)
+            known = read_journal(journal, out, spec, dataset, limit)
+            try:
+                examine_all(videos, known, journal, Settings(root, out, spec, limit), workers)
+            finally:
+                for part in (out / "videos").rglob("*.part"):  # of processes that were killed
+                    part.unlink()
+            rows = [row(video, known[state(video.path, root)]) for video in videos]
+            write_table(out / NAME, COLUMNS, rows)
+    except OSError as error:
+        raise UserError(
+            f"out={out} cannot be written ({error}); mend that and start again, it goes on there"
+        ) from None
+    return rows
+
+
+class Settings(NamedTuple):
+    """What is the same for all files of a preparation, see `prepare`."""
+
+    root: Path
+    out: Path
+    spec: FormSpec
+    limit: float
+
+
+def examine_all(
+    videos: Sequence[Video],
+    known: dict[str, dict[str, Any]],
+    journal: TextIO,
+    settings: Settings,
+    workers: int,
+) -> None:
+    """Examine the files of which nothing is known, and write down at once what is found."""
+    limit = settings.limit
+    files = {state(v.path, settings.root): v.path for v in videos}
+    todo = {key: path for key, path in files.items() if key not in known}
+    with ProcessPool(workers) as pool, progress_bar() as bar:
+        task = bar.add_task("files", total=len(files), completed=len(files) - len(todo))
+        futures = {
+            key: pool.schedule(examine, args=(path, settings), timeout=limit)
+            for key, path in todo.items()
+        }
+        try:
+            for key, future in futures.items():
+                try:
+                    found = future.result()
+                except Timeout:
+                    found = {"status": "bad", "reason": late(limit)}
+                except ProcessExpired:
+                    found = {"status": "bad", "reason": "the decoder crashed"}
+                known[key] = found
+                line = {"state": key, "spec": asdict(settings.spec), "found": found}
+                journal.write(json.dumps(line) + "\n")
+                journal.flush()
+                bar.advance(task)
+        except BaseException:
+            pool.stop()  # or the pool first does all that is left
+            raise
+
+
+def late(limit: float) -> str:
+    """Say that a file took too long."""
+    return f"not decoded within {limit:.0f} s"
+
+
+def lock(journal: TextIO, out: Path) -> None:
+    """Have a folder alone; a process of a killed preparation may need a moment to end.
+
+    Raises:
+        UserError: another preparation uses it.
+    """
+    for _ in range(int(10 * PATIENCE)):
+        try:
+            return fcntl.flock(journal, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(0.1)
+    raise UserError(f"out={out} is used by another preparation; let it end, or take another out")
+
+
+def progress_bar() -> Progress:
+    """Show files done, and the time left."""
+    return Progress(
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    )
+
+
+def state(path: str, root: Path) -> str:
+    """Name a state of a file, which a change of it ends."""
+    name = os.path.relpath(path, root)
+    try:
+        found = os.stat(path)
+    except OSError:
+        return f"{name} missing"
+    return f"{name} {found.st_size} {found.st_mtime_ns}"
+
+
+def read_journal(
+    journal: TextIO, out: Path, spec: FormSpec, dataset: str, limit: float
+) -> dict[str, dict[str, Any]]:
+    """Read what is known of files, in their state, with the same form; of a new one write the head.
+
+    Bad files are tried again, as a permission may be there now, unless that takes all the time.
+
+    Raises:
+        UserError: the journal is of another data set.
+    """
+    journal.seek(0)
+    text = journal.read()
+    entries = []
+    for line in text.splitlines():
+        with suppress(ValueError):  # the last line of a killed preparation
+            entries.append(json.loads(line))
+    others = {entry["dataset"] for entry in entries if "dataset" in entry} - {dataset}
+    if others:
+        raise UserError(
+            f"out={out} holds dataset={', '.join(others)}; choose another folder for {dataset}"
+        )
+    head = json.dumps({"dataset": dataset}) + "\n"
+    journal.write(head if not entries else "" if text.endswith("\n") else "\n")
+    known = {}
+    for entry in entries:
+        found = entry.get("found", {})
+        made = found.get("prepared")
+        usable = found.get("status") == "ok" or found.get("reason") == late(limit)
+        if usable and entry["spec"] == asdict(spec) and (not made or (out / made).is_file()):
+            known[entry["state"]] = found
+    return known
+
+
+def examine(path: str, settings: Settings) -> dict[str, Any]:
+    """Decode a file from end to end, and write its prepared form.
+
+    Returns:
+        `status` (`ok` or `bad`), `reason`, and of a good file `frames`, `width`, `height`, `fps`,
+        `seconds`, `sha256` and, relative to `out`, the `prepared` file.
+
+    Raises:
+        OSError: there is no room for the prepared form.
+    """
+    try:
+        check_file(path)
+        with open(path, "rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        found = examine_image(path) if is_image(path) else examine_video(path, settings)
+    except UnreadableVideo as error:
+        return {"status": "bad", "reason": str(error)}
+    except (av.FFmpegError, OSError, ValueError, RuntimeError, MemoryError) as error:
+        if (number := getattr(error, "errno", None)) in NO_ROOM:
+            raise OSError(number, os.strerror(number)) from None
+        return {"status": "bad", "reason": reason(error)}
+    return {"status": "ok", "reason": "", "sha256": digest, **found}
+
+
+def examine_image(path: str) -> dict[str, Any]:
+    """Decode a still image, which is a clip by the Ken Burns effect and has no prepared form."""
+    image = read_image(path)
+    return {"frames": 1, "width": image.width, "height": image.height}
+
+
+def examine_video(path: str, settings: Settings) -> dict[str, Any]:
+    """Decode a video and write its prepared form."""
+    root, out, spec, _ = settings
+    whole = all_frames(path)
+    seen: dict[str, Any] = {"frames": 0, "fps": round(float(whole.rate), 4)}
+    last = 0
+
+    def watched() -> Iterator[tuple[int, np.ndarray]]:
+        nonlocal last
+        for last, frame in whole.frames:
+            seen["frames"] += 1
+            seen["height"], seen["width"] = frame.shape[:2]
+            if min(frame.shape[:2]) < SMALLEST:
+                raise UnreadableVideo(f"smaller than {SMALLEST} pixels")
+            yield last, frame
+
+    if spec.form == "check":
+        for _ in watched():
+            pass
+    else:
+        name = hashlib.sha256(os.fsencode(os.path.relpath(path, root))).hexdigest()[:20]
+        seen["prepared"] = f"videos/{name[:2]}/{name}{SUFFIXES[spec.form]}"
+        write_form(out / seen["prepared"], whole._replace(frames=watched()), spec)
+    if not seen["frames"]:
+        raise UnreadableVideo("no frames")
+    seen["seconds"] = round(float(last * whole.time_base + 1 / whole.rate), 3)
+    return seen
+
+
+def row(video: Video, found: dict[str, Any]) -> dict[str, Any]:
+    """Make a row of the manifest."""
+    start, end = video.window or (None, None)
+    if video.window and found["status"] == "ok" and start >= min(end, found["seconds"]):
+        found = found | {"status": "bad", "reason": "the labelled segment has no frame"}
+    return {
+        **found,
+        "id": video.id,
+        "path": os.path.abspath(video.path),
+        "class": video.label,
+        "start": start,
+        "end": end,
+    }
+
+
+def disk_needed(videos: Sequence[Video], spec: FormSpec) -> int:
+    """Estimate the bytes of the prepared videos from a few files spread over the set."""
+    files = sorted({video.path for video in videos if not is_image(video.path)})
+    if spec.form == "check" or not files:
+        return 0
+    sizes = []
+    with ProcessPool(1) as pool:
+        for i in np.unique(np.linspace(0, len(files) - 1, SAMPLE).astype(int)):
+            try:
+                check_file(files[i])
+                sizes.append(pool.schedule(form_bytes, args=(files[i], spec), timeout=10).result())
+            except (UnreadableVideo, av.FFmpegError, OSError, ValueError, RuntimeError):
+                continue
+    return int(np.mean(sizes) * len(files)) if sizes else 0
+
+
+def check_disk(out: Path, needed: int) -> None:
+    """Refuse to begin what does not fit; raises UserError."""
+    place = next(p for p in (out, *out.absolute().parents) if p.exists())
+    free = shutil.disk_usage(place).free
+    if needed > free:
+        raise UserError(
+            f"out={out} needs about {needed / 1e9:.1f} GB and has {free / 1e9:.1f} GB free; choose "
+            "another disk, or take a smaller form: form=h264, or form=check, which writes none"
+        )

@@ -1,0 +1,221 @@
+"""Subsets of the training videos: the ablations of Sec. 5.2 (Fig. 4-6).
+
+Each function draws from the source's videos after overlap removal, by seed alone, so that all arms
+of a comparison train on the same videos.
+
+Shapes: K classes, D embedding.
+"""
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from zsvideo.data.layouts import Video
+from zsvideo.errors import UserError
+
+
+@dataclass(frozen=True)
+class Subset:
+    """What was drawn.
+
+    Attributes:
+        kind: which function drew it.
+        videos: to train on, in the order of the source.
+        notes: how it was drawn.
+    """
+
+    kind: str
+    videos: list[Video]
+    notes: dict[str, Any] = field(default_factory=dict)
+
+
+Draw = Callable[[Sequence[Video], Mapping[str, np.ndarray]], Subset]
+
+
+def everything(videos: Sequence[Video], vectors: Mapping[str, np.ndarray]) -> Subset:
+    """Take all videos of the classes that have a vector here."""
+    return Subset("none", [video for video in videos if video.label in vectors])
+
+
+def classes(
+    videos: Sequence[Video],
+    vectors: Mapping[str, np.ndarray],
+    classes: int | None,
+    seed: int,
+    nested: bool,
+    legacy: bool,
+) -> Subset:
+    """Draw classes at random and take all their videos (Sec. 5.2, blue in Fig. 4).
+
+    Args:
+        videos: of the source, those of classes kept out too.
+        vectors: class name to vector (D,), of the classes that may be trained on.
+        classes: how many; None takes all.
+        seed: of the draw.
+        nested: a smaller draw of the same seed is a part of a larger one; else they are apart.
+        legacy: as in the authors' code, evenly spaced over the alphabet before overlap removal.
+
+    Raises:
+        UserError: there are fewer classes.
+    """
+    pool = sorted({video.label for video in videos if legacy or video.label in vectors})
+    chosen = set(pick(pool, classes, "subset.classes", seed, nested, legacy))
+    return Subset(
+        "classes",
+        [video for video in videos if video.label in chosen and video.label in vectors],
+        {"seed": seed, "nested": nested, "legacy": legacy},
+    )
+
+
+def samples(
+    videos: Sequence[Video],
+    vectors: Mapping[str, np.ndarray],
+    samples: float | None,
+    seed: int,
+    nested: bool,
+    legacy: bool,
+) -> Subset:
+    """Draw videos uniformly at random whatever their class (Sec. 5.2, orange in Fig. 4).
+
+    A class may lose all its videos; it is then not trained on.
+
+    Args:
+        videos: see `classes`.
+        vectors: see `classes`.
+        samples: how many, or a share above 0 and below 1; None takes all.
+        seed: of the draw.
+        nested: see `classes`.
+        legacy: as in the authors' code, evenly spaced over the file list before overlap removal.
+
+    Raises:
+        UserError: there are fewer videos, or the share is none.
+    """
+    pool = [video for video in videos if legacy or video.label in vectors]
+    count = samples
+    if isinstance(samples, float):
+        if not 0 < samples < 1:
+            raise UserError(f"subset.samples={samples} must be a whole number or a share below 1")
+        count = max(1, round(samples * len(pool)))
+    ids = {v.id for v in pick(pool, count, "subset.samples", seed, nested, legacy)}
+    return Subset(
+        "samples",
+        [video for video in videos if video.id in ids and video.label in vectors],
+        {"seed": seed, "nested": nested, "legacy": legacy},
+    )
+
+
+def clusters(
+    videos: Sequence[Video],
+    vectors: Mapping[str, np.ndarray],
+    clusters: int,
+    classes: int,
+    seed: int,
+    cluster: int | None,
+    cluster_seed: int,
+) -> Subset:
+    """Draw classes at random from one cluster of the class vectors (Sec. 5.2, Fig. 5).
+
+    Clusters are those of k-means on the unit vectors; one with fewer classes is left out.
+
+    Args:
+        videos: see `classes`.
+        vectors: see `classes`.
+        clusters: how many; 1 draws from all classes.
+        classes: how many to draw.
+        seed: of the draw, of cluster and classes.
+        cluster: the number of the cluster, the largest being 0; None draws one (text of
+            Sec. 5.2; the caption of Fig. 5 has each cluster in turn).
+        cluster_seed: of k-means.
+
+    Raises:
+        UserError: no cluster, or not the one named, has that many classes.
+    """
+    from sklearn.cluster import KMeans
+
+    names = sorted({video.label for video in videos if video.label in vectors})
+    for key, value in (("clusters", clusters), ("classes", classes)):
+        if not isinstance(value, int) or not 1 <= value <= len(names):
+            raise UserError(f"subset.{key}={value} must be a whole number from 1 to {len(names)}")
+    matrix = np.stack([vectors[name] for name in names])
+    found = KMeans(clusters, n_init=10, random_state=cluster_seed).fit(matrix).labels_
+    groups = sorted(
+        (
+            [name for name, own in zip(names, found, strict=True) if own == k]
+            for k in range(clusters)
+        ),
+        key=lambda group: (-len(group), group),
+    )
+    sizes = [len(group) for group in groups]
+    large = [number for number, size in enumerate(sizes) if size >= classes]
+    if not large or cluster not in (None, *large):
+        raise UserError(
+            f"subset.classes={classes}: the {clusters} clusters have {sizes} classes; take fewer "
+            f"classes or clusters{'' if cluster is None else ', or another subset.cluster'}"
+        )
+    rng = np.random.default_rng(seed)
+    drawn = int(rng.choice(large)) if cluster is None else cluster
+    chosen = set(rng.choice(groups[drawn], classes, replace=False))
+    return Subset(
+        "clusters",
+        [video for video in videos if video.label in chosen],
+        {
+            "seed": seed,
+            "cluster_seed": cluster_seed,
+            "cluster": drawn,
+            "cluster_sizes": sizes,
+            "skipped_clusters": [n for n, size in enumerate(sizes) if size < classes],
+        },
+    )
+
+
+def pick(
+    pool: list[Any], count: float | None, option: str, seed: int, nested: bool, legacy: bool
+) -> list[Any]:
+    """Draw `count` of a list, in its order; raises UserError if it has fewer."""
+    if count is None:
+        return pool
+    if not isinstance(count, int) or isinstance(count, bool) or not 1 <= count <= len(pool):
+        raise UserError(
+            f"{option}={count} must be a whole number from 1 to {len(pool)}, what the protocol "
+            "leaves, or null for all"
+        )
+    if legacy:
+        return [pool[i] for i in np.linspace(0, len(pool) - 1, count).astype(int)]
+    rng = np.random.default_rng(seed if nested else (seed, count))
+    return [pool[i] for i in sorted(rng.permutation(len(pool))[:count])]
+
+
+def diversity(matrix: np.ndarray) -> float | None:
+    """Average the cosine distance over all pairs of unit rows (K, D); None for one row."""
+    count = len(matrix)
+    if count < 2:
+        return None
+    total = float(np.square(matrix.sum(axis=0)).sum())
+    return 1 - (total - float(np.square(matrix).sum())) / (count * (count - 1))
+
+
+def record_subset(
+    subset: Subset, allowed: int, vectors: Mapping[str, np.ndarray]
+) -> dict[str, Any]:
+    """Write down what was drawn, as plain data.
+
+    Args:
+        subset: the draw.
+        allowed: videos that might have been drawn.
+        vectors: class name to unit vector, of the classes drawn.
+    """
+    counts = Counter(video.label for video in subset.videos)
+    ids = "\n".join(video.id for video in subset.videos)
+    return {
+        "kind": subset.kind,
+        **subset.notes,
+        "classes": {name: counts[name] for name in vectors},
+        "videos": len(subset.videos),
+        "left_out": allowed - len(subset.videos),
+        "videos_sha256": hashlib.sha256(ids.encode()).hexdigest(),
+        "diversity": diversity(np.stack(list(vectors.values()))),
+    }

@@ -1,0 +1,188 @@
+"""A source and its targets, joined and kept apart by a protocol (Sec. 3.3)."""
+
+import copy
+from typing import Any
+
+import pytorch_lightning as pl
+from torch.utils.data import DataLoader
+
+from zsvideo.data.datamodule import VideoDataModule
+from zsvideo.data.subsets import Draw, everything, record_subset
+from zsvideo.errors import UserError
+from zsvideo.semantics.holdout import hold_out
+from zsvideo.semantics.protocol import Protocol, kept_out_classes, separate
+from zsvideo.semantics.records import record, record_targets
+from zsvideo.semantics.vectors import WordVectors
+from zsvideo.semantics.words import class_names
+
+
+class TargetsDataModule(pl.LightningDataModule):
+    """Any number of targets to test on (Sec. 3.3: one model, several test sets)."""
+
+    def __init__(
+        self, targets: dict[str, VideoDataModule], vectors: WordVectors, protocol: Protocol
+    ) -> None:
+        """Give each target the vectors of its classes, of all or of the protocol's fixed list.
+
+        Raises:
+            UserError: a class has words without a vector.
+        """
+        super().__init__()
+        self.targets, self.vectors, self.test_only = targets, vectors, protocol.test_only
+        self.tested = {
+            name: vectors.of(protocol.tested(target.table, target.classes), name, target.table)
+            for name, target in targets.items()
+        }
+        for name, target in targets.items():
+            if protocol.test_only:
+                target.restrict(self.tested[name].names)
+            target.use(vectors.pick(self.tested[name], self.tested[name].names))
+
+    @property
+    def dimension(self) -> int:
+        """D, of the word vectors."""
+        return next(iter(self.tested.values())).matrix.shape[1]
+
+    @property
+    def share(self) -> tuple[int, int]:
+        """Give (rank, world) of this process."""
+        return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
+
+    def predict_dataloader(self) -> list[DataLoader[dict[str, Any]]]:
+        """Load each target, in the order of `targets`."""
+        return [target.predict_dataloader(self.share) for target in self.targets.values()]
+
+    def record(self, training: dict[str, Any] | None) -> dict[str, Any]:
+        """Write down the protocol of a test, from that of the training.
+
+        Args:
+            training: the `protocol.json` of the run that trained the model; None if unknown,
+                then overlap with the targets is unknown too.
+
+        Raises:
+            UserError: the model was trained with other word vectors.
+        """
+        here = self.vectors.describe()
+        if training is None:
+            return {
+                "name": None,
+                "vectors": here,
+                **record_targets(None, self.tested, self.test_only),
+            }
+        self.check_vectors(training["vectors"], "the checkpoint")
+        source = training["source"]
+        trained = self.vectors.of(training["trained_classes"], source["dataset"], source["table"])
+        found = training | record_targets(trained, self.tested, self.test_only)
+        if lineage := training.get("pretrain"):
+            found["pretrain"] = self.audit_lineage(lineage)
+        return found
+
+    def check_vectors(self, there: dict[str, Any], what: str) -> None:
+        """Check that a model was trained with the word vectors that are used here.
+
+        Raises:
+            UserError: it was not.
+        """
+        here = self.vectors.describe()
+        other = [k for k in ("sha256", "unit_words", "word_rules") if there[k] != here[k]]
+        if other:
+            raise UserError(
+                f"{what} was trained with other word vectors ({there['file']}; "
+                f"{', '.join(other)} differs); give the same semantics options as in training"
+            )
+
+    def audit_lineage(self, lineage: dict[str, Any]) -> dict[str, Any]:
+        """Add to first weights the `leaks` and `survivors` among the classes they were trained on.
+
+        Eq. 3 holds for them too. Both are None where the classes are unknown.
+        """
+        before = lineage.get("pretrain")
+        trained = None
+        if names := lineage.get("classes"):
+            trained = self.vectors.of(names, lineage["dataset"], lineage["table"])
+        found = record_targets(trained, self.tested, self.test_only)
+        return lineage | {
+            "leaks": found["leaks"],
+            "survivors": found["survivors"],
+            "pretrain": self.audit_lineage(before) if before else None,
+        }
+
+
+class ZeroShotDataModule(TargetsDataModule):
+    """One source to train on and its targets, kept apart by a protocol (Sec. 3.3)."""
+
+    def __init__(
+        self,
+        source: VideoDataModule,
+        targets: dict[str, VideoDataModule],
+        protocol: Protocol,
+        vectors: WordVectors,
+        subset: Draw = everything,
+        hold_out_share: float = 0,
+        validate_on_targets: bool = False,
+    ) -> None:
+        """Decide which classes of the source may be trained on, and draw a subset of the rest.
+
+        Args:
+            source: to train on.
+            targets: to test on.
+            protocol: that keeps them apart.
+            vectors: of the words.
+            subset: draws from the classes and videos that may be trained on.
+            hold_out_share: of these classes, to validate on; they are not trained on.
+            validate_on_targets: choose the checkpoint on the test sets (authors' code).
+
+        Raises:
+            UserError: a class to train on or to tell apart has words without a vector, or the
+                protocol leaves nothing to train on.
+        """
+        super().__init__(targets, vectors, protocol)
+        self.source, self.batches_done, self.hold_out_share = source, 0, hold_out_share
+        listed = class_names(source.table) if source.table else source.classes
+        candidates = vectors.of(listed, source.name, source.table)
+        protocol.check_listed(candidates)
+        kept_out = kept_out_classes(protocol, self.tested, vectors)
+        decisions = separate(protocol, candidates, kept_out)
+        present = set(source.classes)
+        trained = [d.name for d in decisions if d.kept and d.name in present]
+        if not trained:
+            raise UserError(
+                f"protocol={protocol.name} leaves none of the {len(present)} classes under "
+                f"{source.root} to train on; choose other videos or another protocol"
+            )
+        allowed = vectors.pick(candidates, trained)
+        self.validation = dict(targets) if validate_on_targets else {}
+        if hold_out_share:
+            names = hold_out(allowed, hold_out_share, protocol.tau, source.seed)
+            held_out = copy.copy(source)
+            held_out.use({name: allowed.pop(name) for name in names})
+            held_out.features = {}
+            self.validation = {source.name: held_out}
+        drawn = subset(source.videos, allowed)
+        labels = {video.label for video in drawn.videos}
+        source.use({n: v for n, v in allowed.items() if n in labels}, drawn.videos)
+        left = sum(video.label in allowed for video in source.videos)
+        self.protocol = record(protocol, candidates, kept_out, decisions) | {
+            "vectors": vectors.describe(),
+            "trained_classes": list(source.class_vectors),
+            "validation": {n: list(v.class_vectors) for n, v in self.validation.items()} or None,
+            "subset": record_subset(drawn, left, source.class_vectors),
+        }
+        self.protocol = self.record(self.protocol)
+
+    def train_dataloader(self) -> DataLoader[dict[str, Any]]:
+        """Load the source, from where the run that is continued had stopped."""
+        return self.source.train_dataloader(self.share, self.batches_done)
+
+    def val_dataloader(self) -> list[DataLoader[dict[str, Any]]]:
+        """Load one clip a video of the sets that choose the checkpoint."""
+        return [videos.validation_dataloader(self.share) for videos in self.validation.values()]
+
+    def state_dict(self) -> dict[str, Any]:
+        """Keep in checkpoints how far training has come."""
+        progress: Any = self.trainer.fit_loop.epoch_loop.batch_progress  # type: ignore[union-attr]
+        return {"batches": progress.total.processed}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Begin there."""
+        self.batches_done = state_dict["batches"]

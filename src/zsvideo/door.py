@@ -1,0 +1,185 @@
+"""How every door opens: options as typed, the composed config, errors in one line."""
+
+import os
+import re
+import sys
+import traceback
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import hydra
+import yaml
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException, InstantiationException, MissingConfigException
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from zsvideo.errors import UserError
+from zsvideo.experiment.cells import cell_name
+from zsvideo.resources import CONF, PACKAGE
+
+SWITCHES = (
+    "clips.train_last",
+    "download",
+    "dry_run",
+    "force",
+    "loader.equal_updates",
+    "method.frozen",
+    "method.legacy_bn",
+    "model.channels_last",
+    "model.compile",
+    "model.fused",
+    "model.normalize_output",
+    "pretrain.filter",
+    "pretrain.reset_head",
+    "protocol.inclusive",
+    "semantics.unit_words",
+    "subset.legacy",
+    "subset.nested",
+    "videos",
+)
+FAILED = "error.txt"  # in the folder of a cell: why it failed, in one line, and where
+OmegaConf.register_new_resolver("repo_root", lambda: str(PACKAGE), replace=True)
+OmegaConf.register_new_resolver("cell_name", lambda _root_: cell_name(_root_), replace=True)
+
+
+def quote_digits(arguments: Iterable[str]) -> list[str]:
+    """Put quotes around all-digit options of config groups, so that `protocol=605` is a name.
+
+    Hydra reads a bare 605 as a number and refuses it as the option of a group. Lists and sweeps
+    (`protocol=605,664`) are covered; keys that are no group (`trainer.max_epochs=3`) stay.
+    """
+    groups = {folder.name for folder in CONF.iterdir() if folder.is_dir()} | {"experiments"}
+    quoted = []
+    for argument in arguments:
+        key, equals, value = argument.partition("=")
+        if equals and key.lstrip("+~").split("@")[0] in groups:
+            value = re.sub(r"(?<![^\s,(\[=])(\d+)(?![^\s,)\]])", r'"\1"', value)
+        quoted.append(key + equals + value)
+    return quoted
+
+
+def stored_options(run: Path, without: str) -> list[str] | None:
+    """List the options that a run was started with, but for one; None where there is no run.
+
+    A cell of a study is a run by itself: `hydra.mode` keeps its preset from sweeping.
+    """
+    file = run / ".hydra" / "overrides.yaml"
+    if not file.is_file():
+        return None
+    options = yaml.safe_load(file.read_text())
+    return ["hydra.mode=RUN", *(o for o in options if not o.startswith(f"{without}="))]
+
+
+def open_door(
+    task: Callable[[DictConfig], object],
+    config_name: str,
+    earlier: Callable[[list[str]], list[str]] = lambda typed: [],
+) -> None:
+    """Run `task` on the config composed from the command line; end with 2 on a user's mistake.
+
+    In a multirun a job that fails so is told, and the others go on; its folder says why.
+
+    Args:
+        task: what the door does with its config, once a job.
+        config_name: the primary config, a file of `conf/`.
+        earlier: gives options of an earlier run, which stand before those that are typed.
+    """
+    mistakes: list[Exception] = []
+    begun = False
+
+    @hydra.main(version_base="1.3", config_path=str(CONF), config_name=config_name)
+    def job(config: DictConfig) -> None:
+        nonlocal begun
+        begun = True
+        sweep = HydraConfig.get().mode == RunMode.MULTIRUN
+        reason = Path(HydraConfig.get().runtime.output_dir) / FAILED
+        if sweep:
+            reason.unlink(missing_ok=True)  # of an earlier try
+        try:
+            if unset := sorted(OmegaConf.missing_keys(config)):
+                given = " ".join(f"{key}=..." for key in unset)
+                raise UserError(f"not set: {', '.join(unset)}; add {given} to the command")
+            check_switches(config)
+            if config.get("dry_run") and "study" in config:
+                raise UserError("--dry-run tells what a sweep lacks; add -m and what is swept")
+            task(config)
+        except Exception as error:
+            if sweep:
+                reason.write_text("\n".join([line(error), *traceback.format_exception(error)]))
+            if not is_mistake(error):
+                raise
+            mistakes.append(error)
+            tell(error)
+
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    try:
+        sys.argv[1:1] = earlier(sys.argv[1:])
+    except UserError as error:
+        tell(error)
+        sys.exit(2)
+    sys.argv[1:] = quote_digits("dry_run=true" if a == "--dry-run" else a for a in sys.argv[1:])
+    try:
+        job()
+    except (UserError, HydraException, OmegaConfBaseException) as error:
+        mistakes.append(error)
+        tell(error)
+    except OSError as error:
+        if begun:
+            raise
+        mistakes.append(error)
+        tell(UserError(f"cannot write the run folder ({error}); set hydra.run.dir=FOLDER"))
+    except ValueError as error:
+        if not str(error).startswith("Config group override"):
+            raise
+        mistakes.append(error)
+        tell(error)
+    if mistakes:
+        sys.exit(2)
+
+
+def check_switches(config: DictConfig) -> None:
+    """Check that what is on or off is true or false; raises UserError."""
+    for name in SWITCHES:
+        value = OmegaConf.select(config, name)
+        if value is not None and not isinstance(value, bool):
+            raise UserError(f"{name}={value} must be true or false")
+
+
+def is_mistake(error: Exception) -> bool:
+    """Tell whether an error is the user's to put right, and not one of the program."""
+    hangs = isinstance(error, RuntimeError) and str(error).startswith("DataLoader")
+    return hangs or isinstance(error, (UserError, HydraException, OmegaConfBaseException))
+
+
+def tell(error: Exception) -> None:
+    """Print in one line what is wrong and what to do next."""
+    print(f"error: {line(error)}", file=sys.stderr)
+
+
+def line(error: Exception) -> str:
+    """Write an error in one line."""
+    return " ".join(explain(error).split()) or type(error).__name__
+
+
+def explain(error: BaseException) -> str:
+    """Find the user's mistake behind an error, and for options say which ones are allowed."""
+    if isinstance(error, InstantiationException) and error.__cause__:
+        return explain(error.__cause__)
+    text = str(error)
+    if isinstance(error, RuntimeError) and text.startswith("DataLoader"):
+        return (
+            f"a process that loads clips hangs or has ended ({text.partition('.')[0]}); prepare "
+            "the data set (python -m src.prepare), which finds and quarantines such files, or "
+            "raise loader.timeout, or give it more memory: fewer loader.workers"
+        )
+    unknown = re.search(r"Could not find '([\w/]+)/([^'/]+)'", text)
+    if isinstance(error, MissingConfigException) and unknown:
+        listed = text.split("Available options in", 1)[-1].split("Config search path", 1)[0]
+        options = ", ".join(line.strip() for line in listed.splitlines()[1:] if line.strip())
+        return f"{unknown[1]}={unknown[2]} is unknown; allowed: {options}"
+    no_key = re.search(r"Could not override '([^']+)'", text)
+    if no_key:
+        return f"there is no option {no_key[1]}; `--cfg job` prints all of them"
+    return text

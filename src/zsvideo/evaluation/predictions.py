@@ -1,0 +1,149 @@
+"""Saved predictions: all that scoring needs, in one npz file a target, with its hashes.
+
+Shapes: V videos, K classes, S classes trained on, E embedding.
+"""
+
+import hashlib
+import json
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+
+from zsvideo.errors import UserError
+from zsvideo.evaluation.ranking import best
+
+log = logging.getLogger(__name__)
+
+HASHES = "hashes"
+SEEN = "seen"  # the predictions of held-out videos of classes trained on, beside the targets'
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """The embeddings of one target's videos, beside the class vectors they are compared with.
+
+    Attributes:
+        ids: (V,) names of the videos.
+        labels: (V,) int64, rows of `class_names`.
+        embeddings: (V, E) float32.
+        class_names: (K,) in the sorted order of the data set's spelling.
+        class_vectors: (K, E) float32, unit rows.
+        splits: (V, 3) bool, the video is in this official test split; None where a data set has no
+            splits or their lists do not lie with it.
+        trained_names: (S,) classes trained on; None if unknown.
+        trained_vectors: (S, E) float32, unit rows; None if unknown.
+        seen: predictions of held-out videos of classes trained on, from another file.
+    """
+
+    ids: np.ndarray
+    labels: np.ndarray
+    embeddings: np.ndarray
+    class_names: np.ndarray
+    class_vectors: np.ndarray
+    splits: np.ndarray | None = None
+    trained_names: np.ndarray | None = None
+    trained_vectors: np.ndarray | None = None
+    seen: "Predictions | None" = None
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Name the arrays that the file holds."""
+        held = {f.name: getattr(self, f.name) for f in fields(self) if f.name != SEEN}
+        return {name: np.asarray(array) for name, array in held.items() if array is not None}
+
+    def hashes(self) -> dict[str, str]:
+        """Hash each array."""
+        return {name: array_hash(array) for name, array in self.arrays().items()}
+
+    def save(self, file: Path) -> None:
+        """Write the npz file."""
+        file.parent.mkdir(parents=True, exist_ok=True)
+        held: dict[str, Any] = {**self.arrays(), HASHES: np.array(json.dumps(self.hashes()))}
+        np.savez_compressed(file, **held)
+
+    @staticmethod
+    def load(file: Path) -> "Predictions":
+        """Read an npz file and check its hashes; one without hashes is told, not refused.
+
+        Raises:
+            UserError: it is missing, damaged, changed after it was written, or no predictions file.
+        """
+        try:
+            with np.load(file) as held:
+                arrays = {key: held[key] for key in held.files}
+                noted = json.loads(str(arrays.pop(HASHES, "null")))
+                predictions = Predictions(**arrays)
+        except (OSError, ValueError, TypeError, EOFError, BadZipFile) as error:
+            raise UserError(f"{file} holds no predictions ({error})") from None
+        if noted is None:
+            log.warning("%s carries no hashes: nothing says that it is as it was written", file)
+        elif changed := differing(noted, predictions.hashes()):
+            raise UserError(
+                f"{file} was changed after it was written: {', '.join(changed)} differs from its "
+                "hash; embed again (src.evaluate ckpt=RUN) or restore the file"
+            )
+        predictions.check(file)
+        return predictions
+
+    def check(self, file: Path) -> None:
+        """Check that the arrays fit each other; raises UserError."""
+        videos, classes = len(self.ids), len(self.class_names)
+        fits = (
+            self.labels.shape == (videos,)
+            and self.embeddings.ndim == 2
+            and len(self.embeddings) == videos
+            and self.class_vectors.shape == (classes, self.embeddings.shape[1])
+            and videos > 0
+            and self.labels.min() >= 0
+            and self.labels.max() < classes
+        )
+        if not fits:
+            raise UserError(f"{file} holds no predictions (its arrays do not fit each other)")
+
+    def of(self, videos: np.ndarray) -> "Predictions":
+        """Choose videos, by rows or a mask."""
+        return replace(
+            self,
+            ids=self.ids[videos],
+            labels=self.labels[videos],
+            embeddings=self.embeddings[videos],
+            splits=None if self.splits is None else self.splits[videos],
+        )
+
+    def nearest(self) -> np.ndarray:
+        """Give the row of the nearest class of each video (Eq. 1), (V,); ties go to the first."""
+        return best(self.embeddings, self.class_vectors)[0]
+
+    def videos_hash(self) -> str:
+        """Hash which videos with which classes these are, whatever their order."""
+        names = self.class_names[self.labels]
+        return lines_hash(sorted(f"{i}\t{n}" for i, n in zip(self.ids, names, strict=True)))
+
+
+def differing(noted: dict[str, str], found: dict[str, str]) -> list[str]:
+    """List the names whose hashes are not the same in both."""
+    return sorted(n for n in noted.keys() | found.keys() if noted.get(n) != found.get(n))
+
+
+def array_hash(array: np.ndarray) -> str:
+    """Hash an array with its shape; texts and numbers alike on every machine (sha256)."""
+    if array.dtype.kind == "U":
+        return lines_hash([str(array.shape), *array.ravel().tolist()])
+    plain = np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
+    head = f"{plain.dtype.str} {plain.shape}\n".encode()
+    return hashlib.sha256(head + plain.tobytes()).hexdigest()
+
+
+def lines_hash(lines: Sequence[str]) -> str:
+    """Hash lines of text in their order (sha256)."""
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def file_hash(file: Path) -> str:
+    """Hash a file (sha256)."""
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()

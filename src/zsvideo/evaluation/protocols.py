@@ -1,0 +1,250 @@
+"""The evaluation protocols: how one set of predictions is scored (Sec. 4.3).
+
+Each takes predictions and gives its numbers, accuracies in percent. A config file of the group
+`evaluation` names one of these functions and its options; so does your own.
+
+Shapes: V videos, K classes, D draws.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.sparse import csr_array
+
+from zsvideo.errors import UserError
+from zsvideo.evaluation.predictions import Predictions, lines_hash
+from zsvideo.evaluation.ranking import all_ranks, ranks
+from zsvideo.semantics.words import TABLES, read
+
+ORDERS = ("authors", "casefold")
+
+
+class NotApplicable(UserError):
+    """A protocol says nothing of these predictions; the reason is recorded with the result."""
+
+
+@dataclass(frozen=True)
+class Scored:
+    """The result of an evaluation protocol.
+
+    Attributes:
+        numbers: plain data for `metrics.json`.
+        ranks: (D, V) int32 of the right class, -1 where the video takes no part in a draw; None
+            for a protocol whose result is no accuracy over draws.
+    """
+
+    numbers: dict[str, Any]
+    ranks: np.ndarray | None = None
+
+
+def full(predictions: Predictions, classes: Sequence[str] | str | None = None) -> Scored:
+    """Evaluation Protocol 2: all classes are candidates, or all of a list.
+
+    Args:
+        predictions: of one target.
+        classes: names, or a table or file that lists them, such as `truze.tsv`.
+    """
+    chosen = np.zeros((1, len(predictions.class_names)), bool)
+    chosen[0, listed(predictions, classes)] = True
+    return score(predictions, chosen)
+
+
+def half(
+    predictions: Predictions,
+    draws: int,
+    order: str = "authors",
+    classes: Sequence[str] | str | None = None,
+    size: int | None = None,
+) -> Scored:
+    """Evaluation Protocol 1: the mean over random draws of half the classes, alone as candidates.
+
+    The draws 0, 1, ... are the seeds of NumPy's legacy generator, as in the authors' code.
+
+    Args:
+        predictions: of one target.
+        draws: how many.
+        order: of the class list that is permuted, see `ordered`.
+        classes: draw among these alone, see `full`.
+        size: classes in a draw; None for half of them.
+
+    Raises:
+        UserError: an unknown order, no draws, or more classes in a draw than there are.
+    """
+    if order not in ORDERS:
+        raise UserError(f"order={order} of an evaluation is unknown; allowed: {', '.join(ORDERS)}")
+    if not isinstance(draws, int) or draws < 1:
+        raise UserError(f"draws={draws} of an evaluation must be a whole number above 0")
+    rows = listed(predictions, classes)
+    rows = rows[ordered(predictions.class_names[rows], order)]
+    size = len(rows) // 2 if size is None else size
+    if not isinstance(size, int) or not 0 < size <= len(rows):
+        raise NotApplicable(f"there are no draws of {size} among {len(rows)} classes")
+    chosen = np.zeros((draws, len(predictions.class_names)), bool)
+    for draw in range(draws):
+        chosen[draw, rows[half_classes(len(rows), draw, size)]] = True
+    scored = score(predictions, chosen)
+    return replace(scored, numbers={**scored.numbers, "order": order})
+
+
+def half_classes(count: int, draw: int, size: int | None = None) -> np.ndarray:
+    """Draw half of `count` classes, or `size`, as rows of a list in its order."""
+    return np.random.RandomState(draw).permutation(count)[: count // 2 if size is None else size]
+
+
+def ordered(names: np.ndarray, order: str) -> np.ndarray:
+    """Give the rows of class names in the order in which a code base lists them.
+
+    `authors`: the authors' code sorts names with underscores by code point (capitals first;
+    ActivityNet's Rock_climbing after Rock-paper-scissors). `casefold`: other repositories follow
+    UCF101's classInd.txt, where case does not count.
+    """
+    spelled = [str(name).replace(" ", "_") for name in names]
+    if order == "casefold":
+        spelled = [name.casefold() for name in spelled]
+    return np.array(sorted(range(len(spelled)), key=lambda row: spelled[row]), np.int64)
+
+
+def official_splits(predictions: Predictions) -> Scored:
+    """Give the mean over the three official test splits (UCF101, HMDB51), all classes candidates.
+
+    Raises:
+        NotApplicable: the predictions do not say which videos the splits hold.
+    """
+    if predictions.splits is None:
+        raise NotApplicable("no official split lists lay beside the videos when they were embedded")
+    everything = np.ones((predictions.splits.shape[1], len(predictions.class_names)), bool)
+    return score(predictions, everything, predictions.splits.T)
+
+
+def shuffled(predictions: Predictions, permutations: int) -> Scored:
+    """A control: class vectors dealt out anew among the classes, which must score like chance.
+
+    Gives mean, standard deviation and the central 95 % of top-1 over permutations, and
+    `chance_top1`, 100 / K.
+
+    Raises:
+        UserError: no permutations.
+    """
+    if not isinstance(permutations, int) or permutations < 1:
+        raise UserError(f"permutations={permutations} of an evaluation must be a number above 0")
+    count = len(predictions.class_names)
+    rng = np.random.default_rng(0)
+    everyones = all_ranks(predictions.embeddings, predictions.class_vectors)
+    # To deal out the vectors anew is to rename the classes.
+    drawn = [rng.permutation(count)[predictions.labels] for _ in range(permutations)]
+    places = np.stack([np.take_along_axis(everyones, d[:, None], axis=1)[:, 0] for d in drawn])
+    low, high = np.percentile(100 * (places < 1).mean(axis=1), [2.5, 97.5])
+    numbers = averages(places, predictions.labels, count)
+    return Scored(
+        {
+            **{key: number for key, number in numbers.items() if not key.startswith("macro")},
+            "top1_low": float(low),
+            "top1_high": float(high),
+            "chance_top1": 100.0 / count,
+            "classes": count,
+        }
+    )
+
+
+def listed(predictions: Predictions, classes: Sequence[str] | str | None) -> np.ndarray:
+    """Give the rows of the classes of a list, in the order of the predictions; None means all.
+
+    Raises:
+        UserError: the list cannot be read.
+        NotApplicable: it holds no class of these predictions.
+    """
+    if classes is None:
+        return np.arange(len(predictions.class_names))
+    names = {str(name) for name in (read_names(classes) if isinstance(classes, str) else classes)}
+    rows = np.flatnonzero([str(name) in names for name in predictions.class_names])
+    if not len(rows):
+        raise NotApplicable(f"none of its classes ({classes}) is a class of this target")
+    return rows
+
+
+def read_names(file: str) -> list[str]:
+    """Read class names from a table of the project (column `name`) or a file with one a line."""
+    if Path(file).name == file and (TABLES / file).is_file():
+        return [row["name"] for row in read(file)]
+    try:
+        return Path(file).expanduser().read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(
+            f"classes={file} of an evaluation cannot be read ({error}); give class names, a file "
+            "with one a line, or a table of src/zsvideo/semantics/tables"
+        ) from None
+
+
+def score(
+    predictions: Predictions, candidates: np.ndarray, videos: np.ndarray | None = None
+) -> Scored:
+    """Score each draw of candidates and, where there are several, average.
+
+    Args:
+        predictions: of one target.
+        candidates: (D, K) bool.
+        videos: (D, V) bool, that take part; None for all whose class is a candidate.
+
+    Returns:
+        For one draw `top1`, `top5` (micro), `macro_top1`, `macro_top5` (mean over the classes that
+        have videos), `videos` and `ties`; for several their means and standard deviations over
+        draws, and `splits` with each draw. `classes` is the number of candidates, `list_sha256` the
+        hash of all draws' class names.
+    """
+    places, tied = ranks(
+        predictions.embeddings, predictions.labels, predictions.class_vectors, candidates
+    )
+    if videos is not None:
+        places, tied = np.where(videos, places, -1), tied & videos
+    names = predictions.class_names
+    common = {
+        "classes": int(candidates[0].sum()),
+        "list_sha256": lines_hash([n for draw in candidates for n in [*map(str, names[draw]), ""]]),
+    }
+    rows = [
+        {**numbers, "ties": int(twins.sum())}
+        for numbers, twins in zip(
+            accuracies(places, predictions.labels, len(names)), tied, strict=True
+        )
+    ]
+    if len(rows) == 1:
+        return Scored({**rows[0], **common}, places)
+    means = averages(places, predictions.labels, len(names))
+    return Scored({**means, "draws": len(rows), **common, "splits": rows}, places)
+
+
+def accuracies(places: np.ndarray, labels: np.ndarray, classes: int) -> list[dict[str, Any]]:
+    """Turn ranks (D, V) into micro and macro accuracies of each draw; None without videos."""
+    member = csr_array(
+        (np.ones(len(labels)), (labels, np.arange(len(labels)))), (classes, len(labels))
+    )
+    counts = member @ (places >= 0).T.astype(float)
+    result: list[dict[str, Any]] = [{"videos": int(n)} for n in counts.sum(axis=0)]
+    for key, k in (("top1", 1), ("top5", 5)):
+        right = member @ ((places >= 0) & (places < k)).T.astype(float)
+        for draw, (hits, out_of) in enumerate(zip(right.T, counts.T, strict=True)):
+            there = out_of > 0
+            known = bool(there.any())
+            result[draw][key] = float(100 * hits.sum() / out_of.sum()) if known else None
+            result[draw][f"macro_{key}"] = (
+                100 * float((hits[there] / out_of[there]).mean()) if known else None
+            )
+    return result
+
+
+def averages(places: np.ndarray, labels: np.ndarray, classes: int) -> dict[str, Any]:
+    """Average accuracies over the draws that have videos, with the standard deviation over draws.
+
+    The standard deviation has ddof = 0, NumPy's default, as other reports of this protocol have.
+    Draws share videos and classes, so it is no standard error.
+    """
+    rows = [row for row in accuracies(places, labels, classes) if row["videos"]]
+    result: dict[str, Any] = {}
+    for key in ("top1", "top5", "macro_top1", "macro_top5"):
+        values = [row[key] for row in rows]
+        result[f"{key}_mean"] = float(np.mean(values)) if rows else None
+        result[f"{key}_std"] = float(np.std(values)) if rows else None
+    return {**result, "std_ddof": 0}

@@ -1,0 +1,64 @@
+"""From predictions to the numbers of a target, the same wherever the predictions come from."""
+
+import json
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from zsvideo.evaluation.diagnosis import diagnose
+from zsvideo.evaluation.predictions import Predictions, array_hash, lines_hash
+from zsvideo.evaluation.protocols import NotApplicable, Scored
+from zsvideo.evaluation.uncertainty import intervals
+
+Evaluations = Mapping[str, Callable[[Predictions], Scored]]
+
+
+def score_target(
+    predictions: Predictions, evaluations: Evaluations, resamples: int
+) -> dict[str, Any]:
+    """Score one target by each evaluation, with intervals.
+
+    Args:
+        predictions: of the target.
+        evaluations: name to a function of `zsvideo.evaluation.protocols` with its options.
+        resamples: of the bootstrap; 0 makes no intervals.
+
+    Returns:
+        The numbers by evaluation; `not_applicable`: those left out, with the reason; and the
+        hashes of what was scored.
+    """
+    numbers: dict[str, Any] = {}
+    left_out: dict[str, str] = {}
+    for name, evaluation in evaluations.items():
+        try:
+            scored = evaluation(predictions)
+        except NotApplicable as error:
+            left_out[name] = str(error)
+            continue
+        numbers[name] = {**scored.numbers, "options": options(evaluation)}
+        if scored.ranks is not None and resamples:
+            numbers[name]["interval"] = intervals(scored.ranks, predictions.labels, resamples)
+    return {**numbers, "not_applicable": left_out, "hashes": content(predictions)}
+
+
+def options(evaluation: Callable[[Predictions], Scored]) -> dict[str, Any]:
+    """Name the function of an evaluation and its options."""
+    if not isinstance(evaluation, partial):
+        return {"function": getattr(evaluation, "__name__", str(evaluation))}
+    return {"function": evaluation.func.__name__, **evaluation.keywords}
+
+
+def content(predictions: Predictions) -> dict[str, str]:
+    """Hash what must be equal for two numbers to be comparable."""
+    return {
+        "videos": predictions.videos_hash(),
+        "classes": lines_hash(list(map(str, predictions.class_names))),
+        "vectors": array_hash(predictions.class_vectors),
+    }
+
+
+def write_diagnosis(predictions: Predictions, file: Path) -> None:
+    """Write what `diagnose` finds."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(diagnose(predictions), indent=1, ensure_ascii=False) + "\n")

@@ -1,0 +1,162 @@
+"""From the config to data, protocol and network."""
+
+import json
+import logging
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from hydra.utils import instantiate
+from omegaconf import DictConfig
+
+from zsvideo.data.clips import ClipSpec
+from zsvideo.data.datamodule import LoaderSpec, VideoDataModule
+from zsvideo.data.zeroshot import TargetsDataModule, ZeroShotDataModule
+from zsvideo.errors import UserError
+from zsvideo.models.micro import fits_on, largest_micro_batch
+from zsvideo.models.module import ZeroShotModule
+from zsvideo.models.weights import import_weights, load_strictly, read_file
+from zsvideo.semantics.protocol import Protocol
+
+log = logging.getLogger(__name__)
+
+SELECTIONS = ("last", "val", "test_best")
+
+
+def build_data(config: DictConfig, option: str = "source.root") -> ZeroShotDataModule:
+    """Build source, targets and protocol; `option` is the config key of the source's root.
+
+    Raises:
+        UserError: data, vectors or classes are missing, or the selection is none.
+    """
+    selection, share = config.selection.name, config.selection.share
+    if selection not in SELECTIONS:
+        raise UserError(f"selection.name={selection} is unknown; allowed: {', '.join(SELECTIONS)}")
+    if bool(share) != (selection == "val"):
+        raise UserError(
+            f"selection.share={share} does not go with selection={selection}: selection=val needs "
+            "a share of the classes, above 0, and no other takes one"
+        )
+    source = build_videos(config.source, config, option)
+    targets = build_target_sets(config)
+    protocol = Protocol(**config.protocol)
+    vectors, subset = instantiate(config.semantics), instantiate(config.subset)
+    return ZeroShotDataModule(
+        source,
+        targets,
+        protocol,
+        vectors,
+        subset,
+        share,
+        selection == "test_best",
+    )
+
+
+def build_targets(config: DictConfig) -> TargetsDataModule:
+    """Build the targets alone; raises UserError as `build_data`."""
+    protocol = Protocol(**config.protocol)
+    return TargetsDataModule(build_target_sets(config), instantiate(config.semantics), protocol)
+
+
+def build_target_sets(config: DictConfig) -> dict[str, VideoDataModule]:
+    """Build one data module a target; raises UserError as `build_data`."""
+    if not config.get("evaluation"):
+        raise UserError("evaluation is empty; name protocols such as evaluation=[half,full]")
+    if not config.get("target"):
+        raise UserError("target is empty; name data sets to test on, such as target=[ucf101]")
+    return {
+        name: build_videos(target, config, f"target.{name}.root")
+        for name, target in config.target.items()
+    }
+
+
+def build_videos(videos: DictConfig, config: DictConfig, option: str) -> VideoDataModule:
+    """Build the data module of one data set; `option` is the config key of its root."""
+    if not isinstance(config.seed, int) or not 0 <= config.seed < 2**32:
+        raise UserError(f"seed={config.seed} must be a whole number, at least 0 and below 2**32")
+    clips, loader = ClipSpec(**config.clips), LoaderSpec(**config.loader)
+    make = instantiate(videos, _partial_=True)
+    return make(clips=clips, loader=loader, seed=config.seed, option=option)
+
+
+def build_model(config: DictConfig, data: TargetsDataModule) -> ZeroShotModule:
+    """Build the network, with weights drawn from the seed, for the dimension of the vectors."""
+    pl.seed_everything(config.seed, workers=True, verbose=False)
+    return instantiate(config.model, embedding_dim=data.dimension, _convert_="all")
+
+
+def fit_to_device(config: DictConfig, data: ZeroShotDataModule, model: ZeroShotModule) -> None:
+    """Find the part of a batch that fits on the device, where `loader.micro_batch` is `auto`."""
+    loader, clips = data.source.loader, data.source.clips
+    if loader.micro_batch != "auto":
+        return
+    size = loader.batch_size
+    if torch.cuda.is_available() and config.trainer.accelerator != "cpu":
+        device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
+        fits = fits_on(model, device, clips.frames, clips.crop, str(config.trainer.precision))
+        size = largest_micro_batch(size, fits)
+    log.warning("batches of %d are computed in parts of %d", loader.batch_size, size)
+    data.source.loader = replace(loader, micro_batch=size)
+
+
+def load_model(config: DictConfig, checkpoint: Path, data: TargetsDataModule) -> ZeroShotModule:
+    """Load a trained network, of this project or the authors'; nothing in the file is executed.
+
+    Raises:
+        UserError: the file is no such checkpoint, or its embeddings have another dimension than
+            the word vectors.
+    """
+    content = read_file(checkpoint, "ckpt")
+    if "pytorch-lightning_version" in content:
+        try:
+            model = ZeroShotModule.load_from_checkpoint(
+                checkpoint, map_location="cpu", weights_only=True
+            )
+        except (RuntimeError, KeyError, TypeError) as error:
+            raise UserError(
+                f"{checkpoint} (ckpt) is no checkpoint of `python -m src.train`: "
+                f"{str(error).strip().splitlines()[0]}"
+            ) from None
+    else:
+        model = import_model(config, content, checkpoint)
+    if model.hparams["embedding_dim"] != data.dimension:
+        raise UserError(
+            f"{checkpoint} (ckpt) gives {model.hparams['embedding_dim']}-d embeddings, the word "
+            f"vectors have {data.dimension}; give the semantics options of its training"
+        )
+    return model
+
+
+def import_model(config: DictConfig, content: dict[str, Any], file: Path) -> ZeroShotModule:
+    """Make the network of the authors' checkpoint, whatever `model` says of the backbone.
+
+    Raises:
+        UserError: it is none, or holds a classifier without f_s.
+    """
+    imported = import_weights(content, file, "ckpt")
+    if not imported.f_s:
+        raise UserError(
+            f"ckpt={file} holds {imported.backbone} with a classifier and no f_s, which tells no "
+            f"unseen classes apart; train f_s on it: method=baseline pretrain.ckpt={file}"
+        )
+    size = len(imported.f_s.get("bias", []))
+    model: ZeroShotModule = instantiate(
+        config.model, backbone=imported.backbone, embedding_dim=size, _convert_="all"
+    )
+    load_strictly(model.f_v, imported.f_v, file, "ckpt")
+    load_strictly(model.f_s, imported.f_s, file, "ckpt")
+    options = " ".join(f"{key}={value}" for key, value in sorted(imported.options.items()))
+    log.warning("authors' checkpoint of %s, trained with: %s", imported.backbone, options or "-")
+    return model
+
+
+def read_protocol(run: Path) -> dict[str, Any] | None:
+    """Read what a run was trained on; None where a checkpoint stands alone."""
+    file = run / "protocol.json"
+    if not file.is_file():
+        log.warning("no protocol.json in %s: what the model was trained on is unknown", run)
+        return None
+    return json.loads(file.read_text())

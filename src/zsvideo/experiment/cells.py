@@ -1,0 +1,167 @@
+"""Cells of a sweep: known by what they compute, so that nothing is computed twice.
+
+A cell has a hash of all that decides its numbers, one of what decides its training, and one of the
+training that makes its first weights.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+# What does not change the numbers of a run.
+MACHINERY = (
+    "paths",
+    "hydra",
+    "logger",
+    "callbacks",
+    "study",
+    "scale",
+    "resume",
+    "save_every",
+    "rate",
+    "dry_run",
+)
+PROCESSES = ("loader.workers", "loader.timeout", "trainer.accelerator", "trainer.log_every_n_steps")
+# What only decides how a trained network is tested.
+TESTS = (
+    "evaluation",
+    "resamples",
+    "seen",
+    "clips.test_clips",
+    "clips.test_rule",
+    "loader.test_batch_size",
+)
+FINISHED = ("metrics.json", "audit.json")
+NAMED = ("source", "model", "method", "pretrain", "subset")  # groups in the name of a folder
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run of a sweep.
+
+    Attributes:
+        folder: where it runs or ran.
+        sha256: of what it computes.
+        axes: the values of the study's axes.
+        options: as given to the job.
+        config: composed.
+    """
+
+    folder: Path
+    sha256: str
+    axes: dict[str, Any]
+    options: list[str]
+    config: DictConfig
+
+    @property
+    def finished(self) -> bool:
+        """Tell whether its folder holds all results of this very cell."""
+        return is_finished(self.folder, self.sha256)
+
+    @cached_property
+    def first(self) -> DictConfig | None:
+        """The run that makes its first weights on another source."""
+        return first_stage(self.config)
+
+    @cached_property
+    def trainings(self) -> list[str]:
+        """Hashes of the trainings it needs, its own last; other cells may need them too."""
+        return [training_hash(c) for c in (self.first, self.config) if c is not None]
+
+
+def cell_hash(config: DictConfig, without: Sequence[str] = ()) -> str:
+    """Hash what a config computes: all of it, resolved, without the machinery (sha256).
+
+    Args:
+        config: composed.
+        without: more keys to leave out, as `group.key`.
+    """
+    plain = OmegaConf.masked_copy(
+        config, [str(key) for key in config if key not in ("hydra", "callbacks")]
+    )
+    with open_dict(plain):
+        plain.pop("logger", None)  # asks for the run folder
+        for key in plain.get("paths") or {}:
+            plain.paths[key] = f"<{key}>"
+    content: Any = OmegaConf.to_container(plain, resolve=True)
+    for key in (*MACHINERY, *PROCESSES, *without):
+        *groups, last = key.split(".")
+        inner = content
+        for group in groups:
+            inner = inner.get(group) or {}
+        inner.pop(last, None)
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def training_hash(config: DictConfig) -> str:
+    """Hash what decides the weights that training ends with; tests of them do not (sha256)."""
+    chosen_on = config.selection.name == "test_best" or "targets" in (
+        config.protocol.get("keep_out") or ()
+    )
+    return cell_hash(config, TESTS if chosen_on else (*TESTS, "target"))
+
+
+def first_stage(config: DictConfig) -> DictConfig | None:
+    """Compose the run that makes first weights on the source of `pretrain`; None without one."""
+    if config.pretrain.get("source") is None or config.pretrain.get("ckpt") is not None:
+        return None
+    stage = config.copy()
+    with open_dict(stage):
+        stage.source = config.pretrain.source
+        stage.trainer.max_epochs = config.pretrain.max_epochs or config.trainer.max_epochs
+        stage.subset = {"_target_": "zsvideo.data.subsets.everything", "_partial_": True}
+        stage.pretrain = {"name": "none", "ckpt": None}
+        stage.method = {"frozen": False, "legacy_bn": False, "cached_clips": None}
+        stage.resume = "auto"
+        stage.selection = {"name": "last", "share": 0}
+        if not config.pretrain.filter:
+            stage.protocol.rule = "none"
+    return stage
+
+
+def cell_name(config: DictConfig) -> str:
+    """Name the folder of a cell by what it computes: some choices in words, and its hash."""
+    choices = config.hydra.runtime.choices
+    words = [str(choices[group]) for group in NAMED if choices.get(group) not in (None, "none")]
+    return "-".join([*words, f"seed{config.get('seed')}", cell_hash(config)[:12]])
+
+
+def axis_value(config: DictConfig, axis: str) -> Any:
+    """Give the value of an axis: the option chosen for a group, or a key of the config."""
+    choices = config.hydra.runtime.choices
+    value = choices[axis] if axis in choices else OmegaConf.select(config, axis)
+    return OmegaConf.to_container(value) if OmegaConf.is_config(value) else value
+
+
+def is_finished(folder: Path, sha256: str) -> bool:
+    """Tell whether a folder holds a finished run of the cell with this hash."""
+    if not any((folder / name).is_file() for name in FINISHED):
+        return False
+    try:
+        return cell_hash(OmegaConf.load(folder / ".hydra" / "config.yaml")) == sha256  # type: ignore
+    except OSError:
+        return False
+
+
+def write_study(file: Path, study: Mapping[str, Any], cells: list[Cell]) -> None:
+    """Write down which cells a study consists of, for the report."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    listed = [
+        {
+            "folder": os.path.relpath(cell.folder, file.parent),
+            "sha256": cell.sha256,
+            "axes": cell.axes,
+            "options": cell.options,
+        }
+        for cell in cells
+    ]
+    part = file.with_suffix(".part")
+    part.write_text(json.dumps({"study": study, "cells": listed}, indent=1) + "\n")
+    part.replace(file)

@@ -1,0 +1,117 @@
+"""What a sweep would cost: clips, GPU-hours from a rate, disk.
+
+Numbers of videos are those published, so a plan needs no data.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from omegaconf import DictConfig
+
+from zsvideo.data.synthetic import domain_classes
+from zsvideo.errors import UserError
+from zsvideo.experiment.cells import Cell, axis_value
+from zsvideo.semantics.words import class_names
+
+VIDEOS = {
+    "kinetics400": 240_436,
+    "kinetics600": 390_000,
+    "kinetics700": 541_624,
+    "sun397": 108_754,
+    "ucf101": 13_320,
+    "hmdb51": 6_766,
+    "activitynet": 27_801,
+}
+PARAMETERS = {"r2plus1d": 31.5e6, "r3d": 33.3e6, "c3d": 62.6e6, "tiny": 0.1e6}
+FORWARD = 1 / 3  # of the work of a training step
+SCALARS = 3  # a checkpoint holds weights and the two moments of Adam
+TESTED = 300 * 4  # bytes of an embedding
+
+
+def published(videos: DictConfig) -> tuple[int, int]:
+    """Give the classes and videos of a data set as published or generated; 0 if unknown."""
+    if "domain" in videos:
+        keys = ("domain", "target_classes", "planted", "data_seed")
+        classes = len(domain_classes(*(videos[key] for key in keys)))
+        return classes, classes * videos.videos
+    table = videos.get("table")
+    return (len(class_names(table)), VIDEOS[table]) if table in VIDEOS else (0, 0)
+
+
+def training_videos(config: DictConfig) -> float:
+    """Estimate the videos that a cell trains on: what its protocol and its subset leave."""
+    classes, found = published(config.source)
+    if not classes:
+        return 0.0
+    kept = (config.protocol.get("expected") or {}).get(config.source.get("table")) or classes
+    videos: float = found * min(kept / classes, 1)
+    subset: Any = config.get("subset") or {}
+    if subset.get("classes"):
+        videos *= min(subset.classes / kept, 1)
+    if samples := subset.get("samples"):
+        videos = min(videos, samples * videos if isinstance(samples, float) else samples)
+    return videos
+
+
+def training_clips(config: DictConfig) -> float:
+    """Count the clips of training; those that a frozen f_v only encodes by their share of work."""
+    videos = training_videos(config)
+    if config.method.frozen:  # f_v sees each video once, then features are kept
+        return FORWARD * videos
+    epoch: int = config.loader.epoch_samples
+    return (
+        epoch if config.loader.equal_updates else min(epoch, videos)
+    ) * config.trainer.max_epochs
+
+
+def tested_clips(config: DictConfig) -> float:
+    """Count the clips of the test videos, as their share of work."""
+    tested = sum(published(target)[1] for target in config.target.values())
+    return FORWARD * tested * config.clips.test_clips
+
+
+def plan(asked: Sequence[Cell], rate: float) -> str:
+    """List the cells that are missing, with their GPU-hours and disk.
+
+    Args:
+        asked: cells of the sweep.
+        rate: training clips a second of one device.
+
+    Raises:
+        UserError: `rate` is no number above 0.
+    """
+    if not isinstance(rate, (int, float)) or not rate > 0:
+        raise UserError(f"rate={rate} must be a number above 0: training clips a second")
+    left = [cell for cell in asked if not cell.finished]
+    made = {training for cell in asked if cell.finished for training in cell.trainings}
+    lines, hours, disk, again = [], 0.0, 0.0, 0
+    firsts: dict[str, float] = {}
+    for cell in left:
+        if cell.first is not None and cell.trainings[0] not in made:
+            firsts[cell.trainings[0]] = training_clips(cell.first)
+        work = tested_clips(cell.config)
+        size = float(TESTED * sum(published(t)[1] for t in cell.config.target.values()))
+        if cell.trainings[-1] in made:
+            again += 1
+        else:
+            work += training_clips(cell.config)
+            size += SCALARS * 4 * PARAMETERS.get(cell.config.model.backbone, 0)
+        made.add(cell.trainings[-1])
+        own = work / rate / 3600
+        hours, disk = hours + own, disk + size
+        about = " ".join(f"{key}={value}" for key, value in cell.axes.items())
+        lines.append(f"  {own:8.2f} h  {cell.folder.name}  {about}".rstrip())
+    if firsts:
+        shared = sum(firsts.values()) / rate / 3600
+        lines.append(f"  {shared:8.2f} h  {len(firsts)} runs that make first weights, shared")
+        hours += shared
+        disk += len(firsts) * SCALARS * 4 * PARAMETERS.get(left[0].config.model.backbone, 0)
+    if again:
+        lines.append(f"{again} cells test what another has trained")
+    lines.append(
+        f"{len(left)} of {len(asked)} cells missing; about {hours:,.1f} GPU-hours at rate={rate:g} "
+        f"training clips/s (give the rate you measured), {disk / 1e9:,.1f} GB of disk"
+    )
+    if any(axis_value(c.config, "source") in ("folder", "csv") for c in left):
+        lines.append("videos of own folders are not counted")
+    return "\n".join(lines)

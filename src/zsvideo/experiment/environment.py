@@ -1,0 +1,120 @@
+"""What a run was made with: software, hardware, time, and the settings that decide its numbers."""
+
+import os
+import platform
+import subprocess
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from zsvideo.resources import ROOT
+
+PACKAGES = (
+    "torch",
+    "torchvision",
+    "pytorch-lightning",
+    "torchmetrics",
+    "hydra-core",
+    "numpy",
+    "scipy",
+    "scikit-learn",
+    "av",
+    "opencv-python-headless",
+    "gensim",
+)
+SETTINGS = (
+    "compat",
+    "clips",
+    "model",
+    "method",
+    "loader",
+    "trainer",
+    "semantics",
+    "pretrain",
+    "selection",
+    "subset",
+    "source",
+    "seen",
+    "target",
+    "evaluation",
+)
+
+
+def environment(accelerators: Sequence[str] = ()) -> dict[str, Any]:
+    """Describe this machine and its software.
+
+    Args:
+        accelerators: names of the devices that the network ran on, if it was no CPU.
+    """
+    return {
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+        "software": {
+            "python": platform.python_version(),
+            **{name: found for name in PACKAGES if (found := installed(name))},
+        },
+        "code": commit(),
+        "hardware": {
+            "system": f"{platform.system()} {platform.machine()}",
+            "cpu": cpu_model(),
+            "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None,
+            "accelerators": list(accelerators),
+        },
+    }
+
+
+def settings(config: DictConfig) -> dict[str, Any]:
+    """Take from a run's config what decides its numbers, folders aside."""
+    plain = OmegaConf.to_container(config, resolve=True)
+    assert isinstance(plain, dict)
+    return {key: without_paths(plain[key]) for key in SETTINGS if plain.get(key) is not None}
+
+
+def without_paths(value: Any) -> Any:
+    """Drop the places of data, which say nothing of a number."""
+    if not isinstance(value, dict):
+        return value
+    dropped = ("root", "cache", "path")
+    return {key: without_paths(inner) for key, inner in value.items() if key not in dropped}
+
+
+def installed(package: str) -> str | None:
+    """Give a package's version, None without it."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def commit() -> str | None:
+    """Name the commit of this code, `+changes` where files differ from it; None without git."""
+    git = ["git", "-C", str(ROOT)]
+    try:
+        if not (ROOT / ".git").exists():
+            return None
+        told = subprocess.run(
+            [*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True, timeout=20
+        )
+        changed = subprocess.run(
+            [*git, "status", "--porcelain", "-uno"],
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=20,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return told.stdout.strip() + ("+changes" if changed.stdout.strip() else "")
+
+
+def cpu_model() -> str:
+    """Name the processor."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    named = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    return next(named, platform.processor() or "unknown")

@@ -1,0 +1,124 @@
+"""Where a run begins: anew, or from the checkpoint of an interrupted one."""
+
+import json
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from zsvideo.errors import UserError
+from zsvideo.experiment.cells import MACHINERY, PROCESSES, training_hash
+from zsvideo.experiment.environment import settings
+from zsvideo.experiment.trainer import plain
+from zsvideo.models.checkpoints import LAST, began_with, newest
+from zsvideo.reporting.show import show
+
+log = logging.getLogger(__name__)
+FREE = {  # options that may change when a run is continued
+    *MACHINERY,
+    "evaluation",
+    "resamples",
+    "trainer.max_epochs",
+    "trainer.max_steps",
+    *PROCESSES,
+}
+
+
+@dataclass(frozen=True)
+class Begun:
+    """How far a run has come.
+
+    Attributes:
+        finished: nothing is left to do.
+        checkpoint: to continue from; None begins anew.
+        step: its optimiser step.
+    """
+
+    finished: bool = False
+    checkpoint: Path | None = None
+    step: int | None = None
+
+
+def resume(config: DictConfig, run: Path) -> Begun:
+    """Find out where to begin; a finished run is shown again.
+
+    Raises:
+        UserError: the run in this folder began with other options, or all its checkpoints are
+            damaged.
+    """
+    if config.resume is None:
+        return Begun()
+    folder = run / "checkpoints"
+    if (found := newest(folder)) is None:
+        if any(folder.glob("*.ckpt")):
+            raise UserError(f"no checkpoint in {folder} can be read; start anew with resume=null")
+        return Begun()
+    file, state = found
+    if file.name != LAST:
+        log.warning("%s is damaged; going on from the checkpoint before it", folder / LAST)
+    check_options(state, plain(config), file)
+    if complete(config, state) and finished(config, run, state["global_step"]):
+        show(run)
+        log.warning("%s is finished; nothing was left to do", run)
+        return Begun(finished=True)
+    log.warning("going on from step %d (epoch %d)", state["global_step"], state["epoch"])
+    return Begun(checkpoint=file, step=state["global_step"])
+
+
+def complete(config: DictConfig, state: dict[str, Any]) -> bool:
+    """Tell whether a checkpoint is at the end of training."""
+    epochs, steps = config.trainer.max_epochs, config.trainer.max_steps
+    return state["epoch"] + 1 >= epochs > 0 or state["global_step"] >= steps > 0
+
+
+def finished(config: DictConfig, run: Path, step: int) -> bool:
+    """Tell whether a run has metrics of its last checkpoint, by all tests asked for."""
+    try:
+        metrics = json.loads((run / "metrics.json").read_text())
+        scored, now = metrics["targets"].values(), settings(config)
+        made = metrics.get("setup", now)
+        return (
+            metrics["trained_steps"] == step
+            and all(set(config.evaluation) <= set(target) for target in scored)
+            and all(made.get(group) == now.get(group) for group in ("clips", "seen", "target"))
+        )
+    except (OSError, ValueError, KeyError):
+        return False
+
+
+def changed_options(before: dict[str, Any], now: dict[str, Any], prefix: str = "") -> list[str]:
+    """List the options that differ, except those that may, as `key: before -> now`."""
+    found = []
+    for key in sorted({*before, *now}):
+        name, old, new = prefix + key, before.get(key), now.get(key)
+        if name in FREE or old == new:
+            continue
+        if isinstance(old, dict) and isinstance(new, dict):
+            found += changed_options(old, new, name + ".")
+        else:
+            found.append(f"{name}: {old} -> {new}")
+    return found
+
+
+def check_options(state: dict[str, Any], now: dict[str, Any], file: Path) -> None:
+    """Check that a run is continued with the options it began with.
+
+    Args:
+        state: the checkpoint's content.
+        now: the resolved options of this start.
+        file: the checkpoint, for the message.
+
+    Raises:
+        UserError: some differ.
+    """
+    if not (before := began_with(state)):
+        raise UserError(f"{file} does not say its options; start anew in another hydra.run.dir")
+    if training_hash(OmegaConf.create(before)) == training_hash(OmegaConf.create(now)):
+        return
+    if changed := changed_options(before, now):
+        raise UserError(
+            f"resume: {file} began with other options ({'; '.join(changed)}); give the same, or "
+            "start anew in another hydra.run.dir"
+        )

@@ -1,0 +1,263 @@
+"""From a trained network to the predictions of a run."""
+
+import json
+import logging
+import os
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from omegaconf import DictConfig
+from pytorch_lightning.loggers import WandbLogger
+
+from zsvideo.data.clips import assemble
+from zsvideo.data.datamodule import VideoDataModule
+from zsvideo.data.zeroshot import TargetsDataModule, ZeroShotDataModule
+from zsvideo.errors import UserError
+from zsvideo.evaluation.predictions import SEEN, Predictions, file_hash
+from zsvideo.experiment.build import build_videos
+from zsvideo.experiment.environment import environment, settings
+from zsvideo.experiment.scoring import score_run
+from zsvideo.experiment.sharing import trained_by
+from zsvideo.experiment.trainer import folder
+from zsvideo.models.callbacks import UnreadableVideos
+from zsvideo.models.checkpoints import LAST, began_with, read_checkpoint
+from zsvideo.models.module import ZeroShotModule
+from zsvideo.models.parallel import gather_objects
+from zsvideo.reporting.panels import log_panels
+
+log = logging.getLogger(__name__)
+
+
+def test(
+    config: DictConfig,
+    trainer: pl.Trainer,
+    unreadable: UnreadableVideos,
+    model: ZeroShotModule,
+    data: TargetsDataModule,
+    protocol: dict[str, Any],
+    checkpoint: Path,
+    selection: str,
+) -> None:
+    """Embed every target video once, score it by each evaluation protocol, write and show it all.
+
+    Args:
+        config: with the group `evaluation` and, for generalised scoring, `seen`.
+        trainer: the one that trained, or a new one.
+        unreadable: its callback that collects the videos left out.
+        model: with the weights of `checkpoint`.
+        data: the targets, and the source if the model was trained here.
+        protocol: what `protocol.json` holds.
+        checkpoint: the file, for the record.
+        selection: how it was chosen.
+    """
+    run = folder()
+    if not checkpoint.is_file():
+        raise UserError("nothing was trained, so there is no checkpoint to test: see trainer.max_*")
+    state = read_checkpoint(checkpoint) or {}
+    started, bound = time.monotonic(), bottleneck(config, trainer)
+    trained = trained_vectors(data, protocol)
+    videos = {**data.targets, **seen_videos(config, data, trained)}
+    share = (trainer.global_rank, trainer.world_size)
+    loaders = [target.predict_dataloader(share) for target in videos.values()]
+    mine: list[Any] = trainer.predict(model, dataloaders=loaders) or []
+    mine = mine if len(loaders) > 1 else [mine]
+    ranks = gather_objects(trainer, (mine, unreadable.targets, unreadable.source))
+    if not trainer.is_global_zero:
+        return
+    for _, targets, source in ranks:
+        unreadable.source |= source
+        for number, left_out in targets.items():
+            unreadable.targets.setdefault(number, {}).update(left_out)
+    outputs = [[b for rank in ranks for b in rank[0][n]] for n in range(len(loaders))]
+    predictions, counts = {}, {}
+    for number, (name, target) in enumerate(videos.items()):
+        predictions[name] = gather(outputs[number], target, trained)
+        predictions[name].save(run / "predictions" / f"{name}.npz")
+        if name != SEEN:
+            save_samples(target, run / "samples" / f"{name}.npz")
+        found = len(target.videos) + len(target.quarantined)
+        counts[name] = {
+            "used": len(predictions[name].ids),
+            "found": found,
+            "expected": target.published or found,
+            "unreadable": target.quarantined | unreadable.targets.get(number, {}),
+        }
+    if SEEN in predictions:
+        seen = predictions[SEEN]
+        predictions = {name: replace(held, seen=seen) for name, held in predictions.items()}
+    about = {
+        "source": source_counts(data, unreadable.source),
+        "selection": selection,
+        "checkpoint": {"file": str(checkpoint), "sha256": file_hash(checkpoint)}
+        | ({"trained by": maker} if (maker := trained_by(config, checkpoint)) else {}),
+        "seed": config.seed,
+        "test_clips": config.clips.test_clips,
+        "steps": state.get("global_step"),
+        "trained_steps": trainer.global_step or None,
+        "bottleneck": bound,
+        "seconds": {"test": round(time.monotonic() - started, 1)},
+        "track": "video",
+        "setup": settings(config),
+        "environment": environment(accelerators(trainer)),
+    }
+    shown = score_run(config, run, protocol, predictions, counts, about)
+    for logger in trainer.loggers:
+        if isinstance(logger, WandbLogger):
+            log_panels(shown, logger.experiment)
+
+
+def bottleneck(config: DictConfig, trainer: pl.Trainer) -> dict[str, Any] | None:
+    """Say what bounded the training of this process; None without training."""
+    meter = trainer.profiler  # type: ignore[attr-defined]
+    cores = os.cpu_count() or 1
+    if found := meter.report(config.loader.workers, cores, config.model.compile):
+        shares = ", ".join(
+            f"{phase} {100 * share:.0f}%" for phase, share in found["shares"].items()
+        )
+        log.warning("time of training: %s; to be faster: %s", shares, found["change"])
+    return found
+
+
+def selection_of(run: Path, checkpoint: Path) -> str:
+    """Say how a checkpoint was chosen, if it is the one that its run has tested; else `given`.
+
+    One of a run that selects on the targets is a leak whatever it is called, but for the last one.
+    """
+    try:
+        metrics = json.loads((run / "metrics.json").read_text())
+        if metrics["checkpoint"]["sha256"] == file_hash(checkpoint):
+            return metrics["selection"]
+    except (OSError, ValueError, KeyError):
+        pass
+    began = began_with(read_checkpoint(checkpoint) or {})
+    chosen = (began.get("selection") or {}).get("name")
+    return "test_best" if chosen == "test_best" and checkpoint.name != LAST else "given"
+
+
+def accelerators(trainer: pl.Trainer) -> list[str]:
+    """Name the devices of a trainer that are no CPU."""
+    if trainer.strategy.root_device.type != "cuda":
+        return []
+    return [torch.cuda.get_device_name(device) for device in trainer.device_ids]
+
+
+def trained_vectors(
+    data: TargetsDataModule, protocol: dict[str, Any]
+) -> dict[str, np.ndarray] | None:
+    """Give the class vectors that the model was trained on, by name; None if they are unknown."""
+    if not (names := protocol.get("trained_classes")):
+        return None
+    source = protocol["source"]
+    classes = data.vectors.of(names, source["dataset"], source["table"])
+    return data.vectors.pick(classes, names)
+
+
+def seen_videos(
+    config: DictConfig, data: TargetsDataModule, trained: dict[str, np.ndarray] | None
+) -> dict[str, VideoDataModule]:
+    """Build the held-out videos of classes trained on that `source@seen` names, if it does.
+
+    Raises:
+        UserError: the classes trained on are unknown, the set has none of them, or it holds videos
+            that were trained on.
+    """
+    if not config.get(SEEN):
+        return {}
+    if trained is None:
+        raise UserError(
+            "source@seen: what the model was trained on is unknown; give its run folder"
+        )
+    seen = build_videos(config[SEEN], config, "seen.root")
+    seen.restrict([name for name in trained if name in seen.classes])
+    if not seen.videos:
+        raise UserError(f"seen.root={seen.root} holds no class that was trained on")
+    if isinstance(data, ZeroShotDataModule):
+        both = {video.path for video in seen.videos} & {v.path for v in data.source.chosen}
+        if both:
+            raise UserError(
+                f"seen.root={seen.root}: {len(both)} of its videos were trained on, such as "
+                f"{min(both)}; give held-out videos, such as the validation part"
+            )
+    seen.use({name: trained[name] for name in seen.classes})
+    return {SEEN: seen}
+
+
+def gather(
+    outputs: list[Any], target: VideoDataModule, trained: dict[str, np.ndarray] | None
+) -> Predictions:
+    """Join the embeddings of one target's batches; the order is that of its videos."""
+    batches = [batch for batch in outputs if batch is not None]
+    if not batches:
+        raise UserError(
+            f"none of the {len(target.chosen)} videos of {target.name} under {target.root} "
+            "can be decoded; check the files"
+        )
+    index = torch.cat([batch["index"] for batch in batches])
+    order = index.argsort()  # of several processes
+    embeddings = torch.cat([batch["embeddings"] for batch in batches])[order]
+    if not embeddings.isfinite().all():
+        raise UserError("the network gives embeddings that are not finite; lower model.lr")
+    videos = [target.chosen[i] for i in index[order]]
+    names = [video.id.rsplit("/", 1)[-1] for video in videos]
+    splits = target.test_splits()
+    return Predictions(
+        ids=np.array([video.id for video in videos]),
+        labels=torch.cat([batch["label"] for batch in batches])[order].numpy(),
+        embeddings=embeddings.numpy(),
+        class_names=np.array(list(target.class_vectors)),
+        class_vectors=stacked(target.class_vectors),
+        splits=None if splits is None else np.array([[n in s for s in splits] for n in names]),
+        trained_names=None if trained is None else np.array(list(trained)),
+        trained_vectors=None if trained is None else stacked(trained),
+    )
+
+
+def stacked(vectors: dict[str, np.ndarray]) -> np.ndarray:
+    """Stack class vectors to (K, D) float32."""
+    return np.stack(list(vectors.values())).astype(np.float32)
+
+
+def save_samples(target: VideoDataModule, file: Path, count: int = 12) -> None:
+    """Keep the middle clip of some test videos, spread over the set, as the network saw it."""
+    clips = target.decoded(train=False)
+    chosen = np.unique(np.linspace(0, len(target.chosen) - 1, count).astype(int))
+    samples = [s for s in (clips[(0, int(i))] for i in chosen) if "frames" in s]
+    if samples:
+        middle = torch.stack([assemble(s)[len(s["places"]) // 2] for s in samples])
+        file.parent.mkdir(parents=True, exist_ok=True)
+        np.savez_compressed(
+            file,
+            ids=np.array([target.chosen[s["index"]].id for s in samples]),
+            clips=middle.permute(0, 2, 3, 4, 1).numpy(),
+        )
+
+
+def source_counts(data: TargetsDataModule, unreadable: dict[str, str]) -> dict[str, Any] | None:
+    """Count the training videos; None where a checkpoint is only tested."""
+    if not isinstance(data, ZeroShotDataModule):
+        return None
+    found, used = len(data.source.videos), len(data.source.chosen)
+    kept = {entry["name"] for entry in data.protocol["source"]["kept"]}
+    unknown = set(data.protocol["source"]["without_vector"])
+    lost = {v.label for v in data.source.videos} & kept & unknown
+    left_out = data.protocol["subset"]["left_out"]
+    without = sum(video.label in lost for video in data.source.videos)
+    own = data.validation.values() if data.hold_out_share else ()
+    held_out = sum(len(videos.chosen) for videos in own)
+    return {
+        "dataset": data.source.name,
+        "classes": len(data.source.class_vectors),
+        "found": found + len(data.source.quarantined),
+        "quarantined": data.source.quarantined,
+        "kept_out_by_protocol": found - used - without - left_out - held_out,
+        "held_out_to_select": held_out,
+        "left_out_by_subset": left_out,
+        "without_vector": sorted(lost),
+        "used": used - len(unreadable),
+        "unreadable_replaced": unreadable,
+    }

@@ -1,0 +1,108 @@
+"""Checkpoints that survive an interruption at any moment."""
+
+import os
+import pickle
+import signal
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile, ZipFile
+
+import pytorch_lightning as pl
+import torch
+from lightning_fabric.plugins import TorchCheckpointIO
+from pytorch_lightning.callbacks import Callback
+
+from zsvideo.errors import UserError
+
+SIGTERM_STATUS = 128 + signal.SIGTERM
+LAST, PREVIOUS, BEST = "last.ckpt", "previous.ckpt", "best.ckpt"
+
+
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Writes a checkpoint beside its place, then moves it there; the one before is kept."""
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None
+    ) -> None:
+        """Write a checkpoint; a reader sees all of it or the one before.
+
+        Raises:
+            UserError: the disk is full or cannot be written; the earlier checkpoint stays.
+        """
+        path = Path(path)
+        part = path.with_suffix(".part")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with part.open("wb") as file:
+                torch.save(checkpoint, file)
+                file.flush()
+                os.fsync(file.fileno())
+            if path.name == LAST and path.exists():
+                link = path.with_name("previous.part")
+                link.unlink(missing_ok=True)
+                os.link(path, link)
+                link.replace(path.with_name(PREVIOUS))
+            part.replace(path)
+        except (OSError, RuntimeError) as error:  # torch tells of a full disk by RuntimeError
+            part.unlink(missing_ok=True)
+            raise UserError(
+                f"the checkpoint of step {checkpoint['global_step']} cannot be written ({error}); "
+                f"the one before is in {path.parent}: make room, then continue with resume=auto"
+            ) from None
+
+
+def read_checkpoint(file: Path) -> dict[str, Any] | None:
+    """Read a checkpoint without running code in it; None where it is damaged or missing."""
+    try:
+        with ZipFile(file) as archive:  # torch does not compare the check sums
+            if archive.testzip() is not None:
+                return None
+        return torch.load(file, map_location="cpu", weights_only=True)
+    except (
+        BadZipFile,
+        OSError,
+        RuntimeError,
+        EOFError,
+        KeyError,
+        ValueError,
+        pickle.UnpicklingError,
+    ):
+        return None
+
+
+def newest(folder: Path) -> tuple[Path, dict[str, Any]] | None:
+    """Find the checkpoint to continue from: the last, or where it is damaged the one before."""
+    for name in (LAST, PREVIOUS):
+        if (state := read_checkpoint(folder / name)) is not None:
+            return folder / name, state
+    return None
+
+
+class Interruption(Callback):
+    """Saves within an epoch, and when the run is told to end (SIGTERM); keeps its options.
+
+    Args:
+        config: the resolved options, plain data.
+        file: the checkpoint.
+        every: optimiser steps between checkpoints within an epoch.
+    """
+
+    def __init__(self, config: dict[str, Any], file: Path, every: int) -> None:
+        self.config, self.file, self.every = config, file, every
+
+    def on_train_batch_end(self, trainer: pl.Trainer, *args: Any) -> None:
+        """Save; after the batch in which the signal came Lightning ends the process."""
+        loop = trainer.fit_loop.epoch_loop
+        due = trainer.received_sigterm or trainer.global_step % self.every == 0
+        # After the last batch it is the end of the epoch that saves: with its validation.
+        if due and not loop.batch_progress.is_last_batch and not loop._should_accumulate():
+            trainer.save_checkpoint(self.file)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Keep the options in checkpoints."""
+        return {"config": self.config}
+
+
+def began_with(state: dict[str, Any]) -> dict[str, Any]:
+    """Give the options of the run that wrote a checkpoint; empty where it does not say them."""
+    return state.get("callbacks", {}).get("Interruption", {}).get("config", {})

@@ -1,0 +1,210 @@
+"""The network g = f_s(mean of f_v over clips) and its training (Sec. 3.1, 3.2, 4.4).
+
+Shapes: B batch, N clips a video, C channels, T frames, H W, F features, D embedding.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Self
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from zsvideo.data.clips import assemble
+from zsvideo.errors import UserError
+from zsvideo.models import backbones
+
+
+class ZeroShotModule(pl.LightningModule):
+    """A 3D CNN and a linear layer that map the clips of a video to one class-name vector.
+
+    Attributes:
+        f_v: the network.
+        f_s: the linear layer.
+        epoch_loss: (2,) sum of the losses of this epoch's clips, and their number.
+    """
+
+    epoch_loss: Tensor
+    mean: Tensor
+    std: Tensor
+
+    def __init__(
+        self,
+        backbone: str,
+        embedding_dim: int,
+        dropout: float,
+        normalize_output: bool,
+        reduction: str,
+        lr: float,
+        milestones: Sequence[int],
+        gamma: float,
+        clips_per_pass: int,
+        mean: Sequence[float],
+        std: Sequence[float],
+        frozen: bool = False,
+        legacy_bn: bool = False,
+        channels_last: bool = False,
+        compile: bool = False,
+        fused: bool = False,
+        seed: int = 0,
+    ) -> None:
+        """Make a network with random weights.
+
+        Args:
+            backbone: f_v, a function of `zsvideo.models.backbones`.
+            embedding_dim: D, of the word vectors.
+            dropout: share of features dropped in training, after the mean over clips.
+            normalize_output: scale g(x) to unit length, as in the authors' code.
+            reduction: of the squared error (Eq. 2): `mean` over B x D, or `sum`.
+            lr: of Adam.
+            milestones: epochs at which `lr` is multiplied by `gamma`.
+            gamma: see there.
+            clips_per_pass: clips that f_v sees at once in testing, which bounds memory.
+            mean: of RGB in 0..1, subtracted from the clips.
+            std: of RGB in 0..1, by which they are divided.
+            frozen: train f_s alone; f_v has no gradient and its BatchNorm moves no statistics.
+            legacy_bn: with `frozen`, let BatchNorm move them all the same (authors' code).
+            channels_last: lay clips and f_v out with the channels last in memory.
+            compile: compile f_v for training.
+            fused: on a GPU, update all weights in one kernel.
+            seed: of dropout; each batch draws from (seed, its number, rank) alone, so that a run
+                can be continued anywhere.
+
+        Raises:
+            UserError: an unknown backbone or reduction.
+        """
+        super().__init__()
+        if backbone not in backbones.__all__:
+            allowed = ", ".join(backbones.__all__)
+            raise UserError(f"model.backbone={backbone} is unknown; allowed: {allowed}")
+        if reduction not in ("mean", "sum"):
+            raise UserError(f"model.reduction={reduction} is unknown; allowed: mean, sum")
+        for name, number in (("lr", lr), ("gamma", gamma), ("dropout", dropout)):
+            if not isinstance(number, (int, float)) or number < 0:
+                raise UserError(f"model.{name}={number} must be a number, at least 0")
+        if isinstance(milestones, str) or not all(isinstance(m, int) for m in milestones):
+            raise UserError(f"model.milestones={milestones} must be a list of epochs: [60,120]")
+        self.save_hyperparameters()
+        for name in ("milestones", "mean", "std"):
+            self.hparams[name] = list(self.hparams[name])
+        self.f_v: nn.Module = getattr(backbones, backbone)()
+        self.dropout = nn.Dropout(dropout)
+        self.f_s = nn.Linear(int(self.f_v.feature_dim), embedding_dim)
+        self.register_buffer("epoch_loss", torch.zeros(2, dtype=torch.float32), persistent=False)
+        self.register_buffer("mean", torch.tensor(mean).view(-1, 1, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(std).view(-1, 1, 1, 1), persistent=False)
+        self.f_v.requires_grad_(not frozen)
+        if channels_last:
+            self.f_v.to(memory_format=torch.channels_last_3d)
+        self.train()
+
+    def train(self, mode: bool = True) -> Self:
+        """Switch to training; a frozen f_v stays as in testing."""
+        super().train(mode)
+        if self.hparams["frozen"] and not self.hparams["legacy_bn"]:
+            self.f_v.eval()
+        return self
+
+    def features(self, clips: Tensor) -> Tensor:
+        """Average f_v over the clips of each video: (B, N, C, T, H, W) uint8 to (B, F)."""
+        flat = clips.flatten(0, 1)
+        step = len(flat) if self.training else self.hparams["clips_per_pass"]
+        layout = torch.channels_last_3d if self.hparams["channels_last"] else torch.preserve_format
+        features = [
+            self.f_v(((c / 255.0 - self.mean) / self.std).to(memory_format=layout))
+            for c in flat.split(step)
+        ]
+        return torch.cat(features).unflatten(0, clips.shape[:2]).mean(dim=1)
+
+    def forward(self, clips: Tensor) -> Tensor:
+        """Map the clips of each video to its embedding: (B, N, C, T, H, W) uint8 to (B, D)."""
+        return self.project(self.features(clips))
+
+    def embed(self, batch: dict[str, Any]) -> Tensor:
+        """Embed the videos of a batch, by their clips or by cached features: (B, D)."""
+        features = batch["features"] if "features" in batch else self.features(batch["clips"])
+        return self.project(features)
+
+    def project(self, features: Tensor) -> Tensor:
+        """Map features to embeddings: (B, F) to (B, D)."""
+        embeddings = self.f_s(self.dropout(features))
+        return F.normalize(embeddings, dim=1) if self.hparams["normalize_output"] else embeddings
+
+    def on_after_batch_transfer(self, batch: dict[str, Any], dataloader_idx: int) -> dict[str, Any]:
+        """Make the clips of a batch, here where each frame has been moved once."""
+        if "frames" in batch:
+            batch["clips"] = assemble(batch)
+            del batch["frames"], batch["places"]
+        return batch
+
+    def loss(self, embeddings: Tensor, targets: Tensor) -> Tensor:
+        """Squared error of (B, D) to the class vectors (Eq. 2)."""
+        return F.mse_loss(embeddings, targets, reduction=self.hparams["reduction"])
+
+    def on_fit_start(self) -> None:
+        """Compile f_v; its parameters keep their names."""
+        if self.hparams["compile"]:
+            self.f_v.compile()
+
+    def on_train_batch_start(self, batch: dict[str, Any], batch_idx: int) -> None:
+        """Seed what the batch draws."""
+        number = self.trainer.fit_loop.epoch_loop.batch_progress.total.ready
+        key = np.random.SeedSequence((self.hparams["seed"], number, self.global_rank))
+        torch.manual_seed(int(key.generate_state(1)[0]))
+
+    def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
+        """Compute the loss of one batch; raises UserError where no video tried is readable."""
+        if "label" not in batch:
+            video, reason = batch["unreadable"][0]
+            raise UserError(
+                f"none of the {len(batch['unreadable'])} training videos tried can be decoded: "
+                f"{video} ({reason}) and others; check the files under source.root"
+            )
+        loss = self.loss(self.embed(batch), batch["target"])
+        size = len(batch["label"])
+        self.epoch_loss += torch.stack([loss.detach().float() * size, loss.new_tensor(size)])
+        self.log("train/loss_step", loss, prog_bar=True, batch_size=size)
+        if self.hparams["reduction"] == "sum":  # Lightning and DDP average over parts of a batch
+            loss = loss * self.trainer.accumulate_grad_batches * self.trainer.world_size
+        return loss
+
+    def on_train_epoch_end(self) -> None:
+        """Log the mean loss of the epoch, also of one that was interrupted."""
+        total, count = self.epoch_loss
+        self.log("train/loss_epoch", total / count, prog_bar=True, sync_dist=True)
+        self.epoch_loss = torch.zeros_like(self.epoch_loss)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep the loss of the epoch so far."""
+        checkpoint["epoch_loss"] = self.epoch_loss.tolist()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Go on from it."""
+        self.epoch_loss = torch.tensor(checkpoint.get("epoch_loss", [0, 0]), dtype=torch.float32)
+
+    def validation_step(
+        self, batch: dict[str, Any], batch_idx: int, dataloader_idx: int = 0
+    ) -> dict[str, Tensor] | None:
+        """Embed one batch, as `predict_step`; `zsvideo.experiment.selection` scores it."""
+        return self.predict_step(batch, batch_idx, dataloader_idx)
+
+    def predict_step(
+        self, batch: dict[str, Any], batch_idx: int, dataloader_idx: int = 0
+    ) -> dict[str, Tensor] | None:
+        """Embed one batch of test videos: `embeddings` (B, D), `label` (B,), `index` (B,)."""
+        if "label" not in batch:
+            return None
+        embeddings = self.embed(batch).float().cpu()
+        return {"embeddings": embeddings, "label": batch["label"], "index": batch["index"]}
+
+    def configure_optimizers(self) -> Any:
+        """Adam with a tenfold decay at the milestones (Sec. 4.4)."""
+        trained = [p for p in self.parameters() if p.requires_grad]
+        fused = True if self.hparams["fused"] and self.device.type == "cuda" else None
+        optimizer = torch.optim.Adam(trained, lr=self.hparams["lr"], fused=fused)
+        schedule = torch.optim.lr_scheduler.MultiStepLR(
+            optimizer, self.hparams["milestones"], self.hparams["gamma"]
+        )
+        return {"optimizer": optimizer, "lr_scheduler": schedule}

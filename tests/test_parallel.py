@@ -1,16 +1,17 @@
 """Several processes test as one does, and train together."""
 
 import numpy as np
-from test_methods import finished, read
+
+from helpers.commands import finished, read
 
 TWO = ["trainer.devices=2", "trainer.strategy=ddp", "loader.workers=0"]
 
 
-def test_two_processes_give_the_predictions_of_one(door, folders, tmp_path):
+def test_two_processes_give_the_predictions_of_one(cli, folders, tmp_path):
     run, two = tmp_path / "run", tmp_path / "two"
     (tmp_path / "target" / "sing" / "1.avi").write_bytes(b"")
-    finished(door("train", *folders, "trainer.max_epochs=1", f"hydra.run.dir={run}"))
-    finished(door("evaluate", f"ckpt={run}", *TWO, f"hydra.run.dir={two}"))
+    finished(cli("train", *folders, "trainer.max_epochs=1", f"hydra.run.dir={run}"))
+    finished(cli("evaluate", f"ckpt={run}", *TWO, f"hydra.run.dir={two}"))
     one, other = (np.load(r / "predictions" / "folder.npz") for r in (run, two))
     assert one["ids"].tolist() == other["ids"].tolist() and len(set(one["ids"])) == 7
     assert np.array_equal(one["labels"], other["labels"])
@@ -20,7 +21,7 @@ def test_two_processes_give_the_predictions_of_one(door, folders, tmp_path):
         assert one[key] == other[key]
 
 
-def test_two_processes_train_one_network_after_pretraining(door, folders, tmp_path):
+def test_two_processes_train_one_network_after_pretraining(cli, folders, tmp_path):
     run = tmp_path / "run"
     first = [
         "pretrain=sun",
@@ -29,10 +30,10 @@ def test_two_processes_train_one_network_after_pretraining(door, folders, tmp_pa
         f"pretrain.source.root={tmp_path}/source",
     ]
     options = [*folders, *TWO, *first, "loader.batch_size=2", f"hydra.run.dir={run}"]
-    finished(door("train", *options))
+    finished(cli("train", *options))
     metrics = read(run, "metrics.json")
     assert metrics["protocol"]["pretrain"]["classes"] == 4
     assert metrics["trained_steps"] == 4  # two epochs of 8 videos, 2 on each of 2 devices a step
     assert metrics["targets"]["folder"]["used"] == 8
-    told = door("train", "-m", *folders, *TWO, "seed=0,1", f"hydra.sweep.dir={tmp_path}/sweep")
+    told = cli("train", "-m", *folders, *TWO, "seed=0,1", f"hydra.sweep.dir={tmp_path}/sweep")
     assert told.returncode == 2 and "a sweep starts one device a job" in told.stderr

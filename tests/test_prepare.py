@@ -1,6 +1,5 @@
 """`python -m src.prepare` as a user runs it: faults by name, kills survived, training on it."""
 
-import csv
 import fcntl
 import json
 import os
@@ -17,9 +16,11 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from conftest import SHARED, grey_video, smooth, toy_vectors, variable_rate, write_video
-from test_door import fails
 
+from helpers.commands import fails, finished, rows
+from helpers.shared import SHARED
+from helpers.vectors import toy_vectors
+from helpers.videos import grey_video, smooth, variable_rate, write_video
 from zsvideo.data import preparation
 from zsvideo.data.decoding.forms import FormSpec
 from zsvideo.data.decoding.reading import read_frames
@@ -27,16 +28,6 @@ from zsvideo.data.layouts import Video
 from zsvideo.data.manifest import NAME, read_manifest
 from zsvideo.errors import UserError
 from zsvideo.resources import ROOT
-
-
-def finished(process):
-    assert process.returncode == 0, process.stderr[-3000:]
-    return process.stdout
-
-
-def rows(file):
-    with file.open(newline="") as lines:
-        return list(csv.DictReader(lines))
 
 
 def sound(file):
@@ -132,19 +123,19 @@ def mixed(tmp_path):
     }
 
 
-def test_each_fault_has_its_reason_and_training_goes_on(mixed, door, tmp_path):
+def test_each_fault_has_its_reason_and_training_goes_on(mixed, cli, tmp_path):
     root, reasons = mixed
-    door = partial(door, prefix=PLAIN if FORBIDS else ())
+    cli = partial(cli, prefix=PLAIN if FORBIDS else ())
     before = {file: file.lstat().st_mtime_ns for file in root.rglob("*")}
     plan = finished(
-        door("prepare", "dataset=folder", f"root={root}", f"out={tmp_path}/out", "--dry-run")
+        cli("prepare", "dataset=folder", f"root={root}", f"out={tmp_path}/out", "--dry-run")
     )
     found = len(before) - 2
     good = found - len(reasons)
     assert (
         f"{found} videos" in plan and "form=pack needs" in plan and not (tmp_path / "out").exists()
     )
-    said = finished(door("prepare", "dataset=folder", f"root={root}", f"out={tmp_path}/out"))
+    said = finished(cli("prepare", "dataset=folder", f"root={root}", f"out={tmp_path}/out"))
     assert f"{good} of {found} videos can be used" in said and good >= 6
     table = {os.path.basename(row["path"]): row for row in rows(tmp_path / "out" / "manifest.csv")}
     assert {name: row["reason"] for name, row in table.items() if row["status"] != "ok"} == reasons
@@ -161,7 +152,7 @@ def test_each_fault_has_its_reason_and_training_goes_on(mixed, door, tmp_path):
     for place in (root, tmp_path / "out"):
         run = tmp_path / f"run-{place.name}"
         finished(
-            door(
+            cli(
                 "train",
                 "source=folder",
                 f"source.root={place}",
@@ -242,7 +233,7 @@ def prepare(root, out, form="pack", dataset="folder"):
     return preparation.prepare(listed(root), root, out, spec, 1, 60, dataset)
 
 
-def test_what_changes_between_two_runs(door, tmp_path):
+def test_what_changes_between_two_runs(cli, tmp_path):
     """A file that was missing, a moved root, another form, another data set."""
     root, moved, out = tmp_path / "set", tmp_path / "moved", tmp_path / "out"
     for number in range(3):
@@ -265,7 +256,7 @@ def test_what_changes_between_two_runs(door, tmp_path):
     assert packs.items() <= {f: f.stat().st_mtime_ns for f in out.rglob("*.frames")}.items()
 
     options = ["dataset=folder", f"root={moved}", f"out={out}", "form=h264"]
-    assert "3 prepared files of other options" in finished(door("prepare", *options))
+    assert "3 prepared files of other options" in finished(cli("prepare", *options))
     assert {row["prepared"][-4:] for row in rows(out / "manifest.csv")} == {".mp4"}
     times = {f: f.stat().st_mtime_ns for f in out.rglob("*.frames")}
     assert prepare(moved, out) == second and len(times) == 3
@@ -329,10 +320,10 @@ def test_two_at_once_and_a_folder_that_cannot_be_written(tmp_path, monkeypatch):
         (["dataset=folder", "root=.", "out=y", "form=raw"], ["form=raw", "pack, h264, check"]),
     ],
 )
-def test_bad_options(door, tmp_path, options, words):
+def test_bad_options(cli, tmp_path, options, words):
     grey_video(tmp_path / "set" / "a" / "0.avi", 3)
     options = [
         o.replace("root=.", f"root={tmp_path}/set").replace("out=.", f"out={tmp_path}/set")
         for o in options
     ]
-    fails(door("prepare", *options), *words)
+    fails(cli("prepare", *options), *words)

@@ -16,7 +16,7 @@ def test_commands_compose(config, name, options):
     typed = [o for o in shlex.split(options) if o not in ("-m", "--dry-run")]
     typed = [o for o in typed if not o.startswith("hydra")]  # launchers of other packages
     single = [o if "[" in o else o.split(",")[0] for o in typed]  # the first of what is swept
-    assert config(*single, door=name)
+    assert config(*single, cli=name)
 
 
 def test_there_are_commands_and_make_targets():

@@ -19,7 +19,7 @@ HERE = str(Path(__file__).parent)
 
 
 def planted(fault, **values):
-    return [f"+callbacks.planted._target_=faults.{fault}"] + [
+    return [f"+callbacks.planted._target_=helpers.faults.{fault}"] + [
         f"+callbacks.planted.{key}={value}" for key, value in values.items()
     ]
 
@@ -46,9 +46,9 @@ def equal(one, other):
     return torch.equal(one, other) if isinstance(one, torch.Tensor) else one == other
 
 
-def test_interrupted_thrice_ends_bit_identical(door, options, tmp_path):
+def test_interrupted_thrice_ends_bit_identical(cli, options, tmp_path):
     whole, broken = tmp_path / "whole", tmp_path / "broken"
-    assert door("train", *options, f"hydra.run.dir={whole}").returncode == 0
+    assert cli("train", *options, f"hydra.run.dir={whole}").returncode == 0
 
     wandb = ["logger=wandb", "logger.wandb.offline=true"]
     stops = sorted(random.sample([s for s in range(2, 16) if s % 4], 3))  # amid epochs
@@ -56,7 +56,7 @@ def test_interrupted_thrice_ends_bit_identical(door, options, tmp_path):
 
     def go(*more):
         where = [f"hydra.run.dir={broken}", "resume=auto"]
-        return door("train", *options, *where, *more, PYTHONPATH=HERE)
+        return cli("train", *options, *where, *more, PYTHONPATH=HERE)
 
     assert go(*wandb, *planted("Signal", step=stops[0], name="SIGKILL")).returncode == -9
     told = go(*planted("Signal", step=stops[1], name="SIGTERM"))
@@ -86,13 +86,13 @@ def test_interrupted_thrice_ends_bit_identical(door, options, tmp_path):
     ids = {folder.name.rsplit("-", 1)[1] for folder in broken.glob("wandb/offline-run-*")}
     assert ids == {(broken / "wandb-id").read_text()}
 
-    told = door("train", f"resume={broken}")
+    told = cli("train", f"resume={broken}")
     assert told.returncode == 0 and "nothing was left to do" in told.stdout + told.stderr
-    told = door("train", f"resume={broken}", "model.lr=0.5")
+    told = cli("train", f"resume={broken}", "model.lr=0.5")
     assert told.returncode == 2 and "model.lr: 0.001 -> 0.5" in told.stderr
 
 
-def test_an_interrupted_run_selects_what_it_would_have_selected(door, folders, tmp_path):
+def test_an_interrupted_run_selects_what_it_would_have_selected(cli, folders, tmp_path):
     options = [
         *folders,
         "selection=val",
@@ -102,9 +102,9 @@ def test_an_interrupted_run_selects_what_it_would_have_selected(door, folders, t
         "trainer.log_every_n_steps=1",
     ]
     whole, broken = tmp_path / "whole", tmp_path / "broken"
-    assert door("train", *options, f"hydra.run.dir={whole}").returncode == 0
+    assert cli("train", *options, f"hydra.run.dir={whole}").returncode == 0
     for step, name, status in ((1, "SIGTERM", 143), (4, "SIGKILL", -9)):  # last batch, first batch
-        told = door(
+        told = cli(
             "train",
             *options,
             f"hydra.run.dir={broken}",
@@ -113,7 +113,7 @@ def test_an_interrupted_run_selects_what_it_would_have_selected(door, folders, t
             PYTHONPATH=HERE,
         )
         assert told.returncode == status, told.stderr[-3000:]
-    assert door("train", *options, f"hydra.run.dir={broken}", "resume=auto").returncode == 0
+    assert cli("train", *options, f"hydra.run.dir={broken}", "resume=auto").returncode == 0
     assert (whole / "metrics.csv").read_text() == (broken / "metrics.csv").read_text()
     one, other = (
         torch.load(run / "checkpoints" / "best.ckpt", weights_only=True) for run in (whole, broken)
@@ -122,7 +122,7 @@ def test_an_interrupted_run_selects_what_it_would_have_selected(door, folders, t
     assert equal(one["state_dict"], other["state_dict"])
 
 
-def test_a_stop_while_the_first_weights_are_made(door, folders, tmp_path):
+def test_a_stop_while_the_first_weights_are_made(cli, folders, tmp_path):
     run = tmp_path / "run"
     options = [
         *folders,
@@ -131,12 +131,12 @@ def test_a_stop_while_the_first_weights_are_made(door, folders, tmp_path):
         f"pretrain.source.root={tmp_path}/source",
         f"hydra.run.dir={run}",
     ]
-    told = door("train", *options, *planted("Signal", step=1, name="SIGTERM"), PYTHONPATH=HERE)
+    told = cli("train", *options, *planted("Signal", step=1, name="SIGTERM"), PYTHONPATH=HERE)
     assert told.returncode == 143 and f"resume={run}" in told.stderr, told.stderr[-3000:]
 
 
-def test_a_run_that_is_not_there(door, tmp_path):
-    told = door("train", f"resume={tmp_path}/nothing")
+def test_a_run_that_is_not_there(cli, tmp_path):
+    told = cli("train", f"resume={tmp_path}/nothing")
     assert told.returncode == 2 and told.stderr.startswith(f"error: no run at {tmp_path}/nothing")
 
 

@@ -8,23 +8,20 @@ import pytest
 import torch
 from wandb.proto import wandb_internal_pb2
 
+from helpers.commands import finished
+
 
 def metrics(run):
     return json.loads((run / "metrics.json").read_text())
 
 
-def finished(process):
-    assert process.returncode == 0, process.stderr[-3000:]
-    return process.stdout + process.stderr
-
-
 @pytest.fixture
-def trained(door, folders, tmp_path):
+def trained(cli, folders, tmp_path):
     run = tmp_path / "run"
-    return run, finished(door("train", *folders, f"hydra.run.dir={run}"))
+    return run, finished(cli("train", *folders, f"hydra.run.dir={run}"))
 
 
-def test_a_run_is_complete_and_can_be_tested_and_shown_again(trained, door, tmp_path):
+def test_a_run_is_complete_and_can_be_tested_and_shown_again(trained, cli, tmp_path):
     run, said = trained
     assert "full" in said and "top-1" in said
     for name in (
@@ -55,29 +52,29 @@ def test_a_run_is_complete_and_can_be_tested_and_shown_again(trained, door, tmp_
     torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)
 
     again = tmp_path / "again"
-    finished(door("evaluate", f"ckpt={run}", f"hydra.run.dir={again}"))
+    finished(cli("evaluate", f"ckpt={run}", f"hydra.run.dir={again}"))
     assert metrics(again)["targets"]["folder"]["full"] == target["full"]
     assert metrics(again)["protocol"] == scored["protocol"]
     assert metrics(again)["checkpoint"]["sha256"] == scored["checkpoint"]["sha256"]
-    assert "top-1" in finished(door("report", f"run={run}"))
+    assert "top-1" in finished(cli("report", f"run={run}"))
 
 
-def test_workers_do_not_change_the_metrics(door, folders, tmp_path):
+def test_workers_do_not_change_the_metrics(cli, folders, tmp_path):
     found = []
     for workers in (0, 2):
         run = tmp_path / f"run{workers}"
-        finished(door("train", *folders, f"loader.workers={workers}", f"hydra.run.dir={run}"))
+        finished(cli("train", *folders, f"loader.workers={workers}", f"hydra.run.dir={run}"))
         embeddings = np.load(run / "predictions" / "folder.npz")["embeddings"]
         found.append((metrics(run)["targets"], embeddings))
     assert found[0][0] == found[1][0]
     assert np.array_equal(found[0][1], found[1][1])
 
 
-def test_unreadable_videos_are_counted(door, folders, tmp_path):
+def test_unreadable_videos_are_counted(cli, folders, tmp_path):
     (tmp_path / "source" / "jump" / "0.avi").write_text("broken")
     (tmp_path / "target" / "sing" / "1.avi").write_bytes(b"")
     run = tmp_path / "run"
-    said = finished(door("train", *folders, f"hydra.run.dir={run}"))
+    said = finished(cli("train", *folders, f"hydra.run.dir={run}"))
     scored = metrics(run)
     assert scored["source"]["unreadable_replaced"] == {"jump/0.avi": "not a video file"}
     assert scored["source"]["used"] == 7
@@ -86,14 +83,14 @@ def test_unreadable_videos_are_counted(door, folders, tmp_path):
     assert "1 unreadable training videos" in said and "INCOMPLETE" in said
 
 
-def test_overlapping_classes_are_removed_or_told(door, folders, tmp_path):
+def test_overlapping_classes_are_removed_or_told(cli, folders, tmp_path):
     (tmp_path / "source" / "jump").rename(tmp_path / "source" / "reading")
     kept_apart, mixed = tmp_path / "apart", tmp_path / "mixed"
-    finished(door("train", *folders, f"hydra.run.dir={kept_apart}"))
+    finished(cli("train", *folders, f"hydra.run.dir={kept_apart}"))
     scored = metrics(kept_apart)
     assert scored["protocol"]["counts"]["removed"] == 1
     assert scored["source"]["kept_out_by_protocol"] == 2 and not scored["protocol"]["leaks"]
-    said = finished(door("train", *folders, "protocol=all", f"hydra.run.dir={mixed}"))
+    said = finished(cli("train", *folders, "protocol=all", f"hydra.run.dir={mixed}"))
     assert metrics(mixed)["protocol"]["leaks"] == ["reading"] and "LEAK" in said
 
 
@@ -111,7 +108,7 @@ def records(file):
             whole = b""
 
 
-def test_each_job_of_a_multirun_is_its_own_wandb_run(door, folders, tmp_path):
+def test_each_job_of_a_multirun_is_its_own_wandb_run(cli, folders, tmp_path):
     sweep = tmp_path / "sweep"
     options = [
         "logger=wandb",
@@ -120,7 +117,7 @@ def test_each_job_of_a_multirun_is_its_own_wandb_run(door, folders, tmp_path):
         "seed=0,1",
         "study.name=mine",
     ]
-    finished(door("train", "-m", *folders, *options, f"hydra.sweep.dir={sweep}"))
+    finished(cli("train", "-m", *folders, *options, f"hydra.sweep.dir={sweep}"))
     runs = sorted(sweep.glob("*/wandb/offline-run-*"))
     assert len({r.parent.parent.name for r in runs}) == len(runs) == 2
     assert all(list(r.glob("files/media/table/results*")) for r in runs)
@@ -149,17 +146,17 @@ def test_each_job_of_a_multirun_is_its_own_wandb_run(door, folders, tmp_path):
         assert {"subset/classes", "subset/diversity", "folder/full/top1"} <= summary
 
 
-def test_tensorboard(door, folders, tmp_path):
+def test_tensorboard(cli, folders, tmp_path):
     options = ["logger=tensorboard", "trainer.max_epochs=1", f"hydra.run.dir={tmp_path}/run"]
-    finished(door("train", *folders, *options))
+    finished(cli("train", *folders, *options))
     assert list((tmp_path / "run" / "tensorboard").glob("events*"))
 
 
-def test_real_clips(door, shared, tmp_path):
+def test_real_clips(cli, shared, tmp_path):
     clips = shared / "clips"
     run = tmp_path / "run"
     said = finished(
-        door(
+        cli(
             "train",
             "source=folder",
             f"source.root={clips}/kinetics",
@@ -198,9 +195,9 @@ def test_real_clips(door, shared, tmp_path):
     assert "cartwheel" in said
 
 
-def test_one_step_of_the_real_network_on_real_clips(door, shared, tmp_path):
+def test_one_step_of_the_real_network_on_real_clips(cli, shared, tmp_path):
     clips = shared / "clips"
-    process = door(
+    process = cli(
         "train",
         "source=folder",
         f"source.root={clips}/kinetics",
@@ -220,10 +217,10 @@ def test_one_step_of_the_real_network_on_real_clips(door, shared, tmp_path):
     assert metrics(tmp_path / "run")["steps"] == 1
 
 
-def test_the_papers_count_and_the_borderline_names_are_printed(door, shared, tmp_path):
+def test_the_papers_count_and_the_borderline_names_are_printed(cli, shared, tmp_path):
     clips = shared / "clips"
     said = finished(
-        door(
+        cli(
             "train",
             "source=folder",
             "source.table=kinetics700",

@@ -4,8 +4,8 @@ import json
 
 import numpy as np
 import pytest
-from test_methods import finished, read
 
+from helpers.commands import finished, read
 from zsvideo.errors import UserError
 from zsvideo.experiment.build import build_data
 from zsvideo.semantics.holdout import hold_out
@@ -61,10 +61,10 @@ def test_held_out_classes_are_in_no_subset_and_do_not_depend_on_it(
     assert held_out[0] == held_out[1]
 
 
-def test_selection_on_held_out_source_classes(door, folders, tmp_path):
+def test_selection_on_held_out_source_classes(cli, folders, tmp_path):
     run = tmp_path / "run"
     options = ["selection=val", "selection.share=0.5", "trainer.max_epochs=3"]
-    said = finished(door("train", *folders, *options, f"hydra.run.dir={run}"))
+    said = finished(cli("train", *folders, *options, f"hydra.run.dir={run}"))
     protocol, metrics = read(run, "protocol.json"), read(run, "metrics.json")
     held_out = protocol["validation"]["folder"]
     assert len(held_out) == 2 and not set(held_out) & set(protocol["trained_classes"])
@@ -83,29 +83,29 @@ def test_selection_on_held_out_source_classes(door, folders, tmp_path):
     best = run / "checkpoints" / "best.ckpt"
     whole = best.read_bytes()
     best.write_bytes(whole[:-100])
-    told = door("train", f"resume={run}")
+    told = cli("train", f"resume={run}")
     assert told.returncode == 2 and f"{best} is damaged" in told.stderr, told.stderr[-3000:]
     best.write_bytes(whole)
-    finished(door("train", f"resume={run}"))
+    finished(cli("train", f"resume={run}"))
     assert read(run, "metrics.json")["targets"] == metrics["targets"]
     again = tmp_path / "again"
-    finished(door("evaluate", f"ckpt={run}", f"hydra.run.dir={again}"))
+    finished(cli("evaluate", f"ckpt={run}", f"hydra.run.dir={again}"))
     assert read(again, "metrics.json")["selection"] == "val"
     assert read(again, "metrics.json")["checkpoint"] == metrics["checkpoint"]
 
 
-def test_selection_on_the_test_set_is_a_leak(door, folders, tmp_path):
+def test_selection_on_the_test_set_is_a_leak(cli, folders, tmp_path):
     run = tmp_path / "run"
-    said = finished(door("train", *folders, "selection=test_best", f"hydra.run.dir={run}"))
+    said = finished(cli("train", *folders, "selection=test_best", f"hydra.run.dir={run}"))
     assert "LEAK: selected on test" in said
     assert "LEAK: selected on test" in (run / "results.md").read_text()
     assert "LEAK: selected on test" in json.dumps(read(run, "card.json"))
-    finished(door("evaluate", f"ckpt={run}", f"hydra.run.dir={run}"))  # in its own folder
+    finished(cli("evaluate", f"ckpt={run}", f"hydra.run.dir={run}"))  # in its own folder
     assert read(run, "card.json")["stamps"] == ["LEAK: selected on test"]
     (run / "metrics.json").unlink()  # as if the test had been interrupted
     again = tmp_path / "again"
-    finished(door("evaluate", f"ckpt={run}", f"hydra.run.dir={again}"))
+    finished(cli("evaluate", f"ckpt={run}", f"hydra.run.dir={again}"))
     assert read(again, "card.json")["stamps"] == ["LEAK: selected on test"]
     last = run / "checkpoints" / "last.ckpt"
-    finished(door("evaluate", f"ckpt={last}", f"hydra.run.dir={again}"))
+    finished(cli("evaluate", f"ckpt={last}", f"hydra.run.dir={again}"))
     assert read(again, "card.json")["stamps"] == []

@@ -15,9 +15,8 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.types import HydraContext
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
-from test_door import fails
-from test_runs import finished
 
+from helpers.commands import fails, finished
 from hydra_plugins.cell_sweeper import batches
 from zsvideo.commands.train import resumed_options
 from zsvideo.experiment.cells import Cell, cell_hash, is_finished, training_hash
@@ -68,25 +67,25 @@ def test_a_finished_folder_counts_only_for_its_own_cell(config, tmp_path):
     assert not is_finished(tmp_path, cell_hash(config("seed=1")))
 
 
-def test_a_sweep_continues_and_outlives_a_failure(door, folders, tmp_path):
+def test_a_sweep_continues_and_outlives_a_failure(cli, folders, tmp_path):
     sweep = tmp_path / "sweep"
     options = [*SWEEP, *folders, f"hydra.sweep.dir={sweep}", "seed=0,1"]
     joblib = ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "loader.workers=0"]
-    told = fails(door("train", *options, *joblib, "model.lr=0.001,fast"), "model.lr=fast")
+    told = fails(cli("train", *options, *joblib, "model.lr=0.001,fast"), "model.lr=fast")
     assert "2 of 4 cells did not finish" in told[-1] and len(runs(sweep)) == 2
     before = {run: (run / "metrics.json").stat().st_mtime_ns for run in runs(sweep)}
-    process = door("train", *options, "model.lr=fast,0.001,0.002")  # one after the other
+    process = cli("train", *options, "model.lr=fast,0.001,0.002")  # one after the other
     said = process.stdout + process.stderr
     assert "2 of 6 cells did not finish" in fails(process, "model.lr=fast")[-1]
     assert "6 cells, 2 of them finished before" in said and said.count("Predicting") == 2
     assert {run: (run / "metrics.json").stat().st_mtime_ns for run in before} == before
     assert len(cells(sweep)) == 6 and len(runs(sweep)) == 4
     assert len(list(sweep.glob("*/error.txt"))) == 2
-    again = finished(door("train", *options, "model.lr=0.002,0.001"))
+    again = finished(cli("train", *options, "model.lr=0.002,0.001"))
     assert "4 of 4 cells finished" in again and "Epoch" not in again and "Launching" not in again
 
 
-def test_cells_that_differ_in_tests_are_trained_once(door, folders, tmp_path):
+def test_cells_that_differ_in_tests_are_trained_once(cli, folders, tmp_path):
     """Beside them, one that needs other first weights; they are made once for both."""
     sweep = tmp_path / "sweep"
     still = [
@@ -105,7 +104,7 @@ def test_cells_that_differ_in_tests_are_trained_once(door, folders, tmp_path):
         f"paths.trained={sweep}/trained",
         f"paths.pretrained={sweep}/pretrain",
     ]
-    said = finished(door("train", *options, "clips.test_clips=1,3", "model.lr=0.001,0.002"))
+    said = finished(cli("train", *options, "clips.test_clips=1,3", "model.lr=0.001,0.002"))
     assert said.count("trained by folder-tiny-e2e-sun-seed0-") == 2 and len(runs(sweep)) == 4
     assert len(list((sweep / "pretrain").iterdir())) == 2  # the learning rate is also of those
     made = [json.loads((run / "metrics.json").read_text()) for run in runs(sweep)]
@@ -177,21 +176,21 @@ def test_the_cells_of_every_preset_at_full_scale(preset):
     assert len(asked) == len({tuple(options) for options in asked}) == CELLS[preset]
 
 
-def test_a_dry_run_tells_and_writes_nothing(door, tmp_path):
+def test_a_dry_run_tells_and_writes_nothing(cli, tmp_path):
     sweep = tmp_path / "sweep"
     options = ["-m", "--dry-run", "protocol=605,664", "seed=0,1", f"hydra.sweep.dir={sweep}"]
-    said = finished(door("train", *options, "rate=500"))
+    said = finished(cli("train", *options, "rate=500"))
     assert "4 of 4 cells missing" in said and not sweep.exists()
     # 150 epochs of 100,000 clips and 25 forward passes a test video, at 500 clips a second
     hours = sum(150 * 1e5 + n * 25 / 3 for n in (20_086, 47_887)) * 2 / 500 / 3600
     assert f"{hours:,.1f} GPU-hours" in said
-    fails(door("train", "--dry-run", f"hydra.run.dir={tmp_path}/run"), "-m")
-    fails(door("train", *options[:2], "rate=abc", "seed=0"), "rate=abc")
+    fails(cli("train", "--dry-run", f"hydra.run.dir={tmp_path}/run"), "-m")
+    fails(cli("train", *options[:2], "rate=abc", "seed=0"), "rate=abc")
 
 
-def test_a_dry_run_of_table3_counts_each_training_once(door, tmp_path):
+def test_a_dry_run_of_table3_counts_each_training_once(cli, tmp_path):
     options = ["experiments=table3", f"hydra.sweep.dir={tmp_path}", "rate=1000"]
-    said = finished(door("train", "-m", "--dry-run", *options))
+    said = finished(cli("train", "-m", "--dry-run", *options))
     assert "15 of 15 cells missing" in said and "6 cells test what another has trained" in said
     assert "3 runs that make first weights" in said
     # three seeds of e2e, of SUN and of e2e from it; frozen ones encode each video once
@@ -231,14 +230,14 @@ def killed_when(condition, options, tmp_path):
     process.wait()
 
 
-def test_a_study_killed_twice_ends_in_the_same_report(door, tmp_path):
+def test_a_study_killed_twice_ends_in_the_same_report(cli, tmp_path):
     once, twice = tmp_path / "once" / "demo", tmp_path / "twice" / "demo"
-    finished(door("train", "-m", *SMALL, f"hydra.sweep.dir={once}"))
+    finished(cli("train", "-m", *SMALL, f"hydra.sweep.dir={once}"))
     options = [*SMALL, f"hydra.sweep.dir={twice}"]
     killed_when(lambda: any(twice.glob("cells/*/checkpoints/last.ckpt")), options, tmp_path)
     assert not list(twice.glob("cells/*/metrics.json"))
     killed_when(lambda: len(list(twice.glob("cells/*/checkpoints"))) > 1, options, tmp_path)
-    said = finished(door("train", "-m", *options))
+    said = finished(cli("train", "-m", *options))
     assert "2 of 2 cells finished" in said and "0 of them finished before" not in said
     written = [report("fig5", folder) for folder in (once, twice)]
     for ending in ("csv", "svg", "tex"):
@@ -249,7 +248,7 @@ def test_a_study_killed_twice_ends_in_the_same_report(door, tmp_path):
     listed = (once / "fig5" / "cells.json").read_bytes()
     cell = next(once.glob("cells/*"))
     here, sweep = tmp_path / "evaluated", f"hydra.sweep.dir={once}"
-    finished(door("evaluate", f"ckpt={cell}", "evaluation=[full]", sweep, f"hydra.run.dir={here}"))
+    finished(cli("evaluate", f"ckpt={cell}", "evaluation=[full]", sweep, f"hydra.run.dir={here}"))
     assert (here / "metrics.json").is_file()
     options = resumed_options([f"resume={cell}"])  # as evaluate's
     assert "hydra.mode=RUN" in options and options[-1] == f"hydra.run.dir={cell}"

@@ -16,7 +16,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.utils import JobReturn
 from omegaconf import OmegaConf
 
-from zsvideo.door import FAILED, quote_digits
+from zsvideo.cli import FAILED, quote_digits
 from zsvideo.errors import UserError
 from zsvideo.experiment.cells import Cell, axis_value, cell_hash, write_study
 

@@ -2,4 +2,4 @@
 
 
 class UserError(ValueError):
-    """A mistake in an option, a file or a folder; doors print it as one line and exit with 2."""
+    """A mistake in an option, a file or a folder; commands print it as one line and exit with 2."""

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import grey_video, write_video
 from torch.utils.data import DataLoader
 
+from helpers.videos import grey_video, write_video
 from zsvideo.data.clips import Clips, ClipSpec, Video, assemble, collate
 from zsvideo.data.datamodule import LoaderSpec
 from zsvideo.data.epochs import EpochSampler

@@ -4,10 +4,10 @@ import json
 from pathlib import Path
 
 import pytest
-from conftest import grey_video
 
-from zsvideo.data.clips import ClipSpec
-from zsvideo.data.datamodule import LoaderSpec, VideoDataModule
+from helpers.datasets import SHARED_ARGS, kinetics, touch
+from helpers.videos import grey_video
+from zsvideo.data.datamodule import VideoDataModule
 from zsvideo.data.datasets import (
     ActivityNetDataModule,
     HMDB51DataModule,
@@ -16,19 +16,6 @@ from zsvideo.data.datasets import (
 )
 from zsvideo.data.inventory import missing_videos
 from zsvideo.errors import UserError
-
-SHARED_ARGS = {
-    "clips": ClipSpec(16, 3, 40, 32, 0.5, "loop"),
-    "loader": LoaderSpec(2, 2, 0, 0),
-    "seed": 0,
-    "option": "target.x.root",
-}
-
-
-def touch(root, *names):
-    for name in names:
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_bytes(b"x")
 
 
 def test_ucf101_inside_its_archive_folder_and_respelled(tmp_path):
@@ -96,10 +83,6 @@ def test_nothing_there(tmp_path):
     touch(tmp_path, "Archery/notes.txt")
     with pytest.raises(UserError, match="no videos of ucf101"):
         UCF101DataModule(root=str(tmp_path), table="ucf101", **SHARED_ARGS)
-
-
-def kinetics(root, **more):
-    return KineticsDataModule(root=str(root), table="kinetics600", **SHARED_ARGS, **more)
 
 
 @pytest.mark.parametrize(

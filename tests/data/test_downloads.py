@@ -15,8 +15,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote
 
 import pytest
-from test_door import fails
 
+from helpers.commands import fails
 from zsvideo.data import downloads, unpacking
 from zsvideo.data.downloads import Item, download, listed_items
 from zsvideo.errors import UserError
@@ -281,16 +281,16 @@ def test_what_has_no_address():
         listed_items("folder")
 
 
-def test_by_the_door(server, door, tmp_path):
+def test_by_the_door(server, cli, tmp_path):
     """The real addresses, answered by a proxy that stands in for the network."""
     proxy = {"http_proxy": f"http://127.0.0.1:{server.server_port}", "no_proxy": ""}
     options = [f"root={tmp_path}/set", f"out={tmp_path}/out", "download=true"]
     server.files["SUN397.tar.gz"] = tar(b=NOISE)
-    fails(door("prepare", "dataset=sun397", *options, **proxy), "md5:8ca2", "by other means")
-    plan = door("prepare", "dataset=ucf101", *options, "--dry-run")
+    fails(cli("prepare", "dataset=sun397", *options, **proxy), "md5:8ca2", "by other means")
+    plan = cli("prepare", "dataset=ucf101", *options, "--dry-run")
     assert plan.returncode == 0 and "UCF101.rar (6.9 GB)" in plan.stdout
     database = {"database": {"one": {"annotations": [{"segment": [0, 1], "label": "Archery"}]}}}
     server.files["activity_net.v1-3.min.json"] = json.dumps(database).encode()
-    told = door("prepare", "dataset=activitynet", *options, **proxy)
+    told = cli("prepare", "dataset=activitynet", *options, **proxy)
     fails(told, "no videos of activitynet", "activity-net.org")
     assert (tmp_path / "set" / "activity_net.v1-3.min.json").exists()

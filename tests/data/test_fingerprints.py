@@ -6,8 +6,8 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from conftest import write_video
 
+from helpers.videos import write_video
 from zsvideo.data import fingerprints
 from zsvideo.data.content import candidates, common
 from zsvideo.data.fingerprints import compare_videos, video_id

@@ -2,8 +2,7 @@
 
 import json
 
-from test_datasets import SHARED_ARGS, kinetics, touch
-
+from helpers.datasets import SHARED_ARGS, kinetics, touch
 from zsvideo.data.datamodule import VideoDataModule
 from zsvideo.data.datasets import ActivityNetDataModule, HMDB51DataModule, UCF101DataModule
 from zsvideo.data.inventory import by_class, missing_videos

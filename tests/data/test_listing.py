@@ -1,8 +1,8 @@
 """Which classes a config has, without its videos."""
 
 import pytest
-from conftest import grey_video
 
+from helpers.videos import grey_video
 from zsvideo.data.listing import listed_classes, videos_root
 from zsvideo.errors import UserError
 

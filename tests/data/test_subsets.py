@@ -5,9 +5,10 @@ from functools import partial
 
 import numpy as np
 import pytest
-from conftest import grey_video, toy_vectors
 from scipy.spatial.distance import pdist
 
+from helpers.vectors import toy_vectors
+from helpers.videos import grey_video
 from zsvideo.data import subsets
 from zsvideo.data.clips import ClipSpec
 from zsvideo.data.datamodule import LoaderSpec, VideoDataModule

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from made import predictions
 
+from helpers.runs import predictions
 from zsvideo.evaluation.diagnosis import calibration, diagnose
 from zsvideo.evaluation.protocols import full
 

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from made import finished_run, predictions, trained
 
+from helpers.runs import finished_run, predictions, trained
 from zsvideo.errors import UserError
 from zsvideo.evaluation.integrity import read_target
 
@@ -84,13 +84,13 @@ def test_predictions_of_another_run_are_found(run, tmp_path):
         read(run)
 
 
-def test_the_doors_say_it_in_one_line(run, door, tmp_path):
+def test_the_commands_say_it_in_one_line(run, cli, tmp_path):
     with np.load(run / "predictions" / "own.npz") as held:
         arrays = dict(held)
     arrays["labels"] = arrays["labels"][::-1]
     np.savez(run / "predictions" / "own.npz", **arrays)
     for name, option in (("evaluate", f"predictions={run}"), ("report", f"run={run}")):
-        process = door(name, option, *([f"hydra.run.dir={tmp_path}/out"] * (name == "evaluate")))
+        process = cli(name, option, *([f"hydra.run.dir={tmp_path}/out"] * (name == "evaluate")))
         lines = [line for line in process.stderr.splitlines() if line.startswith("error: ")]
         assert process.returncode == 2 and "Traceback" not in process.stderr
         assert len(lines) == 1 and "labels differs from its hash" in lines[0]

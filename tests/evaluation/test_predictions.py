@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from made import predictions, trained
 
+from helpers.runs import predictions, trained
 from zsvideo.errors import UserError
 from zsvideo.evaluation.predictions import Predictions
 

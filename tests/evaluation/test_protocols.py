@@ -6,9 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from made import predictions
 from sklearn.metrics import balanced_accuracy_score, top_k_accuracy_score
 
+from helpers.runs import predictions
 from zsvideo.errors import UserError
 from zsvideo.evaluation.accuracy import ZeroShotAccuracy
 from zsvideo.evaluation.predictions import Predictions

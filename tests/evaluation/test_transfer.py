@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from made import predictions, trained
 
+from helpers.runs import predictions, trained
 from zsvideo.evaluation.protocols import NotApplicable, full
 from zsvideo.evaluation.transfer import class_distances, distance, generalised
 from zsvideo.semantics.protocol import Protocol, separate

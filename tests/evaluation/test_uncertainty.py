@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from made import predictions
 from scipy import stats
 
+from helpers.runs import predictions
 from zsvideo.errors import UserError
 from zsvideo.evaluation.protocols import full, half
 from zsvideo.evaluation.uncertainty import (

@@ -4,9 +4,9 @@ import pytest
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import LambdaCallback
-from test_module import clips, module
 from torch.utils.data import DataLoader
 
+from helpers.networks import clips, module
 from zsvideo.data.datamodule import LoaderSpec
 from zsvideo.errors import UserError
 from zsvideo.models.meter import Meter

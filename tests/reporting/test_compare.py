@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from made import finished_run, predictions, trained
 from scipy import stats
 
+from helpers.runs import finished_run, predictions, trained
 from zsvideo.errors import UserError
 from zsvideo.reporting.card import card, markdown
 from zsvideo.reporting.compare import compare

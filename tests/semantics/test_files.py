@@ -11,10 +11,10 @@ import threading
 
 import numpy as np
 import pytest
-from conftest import toy_vectors
 from gensim.models import FastText
 from gensim.models.fasttext import save_facebook_model
 
+from helpers.vectors import toy_vectors
 from zsvideo.errors import UserError
 from zsvideo.resources import ROOT
 from zsvideo.semantics.files import read_vectors

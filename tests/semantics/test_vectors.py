@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from conftest import toy_vectors
 
+from helpers.vectors import toy_vectors
 from zsvideo.errors import UserError
 from zsvideo.semantics.files import read_vectors
 from zsvideo.semantics.vectors import WordVectors, embedded

@@ -9,7 +9,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
-from zsvideo.door import open_door
+from zsvideo.cli import run_command
 
 
 def audit(config: DictConfig) -> None:
@@ -47,4 +47,4 @@ def audit(config: DictConfig) -> None:
 
 def main() -> None:
     """Run the command line."""
-    open_door(audit, "audit")
+    run_command(audit, "audit")

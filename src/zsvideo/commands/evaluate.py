@@ -9,7 +9,7 @@ from pathlib import Path
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from zsvideo.door import open_door, stored_options
+from zsvideo.cli import run_command, stored_options
 from zsvideo.errors import UserError
 from zsvideo.experiment.folders import checkpoint_of
 
@@ -46,4 +46,4 @@ def evaluate(config: DictConfig) -> None:
 
 def main() -> None:
     """Run the command line."""
-    open_door(evaluate, "evaluate", run_options)
+    run_command(evaluate, "evaluate", run_options)

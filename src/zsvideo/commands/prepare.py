@@ -9,7 +9,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
-from zsvideo.door import open_door
+from zsvideo.cli import run_command
 from zsvideo.resources import CONF
 
 
@@ -66,4 +66,4 @@ def prepare(config: DictConfig) -> None:
 
 def main() -> None:
     """Run the command line."""
-    open_door(prepare, "prepare")
+    run_command(prepare, "prepare")

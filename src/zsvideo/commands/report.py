@@ -9,7 +9,7 @@ from pathlib import Path
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from zsvideo.door import open_door
+from zsvideo.cli import run_command
 from zsvideo.errors import UserError
 
 
@@ -39,4 +39,4 @@ def report(config: DictConfig) -> None:
 def main() -> None:
     """Run the command line."""
     sys.argv[1:] = ["force=true" if a == "--force" else a for a in sys.argv[1:]]
-    open_door(report, "report")
+    run_command(report, "report")

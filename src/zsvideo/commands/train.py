@@ -9,7 +9,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from zsvideo.door import open_door, stored_options
+from zsvideo.cli import run_command, stored_options
 from zsvideo.errors import UserError
 
 
@@ -66,4 +66,4 @@ def resumed_options(arguments: list[str]) -> list[str]:
 
 def main() -> None:
     """Run the command line."""
-    open_door(train, "train", resumed_options)
+    run_command(train, "train", resumed_options)

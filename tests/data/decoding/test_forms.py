@@ -5,9 +5,8 @@ from fractions import Fraction
 import av
 import numpy as np
 import pytest
-from conftest import smooth, variable_rate, write_video
-from test_exact_frames import CODINGS, check, moving, sequential
 
+from helpers.videos import CODINGS, check, moving, sequential, smooth, variable_rate, write_video
 from zsvideo.data.decoding.forms import FormSpec, form_bytes, shrink, write_form
 from zsvideo.data.decoding.pyav_reader import all_frames
 from zsvideo.data.decoding.reading import read_frames

@@ -4,8 +4,8 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from test_exact_frames import moving
 
+from helpers.videos import moving
 from zsvideo.data.decoding.faults import UnreadableVideo
 from zsvideo.data.decoding.packs import runs, write_pack
 from zsvideo.data.decoding.pyav_reader import Whole

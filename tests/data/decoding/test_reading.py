@@ -5,8 +5,8 @@ import os
 import av
 import numpy as np
 import pytest
-from conftest import grey_video, write_video
 
+from helpers.videos import grey_video, write_video
 from zsvideo.data.decoding.faults import UnreadableVideo
 from zsvideo.data.decoding.reading import read_frames
 

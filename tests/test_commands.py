@@ -2,7 +2,8 @@
 
 import pytest
 
-from zsvideo.door import quote_digits
+from helpers.commands import fails
+from zsvideo.cli import quote_digits
 
 
 @pytest.mark.parametrize(
@@ -24,28 +25,20 @@ def test_digits_are_quoted_for_groups_only(typed, seen):
     assert quote_digits([typed]) == [seen]
 
 
-def fails(process, *words):
-    lines = [line for line in process.stderr.splitlines() if line.startswith("error: ")]
-    assert process.returncode == 2, process.stderr
-    assert "Traceback" not in process.stderr
-    assert lines and all(word in lines[0] for word in words), process.stderr
-    return lines
-
-
-def test_headline_command_without_data(door, tmp_path):
-    process = door("train", "protocol=605", "model=r2plus1d", f"hydra.run.dir={tmp_path}/run")
+def test_headline_command_without_data(cli, tmp_path):
+    process = cli("train", "protocol=605", "model=r2plus1d", f"hydra.run.dir={tmp_path}/run")
     assert fails(process, "kinetics700", "source.root")
     assert process.stderr.strip().count("\n") == 0
 
 
-def test_multirun_without_data(door, tmp_path):
-    process = door("train", "-m", "protocol=605,664", f"hydra.sweep.dir={tmp_path}/sweep")
+def test_multirun_without_data(cli, tmp_path):
+    process = cli("train", "-m", "protocol=605,664", f"hydra.sweep.dir={tmp_path}/sweep")
     lines = fails(process, "kinetics700")
     assert len(lines) == 3 and "2 of 2 cells did not finish" in lines[-1]
 
 
-def test_unknown_protocol_names_the_allowed_ones(door):
-    fails(door("train", "protocol=700"), "protocol=700", "605", "664")
+def test_unknown_protocol_names_the_allowed_ones(cli):
+    fails(cli("train", "protocol=700"), "protocol=700", "605", "664")
 
 
 @pytest.mark.parametrize(
@@ -68,24 +61,24 @@ def test_unknown_protocol_names_the_allowed_ones(door):
         ("target=[]", ["target"]),
     ],
 )
-def test_bad_options(door, folders, tmp_path, change, words):
-    fails(door("train", *folders, f"hydra.run.dir={tmp_path}/run", change), *words)
+def test_bad_options(cli, folders, tmp_path, change, words):
+    fails(cli("train", *folders, f"hydra.run.dir={tmp_path}/run", change), *words)
 
 
-def test_empty_class_folder(door, folders, tmp_path):
+def test_empty_class_folder(cli, folders, tmp_path):
     (tmp_path / "source" / "idle").mkdir()
-    fails(door("train", *folders, f"hydra.run.dir={tmp_path}/run"), "idle", "fill or remove")
+    fails(cli("train", *folders, f"hydra.run.dir={tmp_path}/run"), "idle", "fill or remove")
 
 
-def test_unknown_words_are_all_listed(door, folders, tmp_path):
+def test_unknown_words_are_all_listed(cli, folders, tmp_path):
     (tmp_path / "source" / "jump").rename(tmp_path / "source" / "zorbing")
     (tmp_path / "source" / "run").rename(tmp_path / "source" / "swim quidditch")
-    process = door("train", *folders, f"hydra.run.dir={tmp_path}/run")
+    process = cli("train", *folders, f"hydra.run.dir={tmp_path}/run")
     fails(process, "zorb", "quidditch", "semantics.path")
 
 
 @pytest.mark.parametrize("kind", ["missing", "text", "foreign"])
-def test_wrong_checkpoint(door, folders, tmp_path, kind):
+def test_wrong_checkpoint(cli, folders, tmp_path, kind):
     import torch
 
     file = tmp_path / "model.ckpt"
@@ -93,8 +86,8 @@ def test_wrong_checkpoint(door, folders, tmp_path, kind):
         file.write_text("not a checkpoint")
     if kind == "foreign":
         torch.save({"weights": torch.zeros(1)}, file)
-    fails(door("evaluate", f"ckpt={file}", *folders, f"hydra.run.dir={tmp_path}/run"), "ckpt")
+    fails(cli("evaluate", f"ckpt={file}", *folders, f"hydra.run.dir={tmp_path}/run"), "ckpt")
 
 
-def test_report_of_no_run(door, tmp_path):
-    fails(door("report", f"run={tmp_path}"), "metrics.json")
+def test_report_of_no_run(cli, tmp_path):
+    fails(cli("report", f"run={tmp_path}"), "metrics.json")

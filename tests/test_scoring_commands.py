@@ -6,8 +6,9 @@ import subprocess
 import sys
 
 import pytest
-from conftest import grey_video
 
+from helpers.commands import finished
+from helpers.videos import grey_video
 from zsvideo.resources import ROOT
 
 EVERY = (
@@ -36,11 +37,6 @@ def metrics(run):
     return json.loads((run / "metrics.json").read_text())
 
 
-def finished(process):
-    assert process.returncode == 0, process.stderr[-3000:]
-    return process.stdout + process.stderr
-
-
 def refused(process):
     lines = [line for line in process.stderr.splitlines() if line.startswith("error: ")]
     assert process.returncode == 2 and "Traceback" not in process.stderr, process.stderr[-3000:]
@@ -49,13 +45,13 @@ def refused(process):
 
 
 @pytest.fixture
-def trained(door, folders, tmp_path):
+def trained(cli, folders, tmp_path):
     """A run with held-out videos of the classes it was trained on."""
     for name in ("jump", "run"):
         grey_video(tmp_path / "held" / name / "9.avi", 20)
     run = tmp_path / "sweep" / "0"
     options = [*folders, "source@seen=folder", f"seen.root={tmp_path}/held", "resamples=50"]
-    finished(door("train", *options, f"hydra.run.dir={run}"))
+    finished(cli("train", *options, f"hydra.run.dir={run}"))
     return run, options
 
 
@@ -92,53 +88,53 @@ def test_a_run_is_scored_again_without_torch_or_data(trained, tmp_path):
     assert len(json.loads((out / "protocol.json").read_text())["trained_classes"]) == 4
 
 
-def test_a_file_alone_is_scored_and_says_what_is_unknown(trained, door, tmp_path):
+def test_a_file_alone_is_scored_and_says_what_is_unknown(trained, cli, tmp_path):
     run, _ = trained
     (tmp_path / "alone" / "predictions").mkdir(parents=True)
     file = tmp_path / "alone" / "predictions" / "mine.npz"
     shutil.copy(run / "predictions" / "folder.npz", file)
     out = tmp_path / "out"
     said = finished(
-        door("evaluate", f"predictions={file}", "track=vision-language", f"hydra.run.dir={out}")
+        cli("evaluate", f"predictions={file}", "track=vision-language", f"hydra.run.dir={out}")
     )
     assert metrics(out)["targets"]["mine"]["full"]["top1"] is not None
     assert metrics(out)["track"] == "vision-language"
     assert "UNKNOWN: training classes" in said
 
 
-def test_seeds_are_compared_and_other_clips_refused(trained, door, tmp_path):
+def test_seeds_are_compared_and_other_clips_refused(trained, cli, tmp_path):
     run, options = trained
     sweep = tmp_path / "sweep"
-    finished(door("train", *options, "seed=1", f"hydra.run.dir={sweep}/1"))
+    finished(cli("train", *options, "seed=1", f"hydra.run.dir={sweep}/1"))
     out = f"out={tmp_path}/comparison"
-    said = finished(door("report", f"compare=[{sweep}/0,{sweep}/1]", "resamples=50", out))
+    said = finished(cli("report", f"compare=[{sweep}/0,{sweep}/1]", "resamples=50", out))
     assert "McNemar" in said and "mean over seeds 0, 1" in said
-    assert finished(door("report", f"compare={sweep}", "resamples=50", out)) == said
+    assert finished(cli("report", f"compare={sweep}", "resamples=50", out)) == said
     again = ["clips.test_clips=1", f"hydra.run.dir={tmp_path}/odd"]
-    finished(door("evaluate", f"ckpt={run}", *options, *again))
+    finished(cli("evaluate", f"ckpt={run}", *options, *again))
     pair = f"compare=[{run},{tmp_path}/odd]"
-    line = refused(door("report", pair, out))
+    line = refused(cli("report", pair, out))
     assert "differ in clips.test_clips for folder, full: 3 against 1" in line
-    assert "clips.test_clips: 3 -> 1" in finished(door("report", pair, out, "--force"))
+    assert "clips.test_clips: 3 -> 1" in finished(cli("report", pair, out, "--force"))
 
 
-def test_mistakes_are_told_in_one_line(trained, door, folders, tmp_path):
+def test_mistakes_are_told_in_one_line(trained, cli, folders, tmp_path):
     run, _ = trained
     place = f"hydra.run.dir={tmp_path}/x"
-    assert "either ckpt=RUN" in refused(door("evaluate", place))
-    assert "nowhere" in refused(door("evaluate", "predictions=nowhere", place))
-    assert "resamples=-1" in refused(door("evaluate", f"predictions={run}", "resamples=-1", place))
+    assert "either ckpt=RUN" in refused(cli("evaluate", place))
+    assert "nowhere" in refused(cli("evaluate", "predictions=nowhere", place))
+    assert "resamples=-1" in refused(cli("evaluate", f"predictions={run}", "resamples=-1", place))
     wrong = ["evaluation.half.draws=0", place]
-    assert "draws=0" in refused(door("evaluate", f"predictions={run}", *wrong))
-    assert "one of run=RUN" in refused(door("report"))
+    assert "draws=0" in refused(cli("evaluate", f"predictions={run}", *wrong))
+    assert "one of run=RUN" in refused(cli("report"))
     seen = [*folders, "source@seen=folder", f"seen.root={tmp_path}/source", place]
-    assert "were trained on" in refused(door("train", *seen, "trainer.max_epochs=1"))
+    assert "were trained on" in refused(cli("train", *seen, "trainer.max_epochs=1"))
 
 
-def test_other_word_vectors_are_found_by_their_hash(trained, door, tmp_path):
+def test_other_word_vectors_are_found_by_their_hash(trained, cli, tmp_path):
     run, _ = trained
     content = bytearray((tmp_path / "toy.bin").read_bytes())
     content[-1] ^= 1
     (tmp_path / "toy.bin").write_bytes(content)
-    line = refused(door("evaluate", f"ckpt={run}", f"hydra.run.dir={tmp_path}/x"))
+    line = refused(cli("evaluate", f"ckpt={run}", f"hydra.run.dir={tmp_path}/x"))
     assert "trained with other word vectors (toy.bin; sha256 differs)" in line

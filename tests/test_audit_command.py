@@ -9,10 +9,11 @@ import sys
 
 import numpy as np
 import pytest
-from conftest import toy_vectors, write_video
 from PIL import Image
-from test_door import fails
 
+from helpers.commands import fails, finished
+from helpers.vectors import toy_vectors
+from helpers.videos import write_video
 from zsvideo.resources import ROOT
 
 NO_TORCH = """
@@ -24,11 +25,6 @@ class NoTorch:
 sys.meta_path.insert(0, NoTorch())
 runpy.run_module("src.audit", run_name="__main__")
 """
-
-
-def finished(process):
-    assert process.returncode == 0, process.stderr[-3000:]
-    return process.stdout + process.stderr
 
 
 def chromium(run, folder, *options):
@@ -112,7 +108,7 @@ def test_the_page_opens_in_a_browser(audited, tmp_path):
         assert len(image.convert("RGB").getcolors(1 << 24)) > 50
 
 
-def test_own_folders_lists_and_videos(door, tmp_path):
+def test_own_folders_lists_and_videos(cli, tmp_path):
     words = ["jump", "run", "swim", "trampoline", "bounce"]
     toy_vectors(words).save_word2vec_format(str(tmp_path / "toy.bin"), binary=True)
     noise = np.random.default_rng(0).integers(0, 255, (2, 12, 48, 64, 3), dtype=np.uint8)
@@ -121,7 +117,7 @@ def test_own_folders_lists_and_videos(door, tmp_path):
     (tmp_path / "seen.txt").write_text("Running\nzorbing\n")
     run = tmp_path / "run"
     said = finished(
-        door(
+        cli(
             "audit",
             "source=folder",
             f"source.root={tmp_path}/a",
@@ -145,7 +141,7 @@ def test_own_folders_lists_and_videos(door, tmp_path):
 
 
 @pytest.mark.skipif(not shutil.which("chromium"), reason="no chromium on this machine")
-def test_strange_names_neither_break_the_page_nor_the_terminal(door, tmp_path):
+def test_strange_names_neither_break_the_page_nor_the_terminal(cli, tmp_path):
     words = ["jump", "run", "swim", "read"]
     toy_vectors(words).save_word2vec_format(str(tmp_path / "toy.bin"), binary=True)
     names = [
@@ -160,7 +156,7 @@ def test_strange_names_neither_break_the_page_nor_the_terminal(door, tmp_path):
     (tmp_path / "target.txt").write_text("jump\nread run\n")
     run = tmp_path / "run"
     said = finished(
-        door(
+        cli(
             "audit",
             "source=folder",
             f"source.root={tmp_path}/source.txt",
@@ -178,9 +174,9 @@ def test_strange_names_neither_break_the_page_nor_the_terminal(door, tmp_path):
     assert "of 6 classes" in page
 
 
-def test_generated_videos_and_other_protocols(door, tmp_path):
+def test_generated_videos_and_other_protocols(cli, tmp_path):
     said = finished(
-        door(
+        cli(
             "audit",
             "source=synthetic",
             "target=[synthetic]",
@@ -209,5 +205,5 @@ def test_generated_videos_and_other_protocols(door, tmp_path):
         (["protocol.tau=nan"], ["protocol.tau"]),
     ],
 )
-def test_bad_options(door, tmp_path, options, words):
-    fails(door("audit", f"hydra.run.dir={tmp_path}/run", *options), *words)
+def test_bad_options(cli, tmp_path, options, words):
+    fails(cli("audit", f"hydra.run.dir={tmp_path}/run", *options), *words)

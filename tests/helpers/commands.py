@@ -1,6 +1,8 @@
-"""Doors run in processes of their own, forked from one that has imported the heavy libraries."""
+"""Commands run in processes of their own, forked from one that has imported the heavy libraries."""
 
 import atexit
+import csv
+import json
 import multiprocessing
 import os
 import runpy
@@ -52,8 +54,8 @@ def play(name, options, variables, place):
     os._exit(status)
 
 
-def run_door(name, options, variables, seconds, prefix=()):
-    """Run a door; give what `subprocess.run` gives, as text, and use that after a `prefix`."""
+def run_cli(name, options, variables, seconds, prefix=()):
+    """Run a command; give what `subprocess.run` gives, as text, and use that after a `prefix`."""
     if prefix:
         command = [*prefix, sys.executable, "-m", f"src.{name}", *options]
         told = {"cwd": ROOT, "env": os.environ | variables, "timeout": seconds}
@@ -68,3 +70,25 @@ def run_door(name, options, variables, seconds, prefix=()):
             raise subprocess.TimeoutExpired(name, seconds)
         out, err = ((place / stream).read_text() for stream in ("out", "err"))
     return subprocess.CompletedProcess([name, *options], process.exitcode, out, err)
+
+
+def fails(process, *words):
+    lines = [line for line in process.stderr.splitlines() if line.startswith("error: ")]
+    assert process.returncode == 2, process.stderr
+    assert "Traceback" not in process.stderr
+    assert lines and all(word in lines[0] for word in words), process.stderr
+    return lines
+
+
+def finished(process):
+    assert process.returncode == 0, process.stderr[-3000:]
+    return process.stdout + process.stderr
+
+
+def read(run, name):
+    return json.loads((run / name).read_text())
+
+
+def rows(file):
+    with file.open(newline="") as lines:
+        return list(csv.DictReader(lines))

@@ -1,4 +1,4 @@
-"""How every door opens: options as typed, the composed config, errors in one line."""
+"""How every command runs: options as typed, the composed config, errors in one line."""
 
 import os
 import re
@@ -72,7 +72,7 @@ def stored_options(run: Path, without: str) -> list[str] | None:
     return ["hydra.mode=RUN", *(o for o in options if not o.startswith(f"{without}="))]
 
 
-def open_door(
+def run_command(
     task: Callable[[DictConfig], object],
     config_name: str,
     earlier: Callable[[list[str]], list[str]] = lambda typed: [],
@@ -82,7 +82,7 @@ def open_door(
     In a multirun a job that fails so is told, and the others go on; its folder says why.
 
     Args:
-        task: what the door does with its config, once a job.
+        task: what the command does with its config, once a job.
         config_name: the primary config, a file of `conf/`.
         earlier: gives options of an earlier run, which stand before those that are typed.
     """

@@ -1,0 +1,1 @@
+"""What tests share: made-up videos, vectors and runs, commands, planted faults."""

@@ -1,4 +1,4 @@
-"""Sweeps that continue: cells known by content, skipped when finished, told when missing."""
+"""Sweeps that continue: jobs known by content, skipped when finished, told when missing."""
 
 import json
 import os
@@ -17,17 +17,17 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
 from helpers.commands import fails, finished
-from hydra_plugins.cell_sweeper import batches
+from hydra_plugins.job_sweeper import batches
 from zsvideo.commands.train import resumed_options
-from zsvideo.experiment.cells import Cell, cell_hash, is_finished, training_hash
+from zsvideo.experiment.jobs import Job, is_finished, job_hash, training_hash
 from zsvideo.reporting.studies.report import report
 from zsvideo.resources import CONF, ROOT
 
 SWEEP = ["-m", "trainer.max_epochs=1"]
 
 
-def cells(sweep):
-    return json.loads((sweep / "cells.json").read_text())["cells"]
+def jobs(sweep):
+    return json.loads((sweep / "jobs.json").read_text())["jobs"]
 
 
 def runs(sweep):
@@ -36,7 +36,7 @@ def runs(sweep):
 
 def test_the_hash_is_of_what_is_computed(config):
     options = ["source=synthetic", "target=[synthetic]", "protocol=targets"]
-    one = cell_hash(config(*options))
+    one = job_hash(config(*options))
     same = [
         "paths.data=elsewhere",
         "logger=wandb",
@@ -44,7 +44,7 @@ def test_the_hash_is_of_what_is_computed(config):
         "rate=5",
         "trainer.accelerator=cpu",
     ]
-    assert {cell_hash(config(*options, other)) for other in same} == {one}
+    assert {job_hash(config(*options, other)) for other in same} == {one}
     others = [
         "seed=1",
         "model=tiny",
@@ -54,17 +54,17 @@ def test_the_hash_is_of_what_is_computed(config):
         "source.videos=3",
         "evaluation=[full]",
     ]
-    assert len({cell_hash(config(*options, other)) for other in others} | {one}) == len(others) + 1
+    assert len({job_hash(config(*options, other)) for other in others} | {one}) == len(others) + 1
 
 
-def test_a_finished_folder_counts_only_for_its_own_cell(config, tmp_path):
+def test_a_finished_folder_counts_only_for_its_own_job(config, tmp_path):
     composed = config("source=synthetic", "target=[synthetic]", "protocol=targets")
     (tmp_path / ".hydra").mkdir()
     OmegaConf.save(composed, tmp_path / ".hydra" / "config.yaml")
-    assert not is_finished(tmp_path, cell_hash(composed))
+    assert not is_finished(tmp_path, job_hash(composed))
     (tmp_path / "metrics.json").write_text("{}")
-    assert is_finished(tmp_path, cell_hash(composed))
-    assert not is_finished(tmp_path, cell_hash(config("seed=1")))
+    assert is_finished(tmp_path, job_hash(composed))
+    assert not is_finished(tmp_path, job_hash(config("seed=1")))
 
 
 def test_a_sweep_continues_and_outlives_a_failure(cli, folders, tmp_path):
@@ -72,17 +72,17 @@ def test_a_sweep_continues_and_outlives_a_failure(cli, folders, tmp_path):
     options = [*SWEEP, *folders, f"hydra.sweep.dir={sweep}", "seed=0,1"]
     joblib = ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "loader.workers=0"]
     told = fails(cli("train", *options, *joblib, "model.lr=0.001,fast"), "model.lr=fast")
-    assert "2 of 4 cells did not finish" in told[-1] and len(runs(sweep)) == 2
+    assert "2 of 4 jobs did not finish" in told[-1] and len(runs(sweep)) == 2
     before = {run: (run / "metrics.json").stat().st_mtime_ns for run in runs(sweep)}
     process = cli("train", *options, "model.lr=fast,0.001,0.002")  # one after the other
     said = process.stdout + process.stderr
-    assert "2 of 6 cells did not finish" in fails(process, "model.lr=fast")[-1]
-    assert "6 cells, 2 of them finished before" in said and said.count("Predicting") == 2
+    assert "2 of 6 jobs did not finish" in fails(process, "model.lr=fast")[-1]
+    assert "6 jobs, 2 of them finished before" in said and said.count("Predicting") == 2
     assert {run: (run / "metrics.json").stat().st_mtime_ns for run in before} == before
-    assert len(cells(sweep)) == 6 and len(runs(sweep)) == 4
+    assert len(jobs(sweep)) == 6 and len(runs(sweep)) == 4
     assert len(list(sweep.glob("*/error.txt"))) == 2
     again = finished(cli("train", *options, "model.lr=0.002,0.001"))
-    assert "4 of 4 cells finished" in again and "Epoch" not in again and "Launching" not in again
+    assert "4 of 4 jobs finished" in again and "Epoch" not in again and "Launching" not in again
 
 
 def test_cells_that_differ_in_tests_are_trained_once(cli, folders, tmp_path):
@@ -127,12 +127,12 @@ def test_cells_that_differ_in_tests_are_trained_once(cli, folders, tmp_path):
 
 
 def test_no_cell_waits_for_another_of_its_batch():
-    def cell(name, *trainings):
-        made = Cell(Path(name), name, {}, [], OmegaConf.create())
+    def job(name, *trainings):
+        made = Job(Path(name), name, {}, [], OmegaConf.create())
         made.__dict__["trainings"] = list(trainings)
         return made
 
-    order = [cell("a", "sun", "a"), cell("b", "sun", "b"), cell("c", "c"), cell("d", "sun", "b")]
+    order = [job("a", "sun", "a"), job("b", "sun", "b"), job("c", "c"), job("d", "sun", "b")]
     names = [[c.sha256 for c in batch] for batch in batches(order, None)]
     assert names == [["a", "c"], ["b"], ["d"]]
     assert [len(batch) for batch in batches(order, 1)] == [1, 1, 1, 1] and batches([], None) == []
@@ -180,7 +180,7 @@ def test_a_dry_run_tells_and_writes_nothing(cli, tmp_path):
     sweep = tmp_path / "sweep"
     options = ["-m", "--dry-run", "protocol=605,664", "seed=0,1", f"hydra.sweep.dir={sweep}"]
     said = finished(cli("train", *options, "rate=500"))
-    assert "4 of 4 cells missing" in said and not sweep.exists()
+    assert "4 of 4 jobs missing" in said and not sweep.exists()
     # 150 epochs of 100,000 clips and 25 forward passes a test video, at 500 clips a second
     hours = sum(150 * 1e5 + n * 25 / 3 for n in (20_086, 47_887)) * 2 / 500 / 3600
     assert f"{hours:,.1f} GPU-hours" in said
@@ -191,7 +191,7 @@ def test_a_dry_run_tells_and_writes_nothing(cli, tmp_path):
 def test_a_dry_run_of_table3_counts_each_training_once(cli, tmp_path):
     options = ["experiments=table3", f"hydra.sweep.dir={tmp_path}", "rate=1000"]
     said = finished(cli("train", "-m", "--dry-run", *options))
-    assert "15 of 15 cells missing" in said and "6 cells test what another has trained" in said
+    assert "15 of 15 jobs missing" in said and "6 jobs test what another has trained" in said
     assert "3 runs that make first weights" in said
     # three seeds of e2e, of SUN and of e2e from it; frozen ones encode each video once
     trained = 3 * (150 * 3e5 + 513_742 / 3) + 3 * 20_086 * (3 + 2 * 25) / 3
@@ -234,22 +234,22 @@ def test_a_study_killed_twice_ends_in_the_same_report(cli, tmp_path):
     once, twice = tmp_path / "once" / "demo", tmp_path / "twice" / "demo"
     finished(cli("train", "-m", *SMALL, f"hydra.sweep.dir={once}"))
     options = [*SMALL, f"hydra.sweep.dir={twice}"]
-    killed_when(lambda: any(twice.glob("cells/*/checkpoints/last.ckpt")), options, tmp_path)
-    assert not list(twice.glob("cells/*/metrics.json"))
-    killed_when(lambda: len(list(twice.glob("cells/*/checkpoints"))) > 1, options, tmp_path)
+    killed_when(lambda: any(twice.glob("jobs/*/checkpoints/last.ckpt")), options, tmp_path)
+    assert not list(twice.glob("jobs/*/metrics.json"))
+    killed_when(lambda: len(list(twice.glob("jobs/*/checkpoints"))) > 1, options, tmp_path)
     said = finished(cli("train", "-m", *options))
-    assert "2 of 2 cells finished" in said and "0 of them finished before" not in said
+    assert "2 of 2 jobs finished" in said and "0 of them finished before" not in said
     written = [report("fig5", folder) for folder in (once, twice)]
     for ending in ("csv", "svg", "tex"):
         files = [folder / f"fig5.{ending}" for folder in written]
         assert files[0].read_bytes() == files[1].read_bytes()
 
-    # a cell is evaluated and continued as a run by itself; its study stays as it is
-    listed = (once / "fig5" / "cells.json").read_bytes()
-    cell = next(once.glob("cells/*"))
+    # a job is evaluated and continued as a run by itself; its study stays as it is
+    listed = (once / "fig5" / "jobs.json").read_bytes()
+    job = next(once.glob("jobs/*"))
     here, sweep = tmp_path / "evaluated", f"hydra.sweep.dir={once}"
-    finished(cli("evaluate", f"ckpt={cell}", "evaluation=[full]", sweep, f"hydra.run.dir={here}"))
+    finished(cli("evaluate", f"ckpt={job}", "evaluation=[full]", sweep, f"hydra.run.dir={here}"))
     assert (here / "metrics.json").is_file()
-    options = resumed_options([f"resume={cell}"])  # as evaluate's
-    assert "hydra.mode=RUN" in options and options[-1] == f"hydra.run.dir={cell}"
-    assert (once / "fig5" / "cells.json").read_bytes() == listed
+    options = resumed_options([f"resume={job}"])  # as evaluate's
+    assert "hydra.mode=RUN" in options and options[-1] == f"hydra.run.dir={job}"
+    assert (once / "fig5" / "jobs.json").read_bytes() == listed

@@ -16,7 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from zsvideo.errors import UserError
-from zsvideo.experiment.cells import cell_name
+from zsvideo.experiment.jobs import job_name
 from zsvideo.resources import CONF, PACKAGE
 
 SWITCHES = (
@@ -39,9 +39,9 @@ SWITCHES = (
     "subset.nested",
     "videos",
 )
-FAILED = "error.txt"  # in the folder of a cell: why it failed, in one line, and where
+FAILED = "error.txt"  # in the folder of a job: why it failed, in one line, and where
 OmegaConf.register_new_resolver("repo_root", lambda: str(PACKAGE), replace=True)
-OmegaConf.register_new_resolver("cell_name", lambda _root_: cell_name(_root_), replace=True)
+OmegaConf.register_new_resolver("job_name", lambda _root_: job_name(_root_), replace=True)
 
 
 def quote_digits(arguments: Iterable[str]) -> list[str]:
@@ -63,7 +63,7 @@ def quote_digits(arguments: Iterable[str]) -> list[str]:
 def stored_options(run: Path, without: str) -> list[str] | None:
     """List the options that a run was started with, but for one; None where there is no run.
 
-    A cell of a study is a run by itself: `hydra.mode` keeps its preset from sweeping.
+    A job of a study is a run by itself: `hydra.mode` keeps its preset from sweeping.
     """
     file = run / ".hydra" / "overrides.yaml"
     if not file.is_file():

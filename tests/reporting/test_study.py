@@ -15,11 +15,11 @@ from zsvideo.reporting.studies.study import Study, spread
 from zsvideo.reporting.studies.tables import latex, paper_values
 
 
-def write_study(top, name, cells):
-    """Write a study of (axes, top1 or None, subset) cells, each scored on UCF101."""
+def write_study(top, name, jobs):
+    """Write a study of (axes, top1 or None, subset) jobs, each scored on UCF101."""
     listed = []
-    for number, (axes, top1, subset) in enumerate(cells):
-        folder = top / "cells" / str(number)
+    for number, (axes, top1, subset) in enumerate(jobs):
+        folder = top / "jobs" / str(number)
         folder.mkdir(parents=True)
         if top1 is not None:
             curve = [
@@ -32,11 +32,11 @@ def write_study(top, name, cells):
             (folder / "metrics.json").write_text(json.dumps({"targets": {"ucf101": scored}}))
             (folder / "protocol.json").write_text(json.dumps({"subset": subset}))
         listed.append(
-            {"axes": axes, "folder": f"../cells/{number}", "sha256": str(number), "options": []}
+            {"axes": axes, "folder": f"../jobs/{number}", "sha256": str(number), "options": []}
         )
     (top / name).mkdir()
-    content = {"study": {"name": name}, "cells": listed}
-    (top / name / "cells.json").write_text(json.dumps(content))
+    content = {"study": {"name": name}, "jobs": listed}
+    (top / name / "jobs.json").write_text(json.dumps(content))
 
 
 def rows(folder, name):
@@ -65,16 +65,16 @@ def arm(method, pretrain, clips, seed):
 
 @pytest.fixture
 def ablation(tmp_path):
-    cells = [(arm("baseline", "kinetics400", 1, s), 20.0 + s, {}) for s in range(3)]
-    cells += [(arm("e2e", "none", 1, s), 35.0 + 2 * s, {}) for s in range(3)]
-    cells += [(arm("e2e", "sun", 1, s), None if s else 36.0, {}) for s in range(3)]
-    cells += [(arm("e2e", "none", 25, s), 38.0 - s, {}) for s in range(3)]
-    cells += [(arm("e2e", "sun", 25, s), None, {}) for s in range(3)]
-    write_study(tmp_path / "full", "table3", cells)
+    jobs = [(arm("baseline", "kinetics400", 1, s), 20.0 + s, {}) for s in range(3)]
+    jobs += [(arm("e2e", "none", 1, s), 35.0 + 2 * s, {}) for s in range(3)]
+    jobs += [(arm("e2e", "sun", 1, s), None if s else 36.0, {}) for s in range(3)]
+    jobs += [(arm("e2e", "none", 25, s), 38.0 - s, {}) for s in range(3)]
+    jobs += [(arm("e2e", "sun", 25, s), None, {}) for s in range(3)]
+    write_study(tmp_path / "full", "table3", jobs)
     return tmp_path / "full"
 
 
-def test_table3_beside_the_paper_with_missing_cells(ablation):
+def test_table3_beside_the_paper_with_missing_jobs(ablation):
     folder = report("table3", ablation)
     found = {(r["row"], r["from"]): r for r in rows(folder, "table3")}
     assert len(found) == 10
@@ -101,11 +101,11 @@ def test_the_same_runs_give_the_same_files(ablation):
 
 
 def test_fig1_shows_the_errors_of_its_numbers_and_what_is_trained(tmp_path):
-    cells = [
+    jobs = [
         ({"model": "r2plus1d", "protocol": "664", "method": "e2e", "seed": s}, v, {})
         for s, v in enumerate((40.0, 44.0))
     ]
-    write_study(tmp_path / "full", "table1", cells)
+    write_study(tmp_path / "full", "table1", jobs)
     folder = report("fig1", tmp_path / "full")
     held = json.loads((folder / "fig1.json").read_text())["rows"]
     assert {r["target"] for r in held} == {"ucf101"} and len(held) == 11
@@ -142,9 +142,9 @@ def test_fig4_holds_classes_against_samples(tmp_path):
         for n in (20, 40)
         for s in (0, 1)
     ]
-    (top / "cells").rename(top / "cells1")
-    moved = (top / "fig4_classes" / "cells.json").read_text().replace("../cells/", "../cells1/")
-    (top / "fig4_classes" / "cells.json").write_text(moved)
+    (top / "jobs").rename(top / "jobs1")
+    moved = (top / "fig4_classes" / "jobs.json").read_text().replace("../jobs/", "../jobs1/")
+    (top / "fig4_classes" / "jobs.json").write_text(moved)
     write_study(top, "fig4_samples", by_samples)
     folder = report("fig4_classes", top)
     found = rows(folder, "fig4_classes")
@@ -161,7 +161,7 @@ def test_fig4_holds_classes_against_samples(tmp_path):
 
 
 def test_fig5_panels_and_diversity(tmp_path):
-    cells = [
+    jobs = [
         (
             {"method": "e2e", "subset.clusters": k, "seed": s},
             30.0 - 2 * k + s + (s - 1) * k / 100,
@@ -170,7 +170,7 @@ def test_fig5_panels_and_diversity(tmp_path):
         for k in (1, 2, 3, 6)
         for s in range(3)
     ]
-    write_study(tmp_path / "demo", "fig5", cells)
+    write_study(tmp_path / "demo", "fig5", jobs)
     text = (report("fig5", tmp_path / "demo") / "fig5.md").read_text()
     assert "classes drawn from all above those of one of 6 clusters: holds (+10.00" in text
     assert "diversity falls from 1 to 6 clusters: holds" in text
@@ -180,13 +180,13 @@ def test_fig5_panels_and_diversity(tmp_path):
 def test_networks_and_embeddings_are_kept_apart(tmp_path):
     """`model=` and `semantics=` lists are axes; a claim compares within one of each alone."""
     own = [{"model": m, "semantics": v} for m in ("c3d", "r3d") for v in ("small", "glove")]
-    cells = [
+    jobs = [
         ({**arm(method, "none", 1, seed), **more}, 10.0 * n + gain * (n - 1) + seed / 9, {})
         for n, more in enumerate(own)
         for seed in range(3)
         for method, gain in (("baseline", 0.0), ("e2e", 4.0 + seed / 9))
     ]
-    write_study(tmp_path / "table", "table3", cells)
+    write_study(tmp_path / "table", "table3", jobs)
     folder = report("table3", tmp_path / "table")
     named = [r["row"] for r in rows(folder, "table3") if r["from"] == "ours"]
     assert "e2e model=c3d semantics=small" in named and len(set(named)) == len(named) == 8
@@ -198,7 +198,7 @@ def test_networks_and_embeddings_are_kept_apart(tmp_path):
         "ucf101 model=r3d semantics=small": "holds",
         "ucf101 model=r3d semantics=glove": "holds",
     }
-    cells = [
+    jobs = [
         (
             {"method": "e2e", "subset.clusters": k, "seed": s, **more},
             30.0 - k * n + s / 9,
@@ -208,7 +208,7 @@ def test_networks_and_embeddings_are_kept_apart(tmp_path):
         for s in range(2)
         for n, more in enumerate(own[::2])
     ]
-    write_study(tmp_path / "bars", "fig5", cells)
+    write_study(tmp_path / "bars", "fig5", jobs)
     folder = report("fig5", tmp_path / "bars")
     assert {r["target"] for r in rows(folder, "fig5")} == {
         "ucf101 model=c3d semantics=small",
@@ -227,12 +227,12 @@ def test_latex_escapes_what_it_must():
 
 def test_fig7_curves_end_where_hard_classes_are_wrong(tmp_path):
     arms = (("baseline", 20.0, 0), ("e2e", 45.0, 0.2))
-    cells = [
+    jobs = [
         ({"method": m, "pretrain": "none", "seed": s}, v + j * (s - 0.5), {})
         for m, v, j in arms
         for s in range(2)
     ]
-    write_study(tmp_path / "full", "fig7", cells)
+    write_study(tmp_path / "full", "fig7", jobs)
     folder = report("fig7", tmp_path / "full")
     found = [r for r in rows(folder, "fig7") if r["series"] == "baseline"]
     assert [float(r["top-1"]) for r in found] == [20.0, 5.0, 0.0, 0.0]
@@ -288,6 +288,6 @@ def test_no_study(tmp_path):
     with pytest.raises(UserError, match=r"src\.audit experiments=fig2"):
         report("fig2", tmp_path / "full")
     (tmp_path / "x").mkdir()
-    (tmp_path / "x" / "cells.json").write_text("{")
+    (tmp_path / "x" / "jobs.json").write_text("{")
     with pytest.raises(UserError, match="no study"):
         Study.load(tmp_path / "x")

@@ -1,6 +1,6 @@
 """Show a finished run, `run=RUN`, runs side by side, `compare=[RUN,RUN]`, or `experiments=table3`.
 
-Only run folders are read: for a table or figure of the paper, the cells that its sweep left.
+Only run folders are read: for a table or figure of the paper, the jobs that its sweep left.
 """
 
 import sys

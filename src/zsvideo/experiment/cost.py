@@ -10,7 +10,7 @@ from omegaconf import DictConfig
 
 from zsvideo.data.synthetic import domain_classes
 from zsvideo.errors import UserError
-from zsvideo.experiment.cells import Cell, axis_value
+from zsvideo.experiment.jobs import Job, axis_value
 from zsvideo.semantics.words import class_names
 
 VIDEOS = {
@@ -39,7 +39,7 @@ def published(videos: DictConfig) -> tuple[int, int]:
 
 
 def training_videos(config: DictConfig) -> float:
-    """Estimate the videos that a cell trains on: what its protocol and its subset leave."""
+    """Estimate the videos that a job trains on: what its protocol and its subset leave."""
     classes, found = published(config.source)
     if not classes:
         return 0.0
@@ -70,11 +70,11 @@ def tested_clips(config: DictConfig) -> float:
     return FORWARD * tested * config.clips.test_clips
 
 
-def plan(asked: Sequence[Cell], rate: float) -> str:
-    """List the cells that are missing, with their GPU-hours and disk.
+def plan(asked: Sequence[Job], rate: float) -> str:
+    """List the jobs that are missing, with their GPU-hours and disk.
 
     Args:
-        asked: cells of the sweep.
+        asked: jobs of the sweep.
         rate: training clips a second of one device.
 
     Raises:
@@ -82,34 +82,34 @@ def plan(asked: Sequence[Cell], rate: float) -> str:
     """
     if not isinstance(rate, (int, float)) or not rate > 0:
         raise UserError(f"rate={rate} must be a number above 0: training clips a second")
-    left = [cell for cell in asked if not cell.finished]
-    made = {training for cell in asked if cell.finished for training in cell.trainings}
+    left = [job for job in asked if not job.finished]
+    made = {training for job in asked if job.finished for training in job.trainings}
     lines, hours, disk, again = [], 0.0, 0.0, 0
     firsts: dict[str, float] = {}
-    for cell in left:
-        if cell.first is not None and cell.trainings[0] not in made:
-            firsts[cell.trainings[0]] = training_clips(cell.first)
-        work = tested_clips(cell.config)
-        size = float(TESTED * sum(published(t)[1] for t in cell.config.target.values()))
-        if cell.trainings[-1] in made:
+    for job in left:
+        if job.first is not None and job.trainings[0] not in made:
+            firsts[job.trainings[0]] = training_clips(job.first)
+        work = tested_clips(job.config)
+        size = float(TESTED * sum(published(t)[1] for t in job.config.target.values()))
+        if job.trainings[-1] in made:
             again += 1
         else:
-            work += training_clips(cell.config)
-            size += SCALARS * 4 * PARAMETERS.get(cell.config.model.backbone, 0)
-        made.add(cell.trainings[-1])
+            work += training_clips(job.config)
+            size += SCALARS * 4 * PARAMETERS.get(job.config.model.backbone, 0)
+        made.add(job.trainings[-1])
         own = work / rate / 3600
         hours, disk = hours + own, disk + size
-        about = " ".join(f"{key}={value}" for key, value in cell.axes.items())
-        lines.append(f"  {own:8.2f} h  {cell.folder.name}  {about}".rstrip())
+        about = " ".join(f"{key}={value}" for key, value in job.axes.items())
+        lines.append(f"  {own:8.2f} h  {job.folder.name}  {about}".rstrip())
     if firsts:
         shared = sum(firsts.values()) / rate / 3600
         lines.append(f"  {shared:8.2f} h  {len(firsts)} runs that make first weights, shared")
         hours += shared
         disk += len(firsts) * SCALARS * 4 * PARAMETERS.get(left[0].config.model.backbone, 0)
     if again:
-        lines.append(f"{again} cells test what another has trained")
+        lines.append(f"{again} jobs test what another has trained")
     lines.append(
-        f"{len(left)} of {len(asked)} cells missing; about {hours:,.1f} GPU-hours at rate={rate:g} "
+        f"{len(left)} of {len(asked)} jobs missing; about {hours:,.1f} GPU-hours at rate={rate:g} "
         f"training clips/s (give the rate you measured), {disk / 1e9:,.1f} GB of disk"
     )
     if any(axis_value(c.config, "source") in ("folder", "csv") for c in left):

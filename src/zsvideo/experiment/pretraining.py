@@ -12,8 +12,8 @@ from zsvideo.data.zeroshot import TargetsDataModule
 from zsvideo.errors import UserError
 from zsvideo.evaluation.predictions import file_hash
 from zsvideo.experiment.build import build_data, build_model, fit_to_device, read_protocol
-from zsvideo.experiment.cells import first_stage, training_hash
 from zsvideo.experiment.folders import checkpoint_of
+from zsvideo.experiment.jobs import first_stage, training_hash
 from zsvideo.experiment.resume import resume
 from zsvideo.experiment.scoring import summary, write_json
 from zsvideo.experiment.testing import selection_of, source_counts

@@ -9,8 +9,8 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from zsvideo.errors import UserError
-from zsvideo.experiment.cells import MACHINERY, PROCESSES, training_hash
 from zsvideo.experiment.environment import settings
+from zsvideo.experiment.jobs import MACHINERY, PROCESSES, training_hash
 from zsvideo.experiment.trainer import plain
 from zsvideo.models.checkpoints import LAST, began_with, newest
 from zsvideo.reporting.show import show

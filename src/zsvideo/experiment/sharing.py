@@ -10,7 +10,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from zsvideo.experiment.cells import training_hash
+from zsvideo.experiment.jobs import training_hash
 from zsvideo.experiment.resume import complete
 from zsvideo.models.checkpoints import BEST, LAST, newest, read_checkpoint
 

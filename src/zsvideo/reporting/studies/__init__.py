@@ -1,1 +1,1 @@
-"""Tables and figures of the paper, from the cells of a study."""
+"""Tables and figures of the paper, from the jobs of a study."""

@@ -8,10 +8,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from zsvideo.reporting.studies.study import Cell, Study, spread
+from zsvideo.reporting.studies.study import Job, Study, spread
 from zsvideo.reporting.studies.tables import others, ticks
 
-Score = Callable[[Cell], float | None]
+Score = Callable[[Job], float | None]
 COMPARED = (
     "method",
     "pretrain",
@@ -24,18 +24,18 @@ COMPARED = (
 
 
 def top1(target: str) -> Score:
-    """Score a cell by its top-1 over all classes of a target."""
-    return lambda cell: cell.score(target, "full", "top1")
+    """Score a job by its top-1 over all classes of a target."""
+    return lambda job: job.score(target, "full", "top1")
 
 
-def pairs(a: Sequence[Cell], b: Sequence[Cell], score: Score) -> list[float]:
+def pairs(a: Sequence[Job], b: Sequence[Job], score: Score) -> list[float]:
     """Give score(a) - score(b) for each seed that both have; means, where a seed has several."""
 
-    def by_seed(cells: Sequence[Cell]) -> dict[Any, float]:
+    def by_seed(jobs: Sequence[Job]) -> dict[Any, float]:
         found: dict[Any, list[float]] = {}
-        for cell in cells:
-            if (value := score(cell)) is not None:
-                found.setdefault(cell.axes["seed"], []).append(value)
+        for job in jobs:
+            if (value := score(job)) is not None:
+                found.setdefault(job.axes["seed"], []).append(value)
         return {seed: sum(values) / len(values) for seed, values in found.items()}
 
     first, second = by_seed(a), by_seed(b)
@@ -51,7 +51,7 @@ class Claim:
         became: `holds`, `fails`, `open` or `missing`.
         detail: the numbers.
         interval: of the difference that it says is above 0: mean, low, high; None without one.
-        target: tested on, and what else its cells have in common.
+        target: tested on, and what else its jobs have in common.
     """
 
     said: str
@@ -89,7 +89,7 @@ def verdict(said: str, differences: Sequence[float], unit: str = "points") -> Cl
 
 def claims(studies: Sequence[Study], artefact: str) -> list[Claim]:
     """Hold the paper's claims against the studies of an artefact, for each target."""
-    cells = [cell for study in studies for cell in study.cells]
+    jobs = [job for study in studies for job in study.jobs]
     targets = list(dict.fromkeys(t for study in studies for t in study.targets))
     make = {
         "table3": ablation,
@@ -101,35 +101,35 @@ def claims(studies: Sequence[Study], artefact: str) -> list[Claim]:
     if make is None:
         return []
     found = []
-    for names, own in groups(cells).items():
+    for names, own in groups(jobs).items():
         for target in targets:
             shown = " ".join([target, *names])
             found += [replace(claim, target=shown) for claim in make(own, target)]
     return found
 
 
-def groups(cells: Sequence[Cell]) -> dict[tuple[str, ...], list[Cell]]:
-    """Put cells together that a claim may compare: of one model, one embedding and so on."""
-    found: dict[tuple[str, ...], list[Cell]] = {}
-    for cell in cells:
-        found.setdefault(tuple(others(cell, COMPARED)), []).append(cell)
+def groups(jobs: Sequence[Job]) -> dict[tuple[str, ...], list[Job]]:
+    """Put jobs together that a claim may compare: of one model, one embedding and so on."""
+    found: dict[tuple[str, ...], list[Job]] = {}
+    for job in jobs:
+        found.setdefault(tuple(others(job, COMPARED)), []).append(job)
     return found
 
 
-def where(cells: Sequence[Cell], **axes: Any) -> list[Cell]:
-    """Choose cells by axes, whose dots are written `__`; a cell without the axis is left out."""
+def where(jobs: Sequence[Job], **axes: Any) -> list[Job]:
+    """Choose jobs by axes, whose dots are written `__`; a job without the axis is left out."""
     return [
-        cell
-        for cell in cells
-        if all(cell.axes.get(key.replace("__", "."), ...) == value for key, value in axes.items())
+        job
+        for job in jobs
+        if all(job.axes.get(key.replace("__", "."), ...) == value for key, value in axes.items())
     ]
 
 
-def ablation(cells: Sequence[Cell], target: str) -> list[Claim]:
+def ablation(jobs: Sequence[Job], target: str) -> list[Claim]:
     """Table 3: each part helps."""
-    rows: dict[str, list[Cell]] = {}
-    for cell in cells:
-        rows.setdefault(ticks(cell), []).append(cell)
+    rows: dict[str, list[Job]] = {}
+    for job in jobs:
+        rows.setdefault(ticks(job), []).append(job)
 
     def step(said: str, more: str, less: str) -> Claim:
         return verdict(said, pairs(rows.get(more, []), rows.get(less, []), top1(target)))
@@ -142,15 +142,15 @@ def ablation(cells: Sequence[Cell], target: str) -> list[Claim]:
     ]
 
 
-def sizes(cells: Sequence[Cell], target: str) -> list[Claim]:
+def sizes(jobs: Sequence[Job], target: str) -> list[Claim]:
     """Fig. 4: classes matter, more for e2e; e2e wins with many classes and not with few."""
     score = top1(target)
     lines: list[Claim] = []
-    by_classes = [cell for cell in cells if cell.axes["subset"] == "classes"]
-    counts = sorted({cell.axes["subset.classes"] for cell in by_classes})
+    by_classes = [job for job in jobs if job.axes["subset"] == "classes"]
+    counts = sorted({job.axes["subset.classes"] for job in by_classes})
     for method in ("e2e", "baseline"):
         few = where(by_classes, method=method, subset__classes=counts[0]) if counts else []
-        whole = where(cells, method=method, subset="none")
+        whole = where(jobs, method=method, subset="none")
         lines.append(
             verdict(
                 f"{method}: all classes above {counts[0] if counts else '-'}",
@@ -161,12 +161,12 @@ def sizes(cells: Sequence[Cell], target: str) -> list[Claim]:
             verdict(
                 f"{method}: many classes with few videos each above few classes "
                 "with many, at an equal number of videos",
-                equal_videos(where(cells, method=method), score),
+                equal_videos(where(jobs, method=method), score),
             )
         )
     for said, subset in [("all", "none"), *((str(n), n) for n in counts[:1])]:
         chosen = (
-            where(cells, subset="none")
+            where(jobs, subset="none")
             if subset == "none"
             else where(by_classes, subset__classes=subset)
         )
@@ -179,9 +179,9 @@ def sizes(cells: Sequence[Cell], target: str) -> list[Claim]:
     return lines
 
 
-def equal_videos(cells: Sequence[Cell], score: Score) -> list[float]:
+def equal_videos(jobs: Sequence[Job], score: Score) -> list[float]:
     """Subtract class subsets from sample subsets of the same size within a quarter, by seed."""
-    drawn = [cell for cell in cells if cell.run]
+    drawn = [job for job in jobs if job.run]
     some = [c for c in drawn if c.axes["subset"] == "samples"]
     whole = [c for c in drawn if c.axes["subset"] == "classes"]
     by_seed: dict[Any, list[float]] = {}
@@ -198,20 +198,20 @@ def equal_videos(cells: Sequence[Cell], score: Score) -> list[float]:
     return [sum(values) / len(values) for values in by_seed.values() if values]
 
 
-def clusters(cells: Sequence[Cell], target: str) -> list[Claim]:
+def clusters(jobs: Sequence[Job], target: str) -> list[Claim]:
     """Fig. 5: the more clusters, the less diverse the classes and the higher the error."""
-    counts = sorted({cell.axes["subset.clusters"] for cell in cells})
-    few, many = (where(cells, subset__clusters=n) for n in (counts[0], counts[-1]))
+    counts = sorted({job.axes["subset.clusters"] for job in jobs})
+    few, many = (where(jobs, subset__clusters=n) for n in (counts[0], counts[-1]))
     lines = []
     for n in counts[1:]:
-        own = where(cells, subset__clusters=n)
+        own = where(jobs, subset__clusters=n)
         lines.append(
             verdict(
                 f"classes drawn from all above those of one of {n} clusters",
                 pairs(few, own, top1(target)),
             )
         )
-    spread_of = pairs(few, many, lambda cell: cell.subset.get("diversity"))
+    spread_of = pairs(few, many, lambda job: job.subset.get("diversity"))
     return [
         *lines,
         verdict(
@@ -220,13 +220,13 @@ def clusters(cells: Sequence[Cell], target: str) -> list[Claim]:
     ]
 
 
-def pretraining(cells: Sequence[Cell], target: str) -> list[Claim]:
+def pretraining(jobs: Sequence[Job], target: str) -> list[Claim]:
     """Fig. 6: pre-training on still images helps, at every number of classes."""
     lines = []
-    arms = [cell for cell in cells if cell.axes["pretrain"] != "none"]
-    without = where(cells, pretrain="none")
+    arms = [job for job in jobs if job.axes["pretrain"] != "none"]
+    without = where(jobs, pretrain="none")
     for subset, count in dict.fromkeys(
-        (cell.axes["subset"], cell.axes["subset.classes"]) for cell in cells
+        (job.axes["subset"], job.axes["subset.classes"]) for job in jobs
     ):
         chosen = {"subset": subset, "subset__classes": count}
         lines.append(
@@ -241,19 +241,19 @@ def pretraining(cells: Sequence[Cell], target: str) -> list[Claim]:
     ]
 
 
-def distances(cells: Sequence[Cell], target: str) -> list[Claim]:
+def distances(jobs: Sequence[Job], target: str) -> list[Claim]:
     """Fig. 7: e2e and pre-training help on the farther half of the test classes."""
 
-    def far(cell: Cell) -> float | None:
-        curve = cell.curve(target)
+    def far(job: Job) -> float | None:
+        curve = job.curve(target)
         return curve[len(curve) // 2]["top1"] if curve else None
 
-    e2e = where(cells, method="e2e", pretrain="none")
-    sun = [c for c in where(cells, method="e2e") if c.axes["pretrain"] != "none"]
+    e2e = where(jobs, method="e2e", pretrain="none")
+    sun = [c for c in where(jobs, method="e2e") if c.axes["pretrain"] != "none"]
     return [
         verdict(
             "e2e above frozen features on the farther half",
-            pairs(e2e, where(cells, method="baseline"), far),
+            pairs(e2e, where(jobs, method="baseline"), far),
         ),
         verdict("pre-training helps on the farther half", pairs(sun, e2e, far)),
     ]

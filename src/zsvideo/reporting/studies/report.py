@@ -17,7 +17,7 @@ from zsvideo.reporting.studies import figures, tables
 from zsvideo.reporting.studies.audit import audit_figure
 from zsvideo.reporting.studies.claims import Claim, claims
 from zsvideo.reporting.studies.dashboard import write_dashboard
-from zsvideo.reporting.studies.study import Cell, Spread, Study, spread
+from zsvideo.reporting.studies.study import Job, Spread, Study, spread
 from zsvideo.reporting.studies.tables import Row
 
 TITLES = {
@@ -64,7 +64,7 @@ def report(artefact: str, top: Path) -> Path:
     else:
         names = READS.get(artefact, [artefact])
         studies = [Study.load(top / names[0])]
-        studies += [Study.load(top / n) for n in names[1:] if (top / n / "cells.json").is_file()]
+        studies += [Study.load(top / n) for n in names[1:] if (top / n / "jobs.json").is_file()]
         with matplotlib.rc_context(figures.STYLE):
             rows, drawn = make(artefact, studies)
         held, lines = claims(studies, artefact), remarks(studies)
@@ -111,17 +111,17 @@ def make(artefact: str, studies: Sequence[Study]) -> tuple[list[Row], Figure]:
     return rows, figures.curves(rows, "videos", "error", "training videos", "top-1 error (%)")
 
 
-def series(study: Study, cell: Cell) -> str:
-    """Name the line of a cell."""
+def series(study: Study, job: Job) -> str:
+    """Name the line of a job."""
     shown = ("method", "pretrain", "subset", "subset.classes", "subset.samples", "subset.clusters")
     if study.name == "fig6":
-        first = "none" if cell.axes["pretrain"] == "none" else f"{cell.axes['pretrain']} first"
+        first = "none" if job.axes["pretrain"] == "none" else f"{job.axes['pretrain']} first"
     elif study.name == "fig7":
-        kept = "" if cell.axes["pretrain"] == "none" else f" + {cell.axes['pretrain']}"
-        first = "baseline" if cell.axes["method"] == "baseline" else f"e2e{kept}"
+        kept = "" if job.axes["pretrain"] == "none" else f" + {job.axes['pretrain']}"
+        first = "baseline" if job.axes["method"] == "baseline" else f"e2e{kept}"
     else:
-        first = f"{cell.axes['method']}, {study.name.split('_')[-1]}"
-    return " ".join([first, *tables.others(cell, shown)])
+        first = f"{job.axes['method']}, {study.name.split('_')[-1]}"
+    return " ".join([first, *tables.others(job, shown)])
 
 
 def error_rows(study: Study) -> list[Row]:
@@ -147,8 +147,8 @@ def size_rows(study: Study) -> list[Row]:
     groups = study.groups(lambda c: (series(study, c), c.axes["subset"], c.axes.get(size)))
     rows: list[Row] = []
     for target in study.targets or ["-"]:
-        for (name, subset, asked), cells in groups.items():
-            drawn = [cell.subset for cell in cells if cell.run]
+        for (name, subset, asked), jobs in groups.items():
+            drawn = [job.subset for job in jobs if job.run]
             videos = sum(d["videos"] for d in drawn) / len(drawn) if drawn else None
             classes = sum(len(d["classes"]) for d in drawn) / len(drawn) if drawn else None
             rows.append(
@@ -160,7 +160,7 @@ def size_rows(study: Study) -> list[Row]:
                     "classes": classes,
                     "videos": videos,
                     "diversity": spread([d["diversity"] for d in drawn]).mean if drawn else None,
-                    "error": spread([error(cell, target) for cell in cells]),
+                    "error": spread([error(job, target) for job in jobs]),
                 }
             )
             if subset == "none" and videos and name.startswith("e2e") and target in PAPER_ALL:
@@ -169,9 +169,9 @@ def size_rows(study: Study) -> list[Row]:
     return rows
 
 
-def error(cell: Cell, target: str) -> float | None:
-    """Give the top-1 error of a cell over all classes of a target."""
-    value = cell.score(target, "full", "top1")
+def error(job: Job, target: str) -> float | None:
+    """Give the top-1 error of a job over all classes of a target."""
+    value = job.score(target, "full", "top1")
     return None if value is None else 100 - value
 
 
@@ -184,10 +184,10 @@ def cluster_rows(study: Study) -> list[Row]:
         )
     )
     rows = []
-    for (clusters, *series), cells in groups.items():
-        drawn = [cell.subset for cell in cells if cell.run]
+    for (clusters, *series), jobs in groups.items():
+        drawn = [job.subset for job in jobs if job.run]
         for target in study.targets or ["-"]:
-            errors = [error(cell, target) for cell in cells]
+            errors = [error(job, target) for job in jobs]
             rows.append(
                 {
                     "clusters": clusters,
@@ -204,11 +204,11 @@ def cluster_rows(study: Study) -> list[Row]:
 def distance_rows(study: Study) -> list[Row]:
     """Make the points of Fig. 7: one a series, target and threshold."""
     rows: list[Row] = []
-    for name, cells in study.groups(lambda cell: series(study, cell)).items():
+    for name, jobs in study.groups(lambda job: series(study, job)).items():
         for target in study.targets or ["-"]:
             found: dict[float, list[dict[str, Any]]] = {}
-            for cell in cells:
-                for point in cell.curve(target):
+            for job in jobs:
+                for point in job.curve(target):
                     found.setdefault(round(point["threshold"], 6), []).append(point)
             for threshold, points in sorted(found.items()):
                 values = [point["top1"] for point in points]
@@ -219,7 +219,7 @@ def distance_rows(study: Study) -> list[Row]:
                         "target": target,
                         "distance": threshold,
                         "classes": points[0]["classes"],
-                        "top-1": spread(values + [None] * (len(cells) - len(values))),
+                        "top-1": spread(values + [None] * (len(jobs) - len(values))),
                     }
                 )
             if not found:
@@ -230,7 +230,7 @@ def distance_rows(study: Study) -> list[Row]:
                         "target": target,
                         "distance": None,
                         "classes": None,
-                        "top-1": spread([None] * len(cells)),
+                        "top-1": spread([None] * len(jobs)),
                     }
                 )
     return rows
@@ -240,8 +240,8 @@ def remarks(studies: Sequence[Study]) -> list[str]:
     """Say what a reader of the numbers must know."""
     said = []
     for study in studies:
-        asked, lost = len(study.cells), study.missing
-        seeds = len({cell.axes.get("seed") for cell in study.cells})
+        asked, lost = len(study.jobs), study.missing
+        seeds = len({job.axes.get("seed") for job in study.jobs})
         said.append(
             f"{study.name}: {asked - len(lost)} of {asked} runs finished; ± is the 95 % "
             f"interval of the mean over {seeds} seeds (Student's t)"

@@ -1,6 +1,6 @@
-"""Read a study: the cells that a sweep listed, with what their run folders hold.
+"""Read a study: the jobs that a sweep listed, with what their run folders hold.
 
-A run folder is all that is read; a cell without `metrics.json` is missing, and shown as missing.
+A run folder is all that is read; a job without `metrics.json` is missing, and shown as missing.
 """
 
 import json
@@ -20,7 +20,7 @@ REPEATS = ("seed",)  # axes over which a mean is taken
 
 
 @dataclass(frozen=True)
-class Cell:
+class Job:
     """One run of a study.
 
     Attributes:
@@ -68,24 +68,29 @@ class Cell:
 
 @dataclass(frozen=True)
 class Study:
-    """A study and its cells.
+    """A study and its jobs.
 
     Attributes:
-        folder: where its list of cells lies and its report goes.
+        folder: where its list of jobs lies and its report goes.
         name: as in `experiments/`.
         scale: `full` or `demo`.
-        cells: all that were asked for.
+        jobs: all that were asked for.
     """
 
     folder: Path
     name: str
     scale: str
-    cells: Sequence[Cell]
+    jobs: Sequence[Job]
 
     @staticmethod
     def load(folder: Path) -> "Study":
-        """Read `cells.json`; raises UserError where no sweep left one."""
-        file = folder / "cells.json"
+        """Read `jobs.json`; raises UserError where no sweep left one.
+
+        Sweeps before version 0.2 called it `cells.json`.
+        """
+        file = folder / "jobs.json"
+        if not file.is_file() and (folder / "cells.json").is_file():
+            file = folder / "cells.json"
         try:
             content = json.loads(file.read_text(encoding="utf-8"))
         except (OSError, ValueError):
@@ -93,28 +98,28 @@ class Study:
                 f"no study at {folder}; run it first: python -m src.train -m "
                 f"experiments={folder.name} scale={folder.parent.name}"
             ) from None
-        cells = [
-            Cell(entry["axes"], folder / entry["folder"], entry["sha256"])
-            for entry in content["cells"]
+        jobs = [
+            Job(entry["axes"], folder / entry["folder"], entry["sha256"])
+            for entry in content[file.stem]
         ]
-        return Study(folder, content["study"]["name"], folder.parent.name, cells)
+        return Study(folder, content["study"]["name"], folder.parent.name, jobs)
 
     @property
     def targets(self) -> list[str]:
         """Names of the targets tested, in the order of the runs."""
-        found = [t for cell in self.cells if cell.run for t in cell.run.targets]
+        found = [t for job in self.jobs if job.run for t in job.run.targets]
         return list(dict.fromkeys(found))
 
     @property
-    def missing(self) -> list[Cell]:
-        """The cells without a result."""
-        return [cell for cell in self.cells if not cell.run]
+    def missing(self) -> list[Job]:
+        """The jobs without a result."""
+        return [job for job in self.jobs if not job.run]
 
-    def groups(self, key: Callable[[Cell], Any]) -> dict[Any, list[Cell]]:
-        """Put the cells with the same key together, in the order of the study."""
-        found: dict[Any, list[Cell]] = {}
-        for cell in self.cells:
-            found.setdefault(key(cell), []).append(cell)
+    def groups(self, key: Callable[[Job], Any]) -> dict[Any, list[Job]]:
+        """Put the jobs with the same key together, in the order of the study."""
+        found: dict[Any, list[Job]] = {}
+        for job in self.jobs:
+            found.setdefault(key(job), []).append(job)
         return found
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from zsvideo.reporting.studies.study import REPEATS, Cell, Spread, Study, spread
+from zsvideo.reporting.studies.study import REPEATS, Job, Spread, Study, spread
 
 PAPER = Path(__file__).parent.parent / "paper.tsv"
 COLUMNS = {
@@ -41,28 +41,28 @@ def paper_values(artefact: str) -> dict[str, dict[tuple[str, str, str], float]]:
     return found
 
 
-def row_name(artefact: str, cell: Cell) -> str:
-    """Name the row of a cell as `paper.tsv` does, and add the axes that the paper has not."""
+def row_name(artefact: str, job: Job) -> str:
+    """Name the row of a job as `paper.tsv` does, and add the axes that the paper has not."""
     known = AXES[artefact]
-    name = ticks(cell) if artefact == "table3" else " ".join(str(cell.axes[a]) for a in known)
-    return " ".join([name, *others(cell, known)])
+    name = ticks(job) if artefact == "table3" else " ".join(str(job.axes[a]) for a in known)
+    return " ".join([name, *others(job, known)])
 
 
-def ticks(cell: Cell) -> str:
-    """Name the parts of the method that a cell of Table 3 has."""
-    axes = cell.axes
+def ticks(job: Job) -> str:
+    """Name the parts of the method that a job of Table 3 has."""
+    axes = job.axes
     parts = ["e2e"] * (axes["method"] == "e2e")
     parts += ["augment"] * (axes["method"] == "e2e" and axes["pretrain"] != "none")
     parts += ["multi"] * (axes["clips.test_clips"] > 1)
     return " + ".join(parts) or "none"
 
 
-def others(cell: Cell, known: Sequence[str]) -> list[str]:
-    """List the axes of a cell, beyond those known and the repeats, that are not as usual."""
+def others(job: Job, known: Sequence[str]) -> list[str]:
+    """List the axes of a job, beyond those known and the repeats, that are not as usual."""
     usual = {"method": "e2e", "pretrain": "none"}
     return [
         f"{axis.split('.')[-1]}={value}"
-        for axis, value in cell.axes.items()
+        for axis, value in job.axes.items()
         if axis not in (*known, *REPEATS) and usual.get(axis) != value
     ]
 
@@ -80,21 +80,21 @@ def table_rows(study: Study, artefact: str) -> list[Row]:
     if artefact == "table3" and set(study.targets) & set(stated):
         own = []  # the paper's is on UCF101 alone
     keys = [(t, *column) for t in [*own, *stated] for column in COLUMNS[artefact]]
-    ours = study.groups(lambda cell: row_name(artefact, cell))
+    ours = study.groups(lambda job: row_name(artefact, job))
     rows = []
     for name in dict.fromkeys([*paper, *ours]):
         if name in paper:
             values = [paper[name].get(key) for key in keys]
             rows.append(row(name, "paper", keys, values))
         if name in ours:
-            cells = ours[name]
-            tested = [t for cell in cells if cell.run for t in cell.run.targets] or study.targets
+            jobs = ours[name]
+            tested = [t for job in jobs if job.run for t in job.run.targets] or study.targets
             spreads = [
-                spread([cell.score(*key) for cell in cells]) if key[0] in tested else None
+                spread([job.score(*key) for job in jobs]) if key[0] in tested else None
                 for key in keys
             ]
-            if not any(spreads):  # nothing has run: each cell of the table is missing
-                spreads = [Spread(None, None, 0, len(cells)) for _ in keys]
+            if not any(spreads):  # nothing has run: each entry of the table is missing
+                spreads = [Spread(None, None, 0, len(jobs)) for _ in keys]
             rows.append(row(name, "ours", keys, spreads))
     return rows
 

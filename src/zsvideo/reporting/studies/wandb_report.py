@@ -54,7 +54,7 @@ def build_report(entity: str, project: str, targets: Sequence[str]) -> Any:
     accuracy = {target: wr.SummaryMetric(f"{target}/full/top1") for target in targets}
     blocks: list[Any] = [
         wr.P(
-            "Top-1 in percent over all classes of each target; a dot is a run. A cell that several "
+            "Top-1 in percent over all classes of each target; a dot is a run. A job that several "
             "studies share is a run of the study that ran it first."
         )
     ]

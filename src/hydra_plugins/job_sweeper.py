@@ -1,7 +1,7 @@
-"""The sweep of `python -m src.train -m ...`: Hydra's own, that continues and knows its cells.
+"""The sweep of `python -m src.train -m ...`: Hydra's own, that continues and knows its jobs.
 
-Finished cells are skipped, a cell that fails does not stop the others, and `--dry-run` tells what
-is missing and what it would cost. Any Hydra launcher runs the cells.
+Finished jobs are skipped, a job that fails does not stop the others, and `--dry-run` tells what
+is missing and what it would cost. Any Hydra launcher runs the jobs.
 """
 
 import itertools
@@ -18,60 +18,60 @@ from omegaconf import OmegaConf
 
 from zsvideo.cli import FAILED, quote_digits
 from zsvideo.errors import UserError
-from zsvideo.experiment.cells import Cell, axis_value, cell_hash, write_study
+from zsvideo.experiment.jobs import Job, axis_value, job_hash, write_study
 
 log = logging.getLogger(__name__)
 LISTED = 5
 
 
-class CellSweeper(BasicSweeper):
+class JobSweeper(BasicSweeper):
     """Hydra's basic sweeper, over `hydra.sweeper.params`, `study.rows` and what is typed."""
 
     def sweep(self, arguments: list[str]) -> list[Sequence[JobReturn]]:
-        """Run the cells that are not finished.
+        """Run the jobs that are not finished.
 
         Args:
             arguments: options as typed, those that sweep among them.
 
         Raises:
-            UserError: some cells are still not finished, or an option does not exist.
+            UserError: some jobs are still not finished, or an option does not exist.
         """
         assert self.config is not None and self.launcher is not None
         top = Path(self.config.hydra.sweep.dir)
-        asked = self.cells(arguments)
-        left = [cell for cell in asked if not cell.finished]
-        log.info("%d cells, %d of them finished before", len(asked), len(asked) - len(left))
+        asked = self.jobs(arguments)
+        left = [job for job in asked if not job.finished]
+        log.info("%d jobs, %d of them finished before", len(asked), len(asked) - len(left))
         if self.config.dry_run:
             from zsvideo.experiment.cost import plan
 
             print(plan(asked, self.config.rate))
             return []
         study = OmegaConf.to_container(self.config.study, resolve=True) or {}
-        write_study(top / str(study.get("name") or "") / "cells.json", study, asked)
+        write_study(top / str(study.get("name") or "") / "jobs.json", study, asked)
         OmegaConf.save(self.config, top / str(study.get("name") or "") / "multirun.yaml")
         returns: list[Sequence[JobReturn]] = []
         begun = 0
         for part in batches(left, self.max_batch_size):
             try:
-                options = [cell.options for cell in part]
+                options = [job.options for job in part]
                 returns.append(self.launcher.launch(options, initial_job_idx=begun))
             except Exception:  # a launcher may raise where one of its jobs did
-                log.exception("the launcher stopped; the cells that are left are told below")
+                log.exception("the launcher stopped; the jobs that are left are told below")
             begun += len(part)
         self.tell(asked)
         return returns
 
-    def cells(self, arguments: Sequence[str]) -> list[Cell]:
-        """Compose every cell once, in the order of the sweep; equal ones are one."""
+    def jobs(self, arguments: Sequence[str]) -> list[Job]:
+        """Compose every job once, in the order of the sweep; equal ones are one."""
         before = HydraConfig.instance().cfg
         try:
             found = [self.compose(options) for options in self.options(arguments)]
         finally:
             HydraConfig.instance().cfg = before
-        return list({cell.sha256: cell for cell in reversed(found)}.values())[::-1]
+        return list({job.sha256: job for job in reversed(found)}.values())[::-1]
 
     def options(self, arguments: Sequence[str]) -> list[list[str]]:
-        """List the options of every cell: all combinations of rows, parameters and typed sweeps."""
+        """List the options of every job: all combinations of rows, parameters and typed sweeps."""
         assert self.config is not None and self.hydra_context is not None
         parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
         typed = parser.parse_overrides(list(arguments))
@@ -93,55 +93,55 @@ class CellSweeper(BasicSweeper):
             for *parts, options in itertools.product(*rows, swept)
         ]
 
-    def compose(self, options: list[str]) -> Cell:
-        """Compose one cell as its job will."""
+    def compose(self, options: list[str]) -> Job:
+        """Compose one job as Hydra will when it runs."""
         assert self.config is not None and self.hydra_context is not None
         loader = self.hydra_context.config_loader
         config = loader.load_sweep_config(self.config, options)
         HydraConfig.instance().set_config(config)
         folder = Path(config.hydra.sweep.dir) / config.hydra.sweep.subdir
         axes = {axis: axis_value(config, axis) for axis in self.axes}
-        return Cell(folder, cell_hash(config), axes, options, config)
+        return Job(folder, job_hash(config), axes, options, config)
 
-    def tell(self, asked: Sequence[Cell]) -> None:
-        """Raise UserError that names the cells which are not finished, if there are any."""
-        left = [cell for cell in asked if not cell.finished]
-        log.info("%d of %d cells finished", len(asked) - len(left), len(asked))
+    def tell(self, asked: Sequence[Job]) -> None:
+        """Raise UserError that names the jobs which are not finished, if there are any."""
+        left = [job for job in asked if not job.finished]
+        log.info("%d of %d jobs finished", len(asked) - len(left), len(asked))
         if not left:
             return
-        shown = "; ".join(f"{cell.folder} ({why(cell.folder)})" for cell in left[:LISTED])
+        shown = "; ".join(f"{job.folder} ({why(job.folder)})" for job in left[:LISTED])
         raise UserError(
-            f"{len(left)} of {len(asked)} cells did not finish: {shown}"
+            f"{len(left)} of {len(asked)} jobs did not finish: {shown}"
             f"{' ...' if len(left) > LISTED else ''}; the same command runs these again"
         )
 
 
-def batches(cells: Sequence[Cell], size: int | None) -> list[list[Cell]]:
-    """Put cells in batches that are launched one after the other.
+def batches(jobs: Sequence[Job], size: int | None) -> list[list[Job]]:
+    """Put jobs in batches that are launched one after the other.
 
-    Cells that need the same training, whole or as first weights, would wait for each other; so
+    Jobs that need the same training, whole or as first weights, would wait for each other; so
     all but the first of them come in a later batch, and find it done.
 
     Args:
-        cells: in their order.
+        jobs: in their order.
         size: of a batch at most; None for any.
     """
-    found: dict[int, list[Cell]] = {}
+    found: dict[int, list[Job]] = {}
     since: dict[str, int] = {}
-    for cell in cells:
-        number = max((since[t] + 1 for t in cell.trainings if t in since), default=0)
-        for training in cell.trainings:
+    for job in jobs:
+        number = max((since[t] + 1 for t in job.trainings if t in since), default=0)
+        for training in job.trainings:
             since.setdefault(training, number)
-        found.setdefault(number, []).append(cell)
+        found.setdefault(number, []).append(job)
     return [
-        found[number][first : first + (size or len(cells))]
+        found[number][first : first + (size or len(jobs))]
         for number in sorted(found)
-        for first in range(0, len(found[number]), size or len(cells))
+        for first in range(0, len(found[number]), size or len(jobs))
     ]
 
 
 def why(folder: Path) -> str:
-    """Give the first line of what a cell left as its error."""
+    """Give the first line of what a job left as its error."""
     file = folder / FAILED
     return file.read_text().split("\n", 1)[0] if file.is_file() else "no result"
 

@@ -1,6 +1,6 @@
-"""Cells of a sweep: known by what they compute, so that nothing is computed twice.
+"""Jobs of a sweep: known by what they compute, so that nothing is computed twice.
 
-A cell has a hash of all that decides its numbers, one of what decides its training, and one of the
+A job has a hash of all that decides its numbers, one of what decides its training, and one of the
 training that makes its first weights.
 """
 
@@ -43,7 +43,7 @@ NAMED = ("source", "model", "method", "pretrain", "subset")  # groups in the nam
 
 
 @dataclass(frozen=True)
-class Cell:
+class Job:
     """One run of a sweep.
 
     Attributes:
@@ -62,7 +62,7 @@ class Cell:
 
     @property
     def finished(self) -> bool:
-        """Tell whether its folder holds all results of this very cell."""
+        """Tell whether its folder holds all results of this very job."""
         return is_finished(self.folder, self.sha256)
 
     @cached_property
@@ -72,11 +72,11 @@ class Cell:
 
     @cached_property
     def trainings(self) -> list[str]:
-        """Hashes of the trainings it needs, its own last; other cells may need them too."""
+        """Hashes of the trainings it needs, its own last; other jobs may need them too."""
         return [training_hash(c) for c in (self.first, self.config) if c is not None]
 
 
-def cell_hash(config: DictConfig, without: Sequence[str] = ()) -> str:
+def job_hash(config: DictConfig, without: Sequence[str] = ()) -> str:
     """Hash what a config computes: all of it, resolved, without the machinery (sha256).
 
     Args:
@@ -105,7 +105,7 @@ def training_hash(config: DictConfig) -> str:
     chosen_on = config.selection.name == "test_best" or "targets" in (
         config.protocol.get("keep_out") or ()
     )
-    return cell_hash(config, TESTS if chosen_on else (*TESTS, "target"))
+    return job_hash(config, TESTS if chosen_on else (*TESTS, "target"))
 
 
 def first_stage(config: DictConfig) -> DictConfig | None:
@@ -126,11 +126,11 @@ def first_stage(config: DictConfig) -> DictConfig | None:
     return stage
 
 
-def cell_name(config: DictConfig) -> str:
-    """Name the folder of a cell by what it computes: some choices in words, and its hash."""
+def job_name(config: DictConfig) -> str:
+    """Name the folder of a job by what it computes: some choices in words, and its hash."""
     choices = config.hydra.runtime.choices
     words = [str(choices[group]) for group in NAMED if choices.get(group) not in (None, "none")]
-    return "-".join([*words, f"seed{config.get('seed')}", cell_hash(config)[:12]])
+    return "-".join([*words, f"seed{config.get('seed')}", job_hash(config)[:12]])
 
 
 def axis_value(config: DictConfig, axis: str) -> Any:
@@ -141,27 +141,27 @@ def axis_value(config: DictConfig, axis: str) -> Any:
 
 
 def is_finished(folder: Path, sha256: str) -> bool:
-    """Tell whether a folder holds a finished run of the cell with this hash."""
+    """Tell whether a folder holds a finished run of the job with this hash."""
     if not any((folder / name).is_file() for name in FINISHED):
         return False
     try:
-        return cell_hash(OmegaConf.load(folder / ".hydra" / "config.yaml")) == sha256  # type: ignore
+        return job_hash(OmegaConf.load(folder / ".hydra" / "config.yaml")) == sha256  # type: ignore
     except OSError:
         return False
 
 
-def write_study(file: Path, study: Mapping[str, Any], cells: list[Cell]) -> None:
-    """Write down which cells a study consists of, for the report."""
+def write_study(file: Path, study: Mapping[str, Any], jobs: list[Job]) -> None:
+    """Write down which jobs a study consists of, for the report."""
     file.parent.mkdir(parents=True, exist_ok=True)
     listed = [
         {
-            "folder": os.path.relpath(cell.folder, file.parent),
-            "sha256": cell.sha256,
-            "axes": cell.axes,
-            "options": cell.options,
+            "folder": os.path.relpath(job.folder, file.parent),
+            "sha256": job.sha256,
+            "axes": job.axes,
+            "options": job.options,
         }
-        for cell in cells
+        for job in jobs
     ]
     part = file.with_suffix(".part")
-    part.write_text(json.dumps({"study": study, "cells": listed}, indent=1) + "\n")
+    part.write_text(json.dumps({"study": study, "jobs": listed}, indent=1) + "\n")
     part.replace(file)

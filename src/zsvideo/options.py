@@ -1,0 +1,137 @@
+"""Typed options: every config group is a dataclass that is checked once, where the config enters.
+
+A group is declared with `options`, a field with its type, default and docstring; `parse` makes the
+typed value of a composed config, or says in one line what is wrong with which option. The page of
+options in the documentation is made from the same docstrings.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Annotated, Any, TypeVar, dataclass_transform
+
+from pydantic import BeforeValidator, ConfigDict, Field, Strict, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+
+from zsvideo.errors import UserError
+
+T = TypeVar("T")
+
+Switch = Annotated[bool, Strict()]
+Whole = Annotated[int, Strict()]
+Count = Annotated[int, Strict(), Field(ge=1)]
+NotNegative = Annotated[int, Strict(), Field(ge=0)]
+Number = Annotated[float, Strict(), Field(ge=0)]
+Share = Annotated[float, Strict(), Field(ge=0, le=1)]
+Seed = Annotated[int, Strict(), Field(ge=0, lt=2**32)]
+
+
+def _text(value: Any) -> Any:
+    return str(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else value
+
+
+Text = Annotated[str, BeforeValidator(_text)]
+"""A name, path or list entry; one of digits alone is a name too."""
+
+WORDS = {
+    "int_type": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "float_type": "must be a number",
+    "finite_number": "must be a finite number",
+    "bool_type": "must be true or false",
+    "string_type": "must be text",
+    "list_type": "must be a list: [A,B]",
+    "tuple_type": "must be a list: [A,B]",
+    "dict_type": "must be a mapping: {KEY: VALUE}",
+    "missing": "is not set; give a value",
+    "missing_argument": "is not set; give a value",
+}
+BOUNDS = {
+    "greater_than_equal": "ge",
+    "greater_than": "gt",
+    "less_than_equal": "le",
+    "less_than": "lt",
+}
+SAID = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
+
+
+@dataclass_transform(frozen_default=True, field_specifiers=(dataclasses.field, Field))
+def options(group: type[T]) -> type[T]:
+    """Declare a config group: a frozen dataclass whose fields are checked, unknown ones refused."""
+    config = ConfigDict(
+        extra="forbid", arbitrary_types_allowed=True, use_attribute_docstrings=True
+    )
+    return dataclass(frozen=True, config=config)(group)
+
+
+def parse(group: type[T] | Any, values: Mapping[str, Any], prefix: str = "") -> T:
+    """Make the typed value of a group.
+
+    Args:
+        group: a class declared with `options`, or a union of such classes.
+        values: the composed config, as plain data.
+        prefix: the name of the group, for messages.
+
+    Raises:
+        UserError: an option has a value that is not allowed, or there is no such option.
+    """
+    try:
+        return TypeAdapter(group).validate_python(dict(values))  # type: ignore[no-any-return]
+    except ValidationError as error:
+        raise UserError(explain(error, prefix)) from None
+
+
+def explain(error: ValidationError, prefix: str = "") -> str:
+    """Say in one line which option is wrong, and what is allowed."""
+    details = error.errors(include_url=False)
+    first = min(details, key=lambda detail: detail["type"] not in ("literal_error", "value_error"))
+    same = [detail for detail in details if detail["loc"] == first["loc"]]
+    context = first.get("ctx") or {}
+    # Beside names of options a place holds names of types, such as `literal['a']`, of a union.
+    parts = [str(part) for part in first["loc"] if str(part).isidentifier() or part.__class__ is int]
+    name = ".".join(part for part in ([prefix] if prefix else []) + parts)
+    kind = first["type"]
+    if kind in ("unexpected_keyword_argument", "extra_forbidden"):
+        return f"there is no option {name}; `--cfg job` prints all of them"
+    if kind in ("missing", "missing_argument"):
+        return f"{name} {WORDS[kind]}: {name}=..."
+    shown = f"{name}={show(first['input'])}"
+    if kind == "literal_error":
+        allowed = context["expected"].replace(" or ", ", ").replace("'", "")
+        return f"{shown} is unknown; allowed: {allowed}"
+    if kind == "union_tag_invalid":
+        tag = str(context["discriminator"]).strip("'")
+        return f"{name}.{tag}={context['tag']} is unknown; allowed: {context['expected_tags']}"
+    if kind == "value_error":
+        return f"{shown}: {context['error']}"
+    if kind in BOUNDS:
+        return f"{shown} must be {SAID[BOUNDS[kind]]} {context[BOUNDS[kind]]:g}"
+    words = [WORDS.get(detail["type"], detail["msg"]) for detail in same]
+    return f"{shown} {' or '.join(dict.fromkeys(words))}"
+
+
+def show(value: Any) -> str:
+    """Write a value as an option's value is typed."""
+    if value is None or isinstance(value, bool):
+        return str(value).lower().replace("none", "null")
+    return str(value)
+
+
+def described(group: Any) -> list[tuple[str, str, str, str]]:
+    """List the fields of a group: name, type, default and docstring, for the documentation."""
+    rows = []
+    for name, info in group.__pydantic_fields__.items():
+        default = "" if info.is_required() else show(info.get_default(call_default_factory=True))
+        kind = str(info.annotation).replace("typing.", "")
+        rows.append((name, kind, default, " ".join((info.description or "").split())))
+    return rows
+
+
+def plain(value: Any) -> Any:
+    """Turn a typed value into plain data: dicts, lists, text, numbers."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): plain(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(inner) for inner in value]
+    return value

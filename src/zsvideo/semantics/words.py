@@ -20,7 +20,7 @@ from zsvideo.errors import UserError
 
 TABLES = Path(__file__).parent / "tables"
 SUMS = "SHA256SUMS"
-DATASETS = (
+PAPER = (  # the data sets of the paper, whose names the authors' rules know
     "kinetics400",
     "kinetics600",
     "kinetics700",
@@ -29,6 +29,7 @@ DATASETS = (
     "activitynet",
     "sun397",
 )
+DATASETS = (*PAPER, "weizmann", "ut_interaction")
 RULES = ("legacy", "fixed")
 KINETICS = frozenset(("a", "the", "of", "and", "at", "on", "in", "an", "or", "do", "using", "with"))
 STOP_WORDS = {"any": KINETICS, "kinetics": KINETICS, "activitynet": KINETICS - {"or"}}
@@ -76,7 +77,7 @@ def words(name: str, dataset: str | None = None, rules: str = "legacy") -> tuple
 
 def tokenise(name: str, dataset: str | None, rules: str) -> tuple[str, ...]:
     """Apply the rules of a data set's family to a name, without its table."""
-    family = "any" if dataset is None else re.sub(r"^kinetics\d+$", "kinetics", dataset)
+    family = re.sub(r"^kinetics\d+$", "kinetics", dataset) if dataset in PAPER else "any"
     by_hand = replacements(rules)
     tokens = by_hand.get((family, plain(name)))
     if family == "sun397":

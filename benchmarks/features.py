@@ -11,6 +11,7 @@ import torch
 from benchmarks.videos import make
 from zsvideo.data.clips import ClipSpec
 from zsvideo.data.datamodule import LoaderSpec, VideoDataModule
+from zsvideo.data.datasets.base import VideoSet
 from zsvideo.data.features import FeatureStore
 from zsvideo.models.module import ZeroShotModule
 
@@ -56,7 +57,7 @@ def main() -> None:
             manifest = folder / f"{backbone}.csv"
             manifest.write_text("\n".join(["id,path,class", *rows]))
             spec, loader = ClipSpec(16, 25, 128, 112, 0.5, "loop"), LoaderSpec(4, 4, 0, 0)
-            videos = VideoDataModule(str(manifest), None, spec, loader, 0, "root")
+            videos = VideoDataModule(VideoSet(root=str(manifest)), spec, loader, 0)
             videos.use({"a": np.eye(300)[0], "b": np.eye(300)[1]})
             net = ZeroShotModule(backbone=backbone, **OPTIONS)
             store = FeatureStore(folder / f"{backbone}.npz")

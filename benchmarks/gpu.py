@@ -17,6 +17,7 @@ from torch.nn import functional as F
 from benchmarks.videos import make
 from zsvideo.data.clips import ClipSpec
 from zsvideo.data.datamodule import LoaderSpec, VideoDataModule
+from zsvideo.data.datasets.base import VideoSet
 from zsvideo.data.decoding.forms import SUFFIXES, FormSpec, write_form
 from zsvideo.data.decoding.pyav_reader import all_frames
 from zsvideo.models.meter import Meter
@@ -108,7 +109,7 @@ def waiting(folder: Path, batch: int, workers: int, steps: int) -> tuple[float, 
     manifest.write_text("\n".join(["id,path,class", *rows]))
     spec = ClipSpec(16, 25, 128, 112, 0.5, "loop")
     loader = LoaderSpec(batch, 4, workers, 120)
-    videos = VideoDataModule(str(manifest), None, spec, loader, 0, "root")
+    videos = VideoDataModule(VideoSet(root=str(manifest)), spec, loader, 0)
     videos.use({"a": np.eye(300)[0], "b": np.eye(300)[1]})
     net = ZeroShotModule(**OPTIONS, channels_last=True, fused=True, compile=True)
     meter, warm = Meter(), SecondEpoch()

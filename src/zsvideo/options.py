@@ -57,10 +57,8 @@ SAID = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
 @dataclass_transform(frozen_default=True, field_specifiers=(dataclasses.field, Field))
 def options(group: type[T]) -> type[T]:
     """Declare a config group: a frozen dataclass whose fields are checked, unknown ones refused."""
-    config = ConfigDict(
-        extra="forbid", arbitrary_types_allowed=True, use_attribute_docstrings=True
-    )
-    return dataclass(frozen=True, config=config)(group)
+    config = ConfigDict(extra="forbid", arbitrary_types_allowed=True, use_attribute_docstrings=True)
+    return dataclass(frozen=True, config=config)(group)  # type: ignore[return-value]
 
 
 def parse(group: type[T] | Any, values: Mapping[str, Any], prefix: str = "") -> T:
@@ -87,7 +85,7 @@ def explain(error: ValidationError, prefix: str = "") -> str:
     same = [detail for detail in details if detail["loc"] == first["loc"]]
     context = first.get("ctx") or {}
     # Beside names of options a place holds names of types, such as `literal['a']`, of a union.
-    parts = [str(part) for part in first["loc"] if str(part).isidentifier() or part.__class__ is int]
+    parts = [str(p) for p in first["loc"] if isinstance(p, int) or p.isidentifier()]
     name = ".".join(part for part in ([prefix] if prefix else []) + parts)
     kind = first["type"]
     if kind in ("unexpected_keyword_argument", "extra_forbidden"):

@@ -5,15 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from helpers.datasets import SHARED_ARGS, kinetics, touch
+from helpers.datasets import kinetics, module, touch
 from helpers.videos import grey_video
-from zsvideo.data.datamodule import VideoDataModule
-from zsvideo.data.datasets import (
-    ActivityNetDataModule,
-    HMDB51DataModule,
-    KineticsDataModule,
-    UCF101DataModule,
-)
+from zsvideo.data.datasets.activitynet import ActivityNet
+from zsvideo.data.datasets.base import VideoSet
+from zsvideo.data.datasets.hmdb51 import HMDB51
+from zsvideo.data.datasets.kinetics import Kinetics600, Kinetics700
+from zsvideo.data.datasets.ucf101 import UCF101
 from zsvideo.data.inventory import missing_videos
 from zsvideo.errors import UserError
 
@@ -26,19 +24,19 @@ def test_ucf101_inside_its_archive_folder_and_respelled(tmp_path):
         "UCF-101/Archery/.hidden.avi",
         "UCF-101/NotAClass/a.avi",
     )
-    module = UCF101DataModule(root=str(tmp_path), table="ucf101", **SHARED_ARGS)
-    assert module.classes == ["Archery", "HandstandPushups"]
-    assert len(module.videos) == 2 and module.published == 13_320
+    data = module(UCF101, tmp_path)
+    assert data.classes == ["Archery", "HandstandPushups"]
+    assert len(data.videos) == 2 and data.published == 13_320
 
 
 def test_hmdb51_and_kinetics_spellings(tmp_path):
     touch(tmp_path / "h", "brush_hair/a.avi", "ride_horse/b.avi")
-    assert HMDB51DataModule(root=str(tmp_path / "h"), table="hmdb51", **SHARED_ARGS).classes == [
+    assert module(HMDB51, tmp_path / "h").classes == [
         "brush_hair",
         "ride_horse",
     ]
     touch(tmp_path / "k", "train/riding_a_bike/x_000001_000011.mp4", "train/abseiling/y.mkv")
-    assert KineticsDataModule(str(tmp_path / "k"), "kinetics700", **SHARED_ARGS).classes == [
+    assert module(Kinetics700, tmp_path / "k").classes == [
         "abseiling",
         "riding a bike",
     ]
@@ -58,31 +56,31 @@ def test_activitynet_takes_labelled_segments_only(tmp_path):
     (tmp_path / "activity_net.v1-3.min.json").write_text(json.dumps({"database": database}))
     for name in ("one", "two", "hidden"):
         grey_video(tmp_path / "videos" / f"v_{name}.mp4", 60, codec="libx264")
-    module = ActivityNetDataModule(str(tmp_path), "activitynet", **SHARED_ARGS)
-    assert [(v.id, v.label, v.window) for v in module.videos] == [
+    data = module(ActivityNet, tmp_path)
+    assert [(v.id, v.label, v.window) for v in data.videos] == [
         ("one/0", "Archery", (0.0, 1.0)),
         ("one/1", "Surfing", (0.5, 2.0)),
         ("two/0", "Archery", (1.0, 1.5)),
     ]
-    assert module.published == 4
+    assert data.published == 4
 
 
 def test_real_clips_are_found(shared):
-    for module, folder, table, count in (
-        (UCF101DataModule, "ucf101", "ucf101", 3),
-        (HMDB51DataModule, "hmdb51", "hmdb51", 3),
-        (VideoDataModule, "kinetics", None, 4),
+    for kind, folder, count in (
+        (UCF101, "ucf101", 3),
+        (HMDB51, "hmdb51", 3),
+        (VideoSet, "kinetics", 4),
     ):
         root = str(shared / "clips" / folder)
-        assert len(module(root=root, table=table, **SHARED_ARGS).videos) == count
+        assert len(module(kind, root).videos) == count
 
 
 def test_nothing_there(tmp_path):
     with pytest.raises(UserError, match=r"target\.x\.root"):
-        UCF101DataModule(root=str(tmp_path), table="ucf101", **SHARED_ARGS)
+        module(UCF101, tmp_path)
     touch(tmp_path, "Archery/notes.txt")
     with pytest.raises(UserError, match="no videos of ucf101"):
-        UCF101DataModule(root=str(tmp_path), table="ucf101", **SHARED_ARGS)
+        module(UCF101, tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -98,23 +96,23 @@ def test_nothing_there(tmp_path):
 def test_kinetics_by_its_official_list(tmp_path, lines):
     (tmp_path / "train.csv").write_text(lines)
     touch(tmp_path, "--07WQ2iBlw_000001_000011.mp4", "unknown.mp4")
-    module = kinetics(tmp_path)
-    assert [(v.id, v.label) for v in module.videos] == [
+    data = kinetics(tmp_path)
+    assert [(v.id, v.label) for v in data.videos] == [
         ("javelin throw/--07WQ2iBlw_000001_000011.mp4", "javelin throw")
     ]
     times = ("_000001_000011", "_000015_000025") if "time_start" in lines else ("", "")
-    assert module.official_list() == {
+    assert data.set.official_list() == {
         "--07WQ2iBlw" + times[0]: "javelin throw",
         "--7goKgS4kc" + times[1]: "slapping",
     }
-    assert module.listed_name(module.videos[0]) == "--07WQ2iBlw" + times[0]
+    assert data.set.listed_name(data.videos[0]) == "--07WQ2iBlw" + times[0]
 
 
 def test_kinetics_list_without_labels_says_nothing_of_classes(tmp_path):
     (tmp_path / "test.csv").write_text("youtube_id,time_start,time_end,split\nx,1,2,test\n")
     touch(tmp_path, "slapping/x_000001_000002.mp4")
-    module = kinetics(tmp_path)
-    assert module.classes == ["slapping"] and module.official_list() is None
+    data = kinetics(tmp_path)
+    assert data.classes == ["slapping"] and data.set.official_list() is None
 
 
 def test_real_annotations(shared, tmp_path):
@@ -123,19 +121,16 @@ def test_real_annotations(shared, tmp_path):
         (tmp_path / "k").mkdir(exist_ok=True)
         (tmp_path / "k" / name).write_bytes((lists / "kinetics" / name).read_bytes())
     touch(tmp_path / "k", "--07WQ2iBlw_000001_000011.mp4", "--7goKgS4kc.mp4")
-    module = kinetics(tmp_path / "k")
-    assert module.classes == ["javelin throw", "slapping"]
-    assert len(module.official_list()) == 49
+    data = kinetics(tmp_path / "k")
+    assert data.classes == ["javelin throw", "slapping"]
+    assert len(data.set.official_list()) == 49
 
     for file in (lists / "ucf101").iterdir():
         touch(tmp_path / "u", file.name)
         (tmp_path / "u" / file.name).write_bytes(file.read_bytes())
     for group in ("01", "08"):
         touch(tmp_path / "u" / "UCF-101", f"ApplyEyeMakeup/v_ApplyEyeMakeup_g{group}_c01.avi")
-    found = {
-        part: UCF101DataModule(part, root=str(tmp_path / "u"), table="ucf101", **SHARED_ARGS)
-        for part in ("test1", "train1", None)
-    }
+    found = {part: module(UCF101, tmp_path / "u", split=part) for part in ("test1", "train1", None)}
     assert [v.id[-11:-8] for v in found["test1"].videos] == ["g01"]
     assert [v.id[-11:-8] for v in found["train1"].videos] == ["g08"]
     assert len(found[None].videos) == 2 and found["test1"].published == 300
@@ -146,47 +141,47 @@ def test_real_annotations(shared, tmp_path):
     names = ("20060723sfjffbartsinger_wave_f_cm_np1_ba_med_0", "21_wave_u_nm_np1_fr_goo_5")
     touch(tmp_path / "h", *(f"wave/{name}.avi" for name in names))
     for part, name in zip(("test1", "train1"), names, strict=True):
-        module = HMDB51DataModule(part, root=str(tmp_path / "h"), table="hmdb51", **SHARED_ARGS)
-        assert [v.id for v in module.videos] == [f"wave/{name}.avi"]
+        data = module(HMDB51, tmp_path / "h", split=part)
+        assert [v.id for v in data.videos] == [f"wave/{name}.avi"]
 
     database = json.loads(next((lists / "activitynet").iterdir()).read_text())["database"]
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "activity_net.v1-3.min.json").write_text(json.dumps({"database": database}))
     touch(tmp_path / "a", *(f"videos/v_{key}.mp4" for key in database))
-    module = ActivityNetDataModule(str(tmp_path / "a"), "activitynet", **SHARED_ARGS)
+    data = module(ActivityNet, tmp_path / "a")
     expected = [
         (f"{key}/{n}", a["label"], tuple(a["segment"]))
         for key, entry in sorted(database.items())
         for n, a in enumerate(entry["annotations"])
     ]
-    assert [(v.id, v.label, v.window) for v in module.videos] == expected
-    assert len(database) == 400 and module.published == len(expected)
+    assert [(v.id, v.label, v.window) for v in data.videos] == expected
+    assert len(database) == 400 and data.published == len(expected)
 
 
 def test_splits_that_are_not_there(tmp_path):
     touch(tmp_path, "Archery/v_Archery_g01_c01.avi")
     with pytest.raises(UserError, match="official"):
-        UCF101DataModule("test1", root=str(tmp_path), table="ucf101", **SHARED_ARGS)
+        module(UCF101, tmp_path, split="test1")
     with pytest.raises(UserError, match="train1"):
-        UCF101DataModule("test9", root=str(tmp_path), table="ucf101", **SHARED_ARGS)
+        module(UCF101, tmp_path, split="test9")
 
 
 def test_the_three_test_splits_say_which_videos_they_hold(tmp_path):
     names = [f"v_Archery_g0{n}_c01.avi" for n in range(1, 5)]
     touch(tmp_path / "u" / "UCF-101", *(f"Archery/{name}" for name in names))
-    module = UCF101DataModule(None, root=str(tmp_path / "u"), table="ucf101", **SHARED_ARGS)
-    assert module.test_splits() is None
+    data = module(UCF101, tmp_path / "u", split=None)
+    assert data.set.test_splits() is None
     for number in (1, 2, 3):
         lines = f"Archery/{names[number - 1]}\nArchery/{names[3]}\n"
         (tmp_path / "u" / f"testlist0{number}.txt").write_text(lines)
-    assert module.test_splits() == [{names[n], names[3]} for n in range(3)]
+    assert data.set.test_splits() == [{names[n], names[3]} for n in range(3)]
 
     touch(tmp_path / "h", "wave/a.avi", "wave/b.avi")
-    module = HMDB51DataModule(None, root=str(tmp_path / "h"), table="hmdb51", **SHARED_ARGS)
+    data = module(HMDB51, tmp_path / "h", split=None)
     for number in (1, 2, 3):
         text = f"a.avi {1 + number % 2}\nb.avi {2 - number % 2}\n"
         (tmp_path / "h" / f"wave_test_split{number}.txt").write_text(text)
-    assert module.test_splits() == [{"a.avi"}, {"b.avi"}, {"a.avi"}]
+    assert data.set.test_splits() == [{"a.avi"}, {"b.avi"}, {"a.avi"}]
 
 
 def test_kinetics_lists_and_files_that_users_have(tmp_path, caplog):
@@ -209,8 +204,8 @@ def test_kinetics_lists_and_files_that_users_have(tmp_path, caplog):
         b"slapping,v_abcdefghi,1,11,train\r\nslapping,short,1,11,train\r\n"
         b'"riding a bike",linked,1,11,train\r\nslapping,absent,1,11,train\r\n'
     )
-    module = kinetics(root)
-    assert sorted(v.id for v in module.videos) == [
+    data = kinetics(root)
+    assert sorted(v.id for v in data.videos) == [
         "javelin throw/same_000020_000030.mp4",
         "riding a bike/linked_000001_000011.mp4",
         "slapping/same_000001_000011.mp4",
@@ -218,44 +213,45 @@ def test_kinetics_lists_and_files_that_users_have(tmp_path, caplog):
         "slapping/v_short.avi",
     ]
     assert "1 videos have the name of another one" in caplog.text
-    assert missing_videos(module) == [{"name": "absent_000001_000011", "class": "slapping"}]
+    assert missing_videos(data.set, data.listing) == [
+        {"name": "absent_000001_000011", "class": "slapping"}
+    ]
 
 
 @pytest.mark.parametrize(
-    ("module", "table", "name", "content", "words"),
+    ("kind", "name", "content", "words"),
     [
-        (KineticsDataModule, "kinetics600", "train.csv", b"\xff\xfel\0", "as text"),
-        (ActivityNetDataModule, "activitynet", "activity_net.v1-3.min.json", b"{", "no list of Ac"),
+        (Kinetics600, "train.csv", b"\xff\xfel\0", "as text"),
+        (ActivityNet, "activity_net.v1-3.min.json", b"{", "no list of Ac"),
         (
-            ActivityNetDataModule,
-            "activitynet",
+            ActivityNet,
             "activity_net.v1-3.min.json",
             b'{"database": {"x": {"annotations": [{"label": "Archery", "segment": [1]}]}}}',
             "no list of ActivityNet",
         ),
-        (UCF101DataModule, "ucf101", "testlist01.txt", b"Archery 1\r\n", "line 1"),
-        (HMDB51DataModule, "hmdb51", "wave_test_split1.txt", b"a.avi 1\nb.avi\n", "line 2"),
+        (UCF101, "testlist01.txt", b"Archery 1\r\n", "line 1"),
+        (HMDB51, "wave_test_split1.txt", b"a.avi 1\nb.avi\n", "line 2"),
     ],
 )
-def test_broken_lists_are_told_by_file_and_line(tmp_path, module, table, name, content, words):
+def test_broken_lists_are_told_by_file_and_line(tmp_path, kind, name, content, words):
     root = tmp_path / "data" / "set"
     touch(root, "Archery/v.avi", "wave/a.avi", "slapping/a.mp4")
     (root / name).write_bytes(content)
     with pytest.raises(UserError, match=f"{name}.*{words}"):
-        module(root=str(root), table=table, **SHARED_ARGS).official_list()
+        module(kind, root).set.official_list()
 
 
 def test_lists_with_a_byte_order_mark(tmp_path):
     root, names = tmp_path / "data" / "u", [f"v_Archery_g0{n}_c01.avi" for n in (1, 2)]
     touch(root, *(f"Archery/{name}" for name in names))
     (root / "trainlist01.txt").write_text(f"Archery/{names[0]} 3\r\n\r\n", "utf-8-sig")
-    module = UCF101DataModule("train1", root=f"{root}/", table="ucf101", **SHARED_ARGS)
-    assert [v.id for v in module.videos] == [f"Archery/{names[0]}"]
+    data = module(UCF101, f"{root}/", split="train1")
+    assert [v.id for v in data.videos] == [f"Archery/{names[0]}"]
     root = tmp_path / "data" / "h"
     touch(root, "wave/a b.avi")
     (root / "wave_test_split1.txt").write_text("a b.avi 1 \r\n", "utf-8-sig")
-    module = HMDB51DataModule("train1", root=str(root), table="hmdb51", **SHARED_ARGS)
-    assert [v.id for v in module.videos] == ["wave/a b.avi"]
+    data = module(HMDB51, root, split="train1")
+    assert [v.id for v in data.videos] == ["wave/a b.avi"]
 
 
 def test_activitynet_videos_at_any_depth(tmp_path):
@@ -264,8 +260,8 @@ def test_activitynet_videos_at_any_depth(tmp_path):
     (tmp_path / "activity_net.json").write_text(json.dumps({"database": database}), "utf-8-sig")
     touch(tmp_path, "videos/train/v_v_bcdefghij.mp4", "v1-3/plain.mkv", "more/.v_linked.mp4")
     (tmp_path / "videos" / "v_linked.webm").symlink_to(tmp_path / "v1-3" / "plain.mkv")
-    module = ActivityNetDataModule(str(tmp_path), "activitynet", **SHARED_ARGS)
-    assert [v.id for v in module.videos] == ["linked/0", "plain/0", "v_bcdefghij/0"]
+    data = module(ActivityNet, tmp_path)
+    assert [v.id for v in data.videos] == ["linked/0", "plain/0", "v_bcdefghij/0"]
 
 
 def test_a_folder_that_may_not_be_listed(tmp_path, monkeypatch):
@@ -276,4 +272,4 @@ def test_a_folder_that_may_not_be_listed(tmp_path, monkeypatch):
 
     monkeypatch.setattr(Path, "iterdir", denied)
     with pytest.raises(UserError, match=r"target\.x\.root=.*Permission denied"):
-        VideoDataModule(root=str(tmp_path), table=None, **SHARED_ARGS)
+        module(VideoSet, tmp_path)

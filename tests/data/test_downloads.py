@@ -18,7 +18,13 @@ import pytest
 
 from helpers.commands import fails
 from zsvideo.data import downloads, unpacking
-from zsvideo.data.downloads import Item, download, listed_items
+from zsvideo.data.datasets.activitynet import ActivityNet
+from zsvideo.data.datasets.base import Archive
+from zsvideo.data.datasets.hmdb51 import HMDB51
+from zsvideo.data.datasets.kinetics import Kinetics400, Kinetics600, Kinetics700
+from zsvideo.data.datasets.sun397 import SUN397
+from zsvideo.data.datasets.ucf101 import UCF101
+from zsvideo.data.downloads import download
 from zsvideo.errors import UserError
 
 
@@ -100,12 +106,12 @@ NOISE = os.urandom(300_000)
 def test_a_cut_connection_is_taken_up(server, tmp_path, ranges):
     server.files["a.tar.gz"] = tar(train__b=NOISE)
     server.cut, server.ranges = 3, ranges
-    download([Item(server.url("a.tar.gz"))], tmp_path, pause=0)
+    download([Archive(server.url("a.tar.gz"))], tmp_path, pause=0)
     assert (tmp_path / "train" / "b").read_bytes() == NOISE
     assert len(server.asked) == 4 and server.asked[0] is None
     assert all(server.asked[1:])
     assert [f.name for f in (tmp_path / "archives").iterdir()] == ["a.tar.gz.json"]
-    download([Item(server.url("a.tar.gz"))], tmp_path, pause=0)
+    download([Archive(server.url("a.tar.gz"))], tmp_path, pause=0)
     assert len(server.asked) == 4  # it is there
 
 
@@ -113,14 +119,14 @@ def test_it_goes_on_after_the_process_ended(server, tmp_path):
     content = server.files["a.tar.gz"] = tar(b=NOISE)
     server.errors = 99
     with pytest.raises(UserError, match="start again"):
-        download([Item(server.url("a.tar.gz"))], tmp_path, pause=0)
+        download([Archive(server.url("a.tar.gz"))], tmp_path, pause=0)
     assert len(server.asked) == downloads.TRIES
     server.errors, server.asked = 0, []
     part = tmp_path / "archives" / "a.tar.gz.part"
     part.write_bytes(content[:1000])
     note = {"url": server.url("a.tar.gz"), "size": len(content), "validator": '"1"'}
     (tmp_path / "archives" / "a.tar.gz.json").write_text(json.dumps(note))
-    download([Item(server.url("a.tar.gz"))], tmp_path, pause=0)
+    download([Archive(server.url("a.tar.gz"))], tmp_path, pause=0)
     assert server.asked == ["bytes=1000-"] and (tmp_path / "b").read_bytes() == NOISE
 
 
@@ -129,7 +135,7 @@ def test_a_file_that_changed_meanwhile_is_begun_anew(server, tmp_path):
     (tmp_path / "archives").mkdir()
     (tmp_path / "archives" / "a.tar.gz.part").write_bytes(b"old" * 100)
     (tmp_path / "archives" / "a.tar.gz.json").write_text('{"validator": "\\"0\\""}')
-    download([Item(server.url("a.tar.gz"))], tmp_path, pause=0)
+    download([Archive(server.url("a.tar.gz"))], tmp_path, pause=0)
     assert (tmp_path / "b").read_bytes() == NOISE
     seen = json.loads((tmp_path / "archives" / "a.tar.gz.json").read_text())
     assert seen["checksum"] == "sha256:" + hashlib.sha256(content).hexdigest()
@@ -140,7 +146,7 @@ def test_a_part_that_is_whole_needs_no_more_bytes(server, tmp_path):
     (tmp_path / "archives").mkdir()
     (tmp_path / "archives" / "a.tar.gz.part").write_bytes(content)
     (tmp_path / "archives" / "a.tar.gz.json").write_text('{"validator": "\\"1\\""}')
-    download([Item(server.url("a.tar.gz"))], tmp_path, pause=0)
+    download([Archive(server.url("a.tar.gz"))], tmp_path, pause=0)
     assert (tmp_path / "b").read_bytes() == NOISE and len(server.asked) == 1
 
 
@@ -149,27 +155,27 @@ def test_wrong_checksums_and_sizes_are_told(server, tmp_path):
     right = "md5:" + hashlib.md5(content).hexdigest()
     for wrong in ({"checksum": "md5:" + "0" * 32}, {"size": len(content) + 1}):
         with pytest.raises(UserError, match=r"expected.*by other means"):
-            download([Item(server.url("a.tar.gz"), **wrong)], tmp_path, pause=0)
+            download([Archive(server.url("a.tar.gz"), **wrong)], tmp_path, pause=0)
         assert not (tmp_path / "b").exists()
-    download([Item(server.url("a.tar.gz"), ".", len(content), right)], tmp_path, pause=0)
+    download([Archive(server.url("a.tar.gz"), ".", len(content), right)], tmp_path, pause=0)
     assert (tmp_path / "b").exists()
 
 
 def test_errors_of_server_network_and_disk(server, tmp_path, monkeypatch):
     with pytest.raises(UserError, match=r"status 404.*archives/a\.zip"):
-        download([Item(server.url("a.zip"))], tmp_path, pause=0)
+        download([Archive(server.url("a.zip"))], tmp_path, pause=0)
     assert len(server.asked) == 1
     with pytest.raises(UserError, match=r"ConnectionError.*5 tries"):
-        download([Item("http://127.0.0.1:9/a.zip")], tmp_path, pause=0)
+        download([Archive("http://127.0.0.1:9/a.zip")], tmp_path, pause=0)
     server.files["a.zip"] = NOISE
     with pytest.raises(UserError, match="cannot be unpacked"):
-        download([Item(server.url("a.zip"))], tmp_path, pause=0)
+        download([Archive(server.url("a.zip"))], tmp_path, pause=0)
     monkeypatch.setattr(downloads.shutil, "disk_usage", lambda _: type("Free", (), {"free": 10}))
     with pytest.raises(UserError, match=r"0\.0 GB free"):
-        download([Item(server.url("a.zip"), checksum="md5:0")], tmp_path / "full", pause=0)
+        download([Archive(server.url("a.zip"), checksum="md5:0")], tmp_path / "full", pause=0)
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="root="):
-        download([Item(server.url("a.zip"))], tmp_path / "file", pause=0)
+        download([Archive(server.url("a.zip"))], tmp_path / "file", pause=0)
 
 
 def test_lists_zips_and_plain_files(server, tmp_path):
@@ -183,8 +189,8 @@ def test_lists_zips_and_plain_files(server, tmp_path):
         "two.tar.gz": tar(y_000001_000011=b"2"),
         "paths.txt": "\n".join(map(server.url, ("one part.tar.gz", "two.tar.gz"))).encode() + b"\n",
     }
-    items = [Item(server.url(name)) for name in ("splits.zip", "train.csv")]
-    download([*items, Item(server.url("paths.txt"), "train")], tmp_path, pause=0)
+    items = [Archive(server.url(name)) for name in ("splits.zip", "train.csv")]
+    download([*items, Archive(server.url("paths.txt"), "train")], tmp_path, pause=0)
     found = {str(f.relative_to(tmp_path)) for f in tmp_path.rglob("*") if f.is_file()}
     assert {f for f in found if not f.startswith("archives")} == {
         "lists/trainlist01.txt",
@@ -203,16 +209,16 @@ def test_rar_by_a_tool_of_the_system(server, tmp_path, monkeypatch):
     command = ("bsdtar-here", *unpacking.RAR_TOOLS["bsdtar"][1:])
     monkeypatch.setattr(unpacking, "RAR_TOOLS", {"bsdtar-here": command})
     with pytest.raises(UserError, match=r"needs a tool.*install"):
-        download([Item(server.url("org.rar"))], tmp_path / "set", pause=0)
+        download([Archive(server.url("org.rar"))], tmp_path / "set", pause=0)
     tool = tools / "bsdtar-here"
     tool.write_text('#!/bin/sh\nexec tar -xzf "$2" -C "$4"\n')
     tool.chmod(tool.stat().st_mode | stat.S_IEXEC)
-    download([Item(server.url("org.rar"))], tmp_path / "set", pause=0)
+    download([Archive(server.url("org.rar"))], tmp_path / "set", pause=0)
     assert (tmp_path / "set" / "wave" / "a").read_bytes() == b"video"
     assert len(server.asked) == 1 and not list((tmp_path / "set").rglob("*.rar"))
     server.files["bad.rar"] = NOISE
     with pytest.raises(UserError, match=r"cannot be unpacked \(bsdtar-here: "):
-        download([Item(server.url("bad.rar"))], tmp_path / "set", pause=0)
+        download([Archive(server.url("bad.rar"))], tmp_path / "set", pause=0)
 
 
 def rar(**members):
@@ -261,27 +267,27 @@ def test_an_unpacking_that_was_killed_is_done_again(server, tmp_path):
     server.files["a.tar.gz"] = tar(train__b=NOISE)
     (tmp_path / "archives" / "a.tar.gz.unpacking" / "train").mkdir(parents=True)
     (tmp_path / "archives" / "a.tar.gz.unpacking" / "train" / "b").write_bytes(NOISE[:10])
-    download([Item(server.url("a.tar.gz"))], tmp_path, pause=0)
+    download([Archive(server.url("a.tar.gz"))], tmp_path, pause=0)
     assert (tmp_path / "train" / "b").read_bytes() == NOISE
 
 
 @pytest.mark.parametrize(
-    "dataset",
-    ["ucf101", "hmdb51", "kinetics400", "kinetics600", "kinetics700", "activitynet", "sun397"],
+    "dataset", [UCF101, HMDB51, Kinetics400, Kinetics600, Kinetics700, ActivityNet, SUN397]
 )
-def test_the_table(dataset):
-    for item in listed_items(dataset):
+def test_addresses(dataset):
+    assert dataset.archives
+    for item in dataset.archives:
         assert item.url.startswith("http") and item.name
         kind, _, digits = item.checksum.partition(":")
         assert item.checksum == "" or len(digits) == {"md5": 32, "sha256": 64}[kind]
 
 
-def test_what_has_no_address():
-    with pytest.raises(UserError, match=r"dataset=folder.*ucf101"):
-        listed_items("folder")
+def test_what_has_no_address(cli, tmp_path):
+    options = [f"root={tmp_path}", f"out={tmp_path}/out", "download=true"]
+    fails(cli("prepare", "dataset=folder", *options), "dataset=folder", "ucf101")
 
 
-def test_by_the_door(server, cli, tmp_path):
+def test_by_the_command_line(server, cli, tmp_path):
     """The real addresses, answered by a proxy that stands in for the network."""
     proxy = {"http_proxy": f"http://127.0.0.1:{server.server_port}", "no_proxy": ""}
     options = [f"root={tmp_path}/set", f"out={tmp_path}/out", "download=true"]

@@ -2,19 +2,20 @@
 
 import json
 
-from helpers.datasets import SHARED_ARGS, kinetics, touch
-from zsvideo.data.datamodule import VideoDataModule
-from zsvideo.data.datasets import ActivityNetDataModule, HMDB51DataModule, UCF101DataModule
+from helpers.datasets import kinetics, module, touch
+from zsvideo.data.datasets.activitynet import ActivityNet
+from zsvideo.data.datasets.base import VideoSet
+from zsvideo.data.datasets.hmdb51 import HMDB51
+from zsvideo.data.datasets.ucf101 import UCF101
 from zsvideo.data.inventory import by_class, missing_videos
 from zsvideo.reporting.prepared import lacking
 
 
-def counted(module, bad=()):
-    rows = [{"class": v.label, "status": "bad" if v.id in bad else "ok"} for v in module.videos]
-    counts = by_class(module, rows)
-    return {c.pop("class"): tuple(c.values()) for c in counts}, lacking(
-        module, by_class(module, rows)
-    )
+def counted(data, bad=()):
+    rows = [{"class": v.label, "status": "bad" if v.id in bad else "ok"} for v in data.videos]
+    counts = by_class(data.set, data.listing, rows)
+    said = lacking(data.set, data.listing, counts)
+    return {c["class"]: tuple(c.values())[1:] for c in counts}, said
 
 
 def test_ucf101_with_and_without_its_lists(tmp_path):
@@ -24,7 +25,7 @@ def test_ucf101_with_and_without_its_lists(tmp_path):
         "Archery/v_Archery_g09_c09.avi",
         "HandStandPushups/v_HandStandPushups_g01_c01.avi",
     )
-    table, said = counted(UCF101DataModule(root=str(tmp_path), table="ucf101", **SHARED_ARGS))
+    table, said = counted(module(UCF101, tmp_path))
     assert table["Archery"] == (2, 2, "", "") and len(table) == 101
     assert "classes without any video: ApplyEyeMakeup" in said and "13,320" in said
     assert "trainlist0N.txt" in said
@@ -34,11 +35,13 @@ def test_ucf101_with_and_without_its_lists(tmp_path):
         b"Archery/v_Archery_g01_c01.avi 3\r\nHandstandPushups/v_HandStandPushups_g01_c01.avi 37\r\n"
     )
     (tmp_path / "splits" / "testlist02.txt").write_bytes(b"Archery/v_Archery_g02_c01.avi\r\n")
-    module = UCF101DataModule(root=str(tmp_path), table="ucf101", **SHARED_ARGS)
-    table, said = counted(module, bad=["Archery/v_Archery_g01_c01.avi"])
+    data = module(UCF101, tmp_path)
+    table, said = counted(data, bad=["Archery/v_Archery_g01_c01.avi"])
     assert table["Archery"] == (2, 1, 2, 1)  # one of two is not in the list
     assert table["HandstandPushups"] == (1, 1, 1, 0) and table["Biking"] == (0, 0, 0, 0)
-    assert missing_videos(module) == [{"name": "v_Archery_g02_c01.avi", "class": "Archery"}]
+    assert missing_videos(data.set, data.listing) == [
+        {"name": "v_Archery_g02_c01.avi", "class": "Archery"}
+    ]
     assert said.startswith("1 of 3 listed videos are missing, by class: Archery (1)")
 
 
@@ -46,13 +49,13 @@ def test_hmdb51_by_its_lists(tmp_path, shared):
     touch(tmp_path, "wave/21_wave_u_nm_np1_fr_goo_5.avi")
     for file in (shared / "annotations" / "hmdb51").iterdir():
         (tmp_path / file.name).write_bytes(file.read_bytes())
-    module = HMDB51DataModule(root=str(tmp_path), table="hmdb51", **SHARED_ARGS)
-    table, _ = counted(module)
+    data = module(HMDB51, tmp_path)
+    table, _ = counted(data)
     assert len(table) == 51
     lines = (tmp_path / "wave_test_split1.txt").read_text().split("\n")
     listed = sum(".avi" in line for line in lines)
     assert table["wave"] == (1, 1, listed, listed - 1) and table["brush_hair"][0] == 0
-    assert len(missing_videos(module)) == sum(row[3] for row in table.values())
+    assert len(missing_videos(data.set, data.listing)) == sum(row[3] for row in table.values())
 
 
 def test_kinetics_train_folder_counts_its_own_part_of_the_lists(tmp_path):
@@ -73,15 +76,19 @@ def test_activitynet_by_its_json(tmp_path):
     database = {"one": entry("Archery", "Surfing"), "two": entry("Archery"), "hidden": entry()}
     (tmp_path / "activity_net.v1-3.min.json").write_text(json.dumps({"database": database}))
     touch(tmp_path, "videos/v_one.mp4")
-    module = ActivityNetDataModule(str(tmp_path), "activitynet", **SHARED_ARGS)
-    table, _ = counted(module)
+    data = module(ActivityNet, tmp_path)
+    table, _ = counted(data)
     assert table["Archery"] == (1, 1, 2, 1) and table["Surfing"] == (1, 1, 1, 0)
-    assert len(table) == 200 and missing_videos(module) == [{"name": "two/0", "class": "Archery"}]
+    assert len(table) == 200 and missing_videos(data.set, data.listing) == [
+        {"name": "two/0", "class": "Archery"}
+    ]
 
 
 def test_own_folders_say_what_is_empty(tmp_path):
     touch(tmp_path, "run/0.mp4", "jump/notes.txt")
-    module = VideoDataModule(root=str(tmp_path), table=None, **SHARED_ARGS)
-    table, said = counted(module)
+    data = module(VideoSet, tmp_path)
+    table, said = counted(data)
     assert table == {"jump": (0, 0, "", ""), "run": (1, 1, "", "")}
-    assert said == "classes without any video: jump" and missing_videos(module) is None
+    assert (
+        said == "classes without any video: jump" and missing_videos(data.set, data.listing) is None
+    )

@@ -9,8 +9,8 @@ import torch
 from PIL import Image
 
 from zsvideo.data.clips import Clips, ClipSpec, Video, assemble
-from zsvideo.data.datamodule import LoaderSpec
-from zsvideo.data.datasets import SUN397DataModule
+from zsvideo.data.datamodule import LoaderSpec, VideoDataModule
+from zsvideo.data.datasets.sun397 import SUN397
 from zsvideo.data.decoding.faults import UnreadableVideo
 from zsvideo.data.kenburns import authors_boxes, cut, draw_boxes, ken_burns
 
@@ -124,7 +124,7 @@ def test_sun397_by_folder_and_epoch(tmp_path):
     (tmp_path / "ClassName.txt").write_text("/a/abbey\n/b/bakery/shop\n/k/kitchen\n")
     spec = ClipSpec(16, 25, 128, 112, 0.5, "loop")
     loader = LoaderSpec(2, 2, 0, 0)
-    module = SUN397DataModule(str(tmp_path), "sun397", spec, loader, 0, "source.root")
+    module = VideoDataModule(SUN397(root=str(tmp_path)), spec, loader, 0)
     assert module.classes == ["/a/abbey", "/b/bakery/shop", "/k/kitchen"]
     assert module.videos[1].id == "b/bakery/shop/sun_1.jpg"
     vectors = {name: np.zeros(2) for name in module.classes}
@@ -180,8 +180,8 @@ def test_a_clip_by_the_authors_rule_is_not_mirrored(tmp_path):
 
 def test_real_scenes(shared):
     spec = ClipSpec(16, 25, 128, 112, 0.5, "loop")
-    module = SUN397DataModule(
-        str(shared / "images" / "SUN397"), "sun397", spec, LoaderSpec(2, 2, 0, 0), 0, "x"
+    module = VideoDataModule(
+        SUN397(root=str(shared / "images" / "SUN397")), spec, LoaderSpec(2, 2, 0, 0), 0
     )
     names = (shared / "images" / "SUN397" / "ClassName.txt").read_text().split()
     assert module.classes == sorted(names)

@@ -12,6 +12,7 @@ from helpers.videos import grey_video
 from zsvideo.data import subsets
 from zsvideo.data.clips import ClipSpec
 from zsvideo.data.datamodule import LoaderSpec, VideoDataModule
+from zsvideo.data.datasets.base import VideoSet
 from zsvideo.data.layouts import Video
 from zsvideo.data.zeroshot import ZeroShotDataModule
 from zsvideo.errors import UserError
@@ -138,7 +139,7 @@ def module(tmp_path):
 
     def make(subset):
         source, target = (
-            VideoDataModule(str(tmp_path / place), None, clips, loader, 0, "root")
+            VideoDataModule(VideoSet(root=str(tmp_path / place)), clips, loader, 0)
             for place in ("source", "target")
         )
         protocol = Protocol("p", "tau", 0.05, False, ["targets"])

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from zsvideo.data.clips import ClipSpec
-from zsvideo.data.datamodule import LoaderSpec
-from zsvideo.data.datasets import SyntheticDataModule
+from helpers.datasets import SPECS
+from zsvideo.data.datamodule import VideoDataModule
+from zsvideo.data.datasets import video_set
+from zsvideo.data.datasets.synthetic import Synthetic
 from zsvideo.errors import UserError
 
 
@@ -18,11 +19,8 @@ def module(root, **changes):
         "data_seed": 0,
         "video_seed": None,
     }
-    shared = (ClipSpec(16, 3, 40, 32, 0.5, "loop"), LoaderSpec(2, 2, 0, 0), 0, "target.x.root")
-    names = ("clips", "loader", "seed", "option")
-    return SyntheticDataModule(
-        str(root), **options | changes, **dict(zip(names, shared, strict=True))
-    )
+    values = {"_target_": f"{Synthetic.__module__}.Synthetic", "root": str(root), **options}
+    return VideoDataModule(video_set(values | changes, "target.x"), *SPECS)
 
 
 def test_settings_do_not_get_into_each_others_way(tmp_path):

@@ -1,15 +1,17 @@
 """What data modules of tests have in common."""
 
 from zsvideo.data.clips import ClipSpec
-from zsvideo.data.datamodule import LoaderSpec
-from zsvideo.data.datasets import KineticsDataModule
+from zsvideo.data.datamodule import LoaderSpec, VideoDataModule
+from zsvideo.data.datasets.kinetics import Kinetics600
+from zsvideo.options import parse
 
-SHARED_ARGS = {
-    "clips": ClipSpec(16, 3, 40, 32, 0.5, "loop"),
-    "loader": LoaderSpec(2, 2, 0, 0),
-    "seed": 0,
-    "option": "target.x.root",
-}
+SPECS = ClipSpec(16, 3, 40, 32, 0.5, "loop"), LoaderSpec(2, 2, 0, 0), 0
+
+
+def module(kind, root, **options):
+    """The data module of a set."""
+    values = {"root": str(root), "option": "target.x.root", **options}
+    return VideoDataModule(parse(kind, values, "target.x"), *SPECS)
 
 
 def touch(root, *names):
@@ -19,4 +21,4 @@ def touch(root, *names):
 
 
 def kinetics(root, **more):
-    return KineticsDataModule(root=str(root), table="kinetics600", **SHARED_ARGS, **more)
+    return module(Kinetics600, root, **more)

@@ -4,18 +4,22 @@ Any source, pre-training and targets; `videos=true` compares the files too.
 """
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from zsvideo.cli import run_command
+
+if TYPE_CHECKING:
+    from zsvideo.data.datasets.base import VideoSet
 
 
 def audit(config: DictConfig) -> None:
     """Write audit.json, .csv, .html and figures to the run folder, and print the findings."""
+    from zsvideo.data.datasets import video_set
     from zsvideo.data.fingerprints import compare_videos
-    from zsvideo.data.listing import listed_classes, videos_root
     from zsvideo.errors import UserError
     from zsvideo.reporting.audit.report import show_audit
     from zsvideo.semantics.audit import audit as audit_names
@@ -24,25 +28,43 @@ def audit(config: DictConfig) -> None:
     if not config.get("target"):
         raise UserError("target is empty; name data sets to test on, such as target=[ucf101]")
     protocol, vectors = Protocol(**config.protocol), instantiate(config.semantics)
-    training = {}
-    before = config.pretrain.source or config.pretrain
-    for role, sets in {"source": config.source, "pretrain": before}.items():
-        if sets.get("table") or "root" in sets:
-            dataset, names = listed_classes(sets, f"{role}.root")
-            training[role] = vectors.of(names, dataset, sets.get("table"))
-    tested = {}
-    for name, sets in config.target.items():
-        _, names = listed_classes(sets, f"target.{name}.root")
-        names = protocol.tested(sets.get("table"), names)
-        tested[name] = vectors.of(names, name, sets.get("table"))
+    sets: Any = OmegaConf.to_container(config, resolve=True)
+    source, before = video_set(sets["source"], "source"), pretrained_on(sets["pretrain"])
+    training = {
+        role: vectors.of(known.class_list(), known.name, known.table)
+        for role, known in {"source": source, "pretrain": before}.items()
+        if known
+    }
+    targets = {name: video_set(own, f"target.{name}") for name, own in sets["target"].items()}
+    tested = {
+        name: vectors.of(protocol.tested(own.table, own.class_list()), name, own.table)
+        for name, own in targets.items()
+    }
     found = audit_names(protocol, training, tested, vectors)
     if config.videos:
         found["videos"] = compare_videos(
-            {"source.root": videos_root(config.source)},
-            {f"target.{name}.root": videos_root(sets) for name, sets in config.target.items()},
+            {source.option: str(source.folder)},
+            {own.option: str(own.folder) for own in targets.values()},
             Path(config.paths.cache),
         )
     show_audit(found, Path(HydraConfig.get().runtime.output_dir))
+
+
+def pretrained_on(values: dict[str, Any]) -> "VideoSet | None":
+    """Give the set whose classes the first weights were trained on; None where there are none.
+
+    Args:
+        values: of the group `pretrain`.
+    """
+    from zsvideo.data.datasets import video_set
+    from zsvideo.data.datasets.base import VideoSet
+
+    if values["source"]:
+        return video_set(values["source"], "pretrain.source")
+    if values["table"] or "root" in values:
+        root = str(values.get("root"))
+        return VideoSet(root=root, table=values["table"], option="pretrain.root")
+    return None
 
 
 def main() -> None:

@@ -7,7 +7,8 @@ It can be stopped at any time and goes on when started again.
 import os
 from pathlib import Path
 
-from omegaconf import DictConfig, OmegaConf
+import yaml
+from omegaconf import DictConfig
 
 from zsvideo.cli import run_command
 from zsvideo.resources import CONF
@@ -15,10 +16,9 @@ from zsvideo.resources import CONF
 
 def prepare(config: DictConfig) -> None:
     """Write the manifest, the prepared videos and a count of each class under `out`."""
-    from hydra.utils import instantiate
-
     from zsvideo.data import downloads, inventory, preparation
-    from zsvideo.data.datamodule import VideoDataModule
+    from zsvideo.data.datasets import video_set
+    from zsvideo.data.datasets.base import VideoSet
     from zsvideo.data.decoding.forms import FormSpec
     from zsvideo.data.manifest import NAME, write_table
     from zsvideo.errors import UserError
@@ -33,35 +33,44 @@ def prepare(config: DictConfig) -> None:
             raise UserError(f"{key}={value} must be a whole number, at least 1")
     keys = ("form", "short_side", "quality", "crf", "key_frames")
     spec = FormSpec(*(config[key] for key in keys))
+
+    def named(dataset: str) -> VideoSet:
+        values = yaml.safe_load((CONF / "source" / f"{dataset}.yaml").read_text())
+        return video_set(values | {"root": str(config.root)})
+
+    videos = named(config.dataset)
     if config.download:
-        items = downloads.listed_items(config.dataset)
+        if not (items := videos.archives):
+            addressed = ", ".join(name for name in known if named(name).archives)
+            raise UserError(
+                f"download=true knows no address for dataset={config.dataset}; allowed: {addressed}"
+            )
         show_downloads(items, str(config.root))
         if config.dry_run:
             return
         downloads.download(items, Path(str(config.root)).expanduser())
-    source = OmegaConf.load(CONF / "source" / f"{config.dataset}.yaml")
-    source.root = str(config.root)
-    module: VideoDataModule = instantiate(source, clips=None, loader=None, seed=0, option="root")
-    out, root = Path(str(config.out)).expanduser(), module.root.resolve()
+    listing = videos.scan()
+    out, root = Path(str(config.out)).expanduser(), listing.root.resolve()
     if root in (out.resolve(), *out.resolve().parents, (out / NAME).resolve()):
         raise UserError(f"out={out} lies in the data set itself; choose another folder")
-    needed = preparation.disk_needed(module.videos, spec)
-    show_plan(module, out, spec.form, needed)
+    needed = preparation.disk_needed(listing.videos, spec)
+    show_plan(videos, listing, out, spec.form, needed)
     if config.dry_run:
         return
     preparation.check_disk(out, needed)
     workers = config.workers or len(os.sched_getaffinity(0))
     root = root if root.is_dir() else root.parent
     rows = preparation.prepare(
-        module.videos, root, out, spec, workers, config.limit, config.dataset
+        listing.videos, root, out, spec, workers, config.limit, config.dataset
     )
-    counts, missing = inventory.by_class(module, rows), inventory.missing_videos(module)
+    counts = inventory.by_class(videos, listing, rows)
+    missing = inventory.missing_videos(videos, listing)
     write_table(out / "classes.csv", inventory.COLUMNS, counts)
     if missing is not None:
         write_table(out / "missing.csv", ("name", "class"), missing)
     bad = [row for row in rows if row["status"] != "ok"]
     write_table(out / "quarantine.csv", ("id", "path", "reason"), bad)
-    show_prepared(module, rows, counts, out)
+    show_prepared(videos, listing, rows, counts, out)
 
 
 def main() -> None:

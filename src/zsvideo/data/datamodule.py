@@ -1,9 +1,9 @@
-"""One LightningDataModule a data set; `zsvideo.data.zeroshot` joins a source with its targets."""
+"""The LightningDataModule of a data set; `zsvideo.data.zeroshot` joins a source and targets."""
 
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import pytorch_lightning as pl
@@ -11,20 +11,11 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from zsvideo.data.clips import Clips, ClipSpec, collate
+from zsvideo.data.datasets.base import VideoSet
 from zsvideo.data.epochs import EpochSampler
 from zsvideo.data.features import FeatureClips, FeatureStore
-from zsvideo.data.layouts import (
-    Video,
-    class_folders,
-    distinct,
-    empty_classes,
-    existing_root,
-    spell,
-    spelling_key,
-)
-from zsvideo.data.manifest import NAME, read_manifest
+from zsvideo.data.layouts import Video
 from zsvideo.errors import UserError
-from zsvideo.semantics.words import class_names
 
 log = logging.getLogger(__name__)
 
@@ -86,94 +77,36 @@ class LoaderSpec:
 
 
 class VideoDataModule(pl.LightningDataModule):
-    """Videos in one folder a class: the base of all data sets, and `folder` itself.
+    """The clips of one data set.
 
-    Class attributes:
-        published: videos in the published set, None if unknown.
-        how: how to get it.
-        lists: the files that name its videos, for `official_list`; empty if there are none.
+    Attributes:
+        videos: the videos of the set, or those of the classes it is restricted to.
+        published: how many the published set has of them; None if unknown.
+        quarantined: id to reason, of videos that a manifest knows to be unusable.
     """
 
-    published: int | None = None
-    how: ClassVar[str] = "put the videos into one folder a class"
-    lists: ClassVar[str] = ""
-
-    def __init__(
-        self,
-        root: str,
-        table: str | None,
-        clips: ClipSpec,
-        loader: LoaderSpec,
-        seed: int,
-        option: str,
-    ) -> None:
+    def __init__(self, videos: VideoSet, clips: ClipSpec, loader: LoaderSpec, seed: int) -> None:
         """Find the videos of the data set.
 
         Args:
-            root: folder of the data set, as published or as `src.prepare` wrote it; or a
-                manifest (CSV).
-            table: the class table of a published data set, which is its name too; None for own
-                classes.
+            videos: the data set.
             clips: what a clip is.
             loader: how clips are loaded.
             seed: of the clips and of the order of training.
-            option: the config key of `root`, for messages.
 
         Raises:
-            UserError: nothing is there, or no video of the set's classes, or a class is empty.
+            UserError: nothing is there, or no video of the set's classes.
         """
         super().__init__()
-        self.clips, self.loader, self.seed, self.option = clips, loader, seed, option
-        self.table = table
-        self.name: str = table or "folder"
-        self.quarantined: dict[str, str] = {}  # id to reason, where a manifest knows
-        self.empty: list[str] = []  # class folders without a video
-        try:
-            self.root = existing_root(root, self.name, option, self.how)
-            manifest = self.root / NAME if self.root.is_dir() else self.root
-            if manifest.is_file():
-                listed = read_manifest(manifest, option)
-                self.videos, self.quarantined = self.official(listed.videos), listed.quarantined
-            else:
-                self.videos = distinct(self.find())
-        except PermissionError as error:
-            raise UserError(
-                f"{option}={root} cannot be read ({error}); see its permissions"
-            ) from None
-        if not self.videos:
-            raise UserError(f"no videos of {self.name} under {self.root} ({option}); {self.how}")
+        self.set, self.clips, self.loader, self.seed = videos, clips, loader, seed
+        self.listing = videos.scan()
+        self.name: str = videos.name
+        self.table, self.option = videos.table, videos.option
+        self.root, self.videos = self.listing.root, self.listing.videos
+        self.published, self.quarantined = self.listing.published, self.listing.quarantined
         self.class_vectors: dict[str, np.ndarray] = {}
         self.features: dict[bool, FeatureStore] = {}  # of training and test clips, by a frozen f_v
         self.drawn: Sequence[Video] | None = None
-
-    def find(self) -> list[Video]:
-        """List the videos; a data set with another layout overrides this."""
-        official = {spelling_key(name) for name in class_names(self.table)} if self.table else None
-        self.empty = [
-            name
-            for name in empty_classes(self.root)
-            if official is None or spelling_key(name) in official
-        ]
-        return self.official(class_folders(self.root))
-
-    def official(self, videos: Sequence[Video]) -> list[Video]:
-        """Spell the classes of a published set as it does; leave out what is no class of it."""
-        return spell(videos, class_names(self.table), self.root) if self.table else list(videos)
-
-    def official_list(self) -> dict[str, str] | None:
-        """Read the official list where it lies with the data: the class of each video by its name.
-
-        `listed_name` gives the name of a video there.
-        """
-        return None
-
-    def listed_name(self, video: Video) -> str:
-        """Name a video as the official list does."""
-        return video.id
-
-    def test_splits(self) -> list[set[str]] | None:
-        """List the file names in each official test split, where lists lie with the data."""
-        return None
 
     @property
     def classes(self) -> list[str]:
@@ -197,10 +130,10 @@ class VideoDataModule(pl.LightningDataModule):
         Raises:
             UserError: a class folder is empty.
         """
-        if self.empty:
+        if self.listing.empty:
             raise UserError(
                 f"class folders without a video under {self.root} ({self.option}): "
-                f"{', '.join(self.empty)}; fill or remove them"
+                f"{', '.join(self.listing.empty)}; fill or remove them"
             )
         self.class_vectors = class_vectors
         self.drawn = videos

@@ -1,73 +1,36 @@
 """Official archives by URL, into a data set's folder: resumed, checked, unpacked.
 
-`downloads.tsv` lists them: `part` is the folder under the root that they fill; a `.txt` is a list
-of further URLs; size and checksum are there where they are publicly known. Archives lie in
+Each data set names its own (`archives`). They lie in
 `<root>/archives` until they are unpacked; what was seen of each stays there as `<name>.json`.
 """
 
-import csv
 import errno
 import hashlib
 import json
 import shutil
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 import requests
 from rich.progress import DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
+from zsvideo.data.datasets.base import Archive
 from zsvideo.data.unpacking import unpack
 from zsvideo.errors import UserError
 
-TABLE = Path(__file__).with_name("downloads.tsv")
 TRIES = 5  # in a row that bring nothing
 CHUNK = 1 << 16
 
 
-@dataclass(frozen=True)
-class Item:
-    """A file to fetch; see `downloads.tsv`. `size` is in bytes, `checksum` is `<kind>:<hex>`."""
-
-    url: str
-    part: str = "."
-    size: int | None = None
-    checksum: str = ""
-
-    @property
-    def name(self) -> str:
-        """The file's name."""
-        return unquote(urlsplit(self.url).path).rsplit("/", 1)[-1]
-
-
-def listed_items(dataset: str) -> list[Item]:
-    """List what can be fetched of a data set.
-
-    Raises:
-        UserError: nothing of it can.
-    """
-    with TABLE.open(newline="", encoding="utf-8") as lines:
-        rows = list(csv.DictReader(lines, delimiter="\t"))
-    found = [
-        Item(r["url"], r["part"], int(r["size"]) if r["size"] else None, r["checksum"] or "")
-        for r in rows
-        if r["dataset"] == dataset
-    ]
-    if not found:
-        known = ", ".join(dict.fromkeys(r["dataset"] for r in rows))
-        raise UserError(f"download=true knows no address for dataset={dataset}; allowed: {known}")
-    return found
-
-
-def download(items: Iterable[Item], root: Path, pause: float = 1.0) -> None:
+def download(items: Iterable[Archive], root: Path, pause: float = 1.0) -> None:
     """Fetch files and unpack them into a data set's folder; what is there already is passed over.
 
     Args:
-        items: of `listed_items`.
+        items: official files of the set.
         root: of the data set.
         pause: seconds before the second try, doubled before each next one.
 
@@ -96,7 +59,7 @@ def download(items: Iterable[Item], root: Path, pause: float = 1.0) -> None:
         file.unlink()
 
 
-def fetch(item: Item, file: Path, note: Path, pause: float) -> None:
+def fetch(item: Archive, file: Path, note: Path, pause: float) -> None:
     """Fetch a file, going on where an earlier try ended; raises UserError."""
     part = file.with_name(file.name + ".part")
     tries = 0
@@ -127,7 +90,7 @@ def fetch(item: Item, file: Path, note: Path, pause: float) -> None:
     part.replace(file)
 
 
-def fetch_rest(item: Item, part: Path, note: Path, tell: Any) -> bool:
+def fetch_rest(item: Archive, part: Path, note: Path, tell: Any) -> bool:
     """Ask once for what is missing of a file; tell whether it is whole now.
 
     Raises:
@@ -187,7 +150,7 @@ def check_room(part: Path, needed: int) -> None:
         )
 
 
-def check(item: Item, file: Path, note: Path) -> None:
+def check(item: Archive, file: Path, note: Path) -> None:
     """Compare a file with its known checksum or size, or with what was seen of it before.
 
     Raises:

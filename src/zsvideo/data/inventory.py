@@ -4,50 +4,52 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from zsvideo.data.datamodule import VideoDataModule
-from zsvideo.semantics.words import class_names
+from zsvideo.data.datasets.base import Listing, VideoSet
 
 COLUMNS = ("class", "found", "usable", "expected", "missing")
 
 
-def missing_videos(module: VideoDataModule) -> list[dict[str, str]] | None:
-    """List the videos of the official list that were not found: name and class.
+def missing_videos(videos: VideoSet, listing: Listing) -> list[dict[str, str]] | None:
+    """List the videos of the official list that are not there: name and class.
 
     Returns:
         None where no official list lies with the data.
     """
-    listed = module.official_list()
-    if listed is None:
+    official = videos.official_list()
+    if official is None:
         return None
-    found = {module.listed_name(video) for video in module.videos}
-    return [{"name": n, "class": c} for n, c in sorted(listed.items()) if n not in found]
+    present = {videos.listed_name(video) for video in listing.videos}
+    return [{"name": n, "class": c} for n, c in sorted(official.items()) if n not in present]
 
 
-def by_class(module: VideoDataModule, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def by_class(
+    videos: VideoSet, listing: Listing, rows: Sequence[Mapping[str, Any]]
+) -> list[dict[str, Any]]:
     """Count each class: videos found, usable, expected and missing.
 
     Args:
-        module: the data set.
+        videos: the data set.
+        listing: its videos that are there.
         rows: of its manifest.
 
     Returns:
         A row a class, of all the set should have; `expected` and `missing` are empty where no
         official list lies with the data, so that only classes without any video can be told.
     """
-    found = Counter(row["class"] for row in rows)
+    present = Counter(row["class"] for row in rows)
     usable = Counter(row["class"] for row in rows if row["status"] == "ok")
-    listed, lacking = module.official_list(), missing_videos(module)
-    classes = class_names(module.table) if module.table else module.empty
-    names = sorted({*classes, *found, *(listed or {}).values()})
-    expected = Counter((listed or {}).values())
+    official, lacking = videos.official_list(), missing_videos(videos, listing)
+    classes = videos.class_list() if videos.table else listing.empty
+    names = sorted({*classes, *present, *(official or {}).values()})
+    expected = Counter((official or {}).values())
     missing = Counter(row["class"] for row in lacking or ())
     return [
         {
             "class": name,
-            "found": found[name],
+            "found": present[name],
             "usable": usable[name],
-            "expected": "" if listed is None else expected[name],
-            "missing": "" if listed is None else missing[name],
+            "expected": "" if official is None else expected[name],
+            "missing": "" if official is None else missing[name],
         }
         for name in names
     ]

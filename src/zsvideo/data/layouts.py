@@ -35,12 +35,6 @@ class Video:
     frames: int | None = None
 
 
-def published_root(root: Path, table: str | None) -> Path:
-    """Go into the folder that a data set's archives make: `UCF-101`, or `train` of Kinetics."""
-    inner = {"ucf101": "UCF-101"}.get(table or "", "train" if "kinetics" in (table or "") else "")
-    return root / inner if inner and (root / inner).is_dir() else root
-
-
 def files_below(root: Path, suffixes: Sequence[str] = VIDEO_FILES) -> list[Path]:
     """List the files of some kinds at any depth, sorted; links are followed, hidden ones not."""
     found, seen = [], set()
@@ -107,9 +101,9 @@ def spelling_key(name: str) -> str:
     return re.sub(r"[\s_/]+", "", name).lower()
 
 
-def empty_classes(root: Path) -> list[str]:
-    """List the folders of `root` without a single video file."""
-    full = {video.label for video in class_folders(root)}
+def empty_classes(root: Path, suffixes: Sequence[str] = VIDEO_FILES) -> list[str]:
+    """List the folders of `root` without a single file of some kinds."""
+    full = {video.label for video in class_folders(root, suffixes)}
     folders = [f.name for f in sorted(root.iterdir()) if f.is_dir() and not f.name.startswith(".")]
     return [name for name in folders if name not in full]
 

@@ -10,10 +10,11 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from hydra.utils import instantiate
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from zsvideo.data.clips import ClipSpec
 from zsvideo.data.datamodule import LoaderSpec, VideoDataModule
+from zsvideo.data.datasets import video_set
 from zsvideo.data.zeroshot import TargetsDataModule, ZeroShotDataModule
 from zsvideo.errors import UserError
 from zsvideo.models.micro import fits_on, largest_micro_batch
@@ -78,8 +79,9 @@ def build_videos(videos: DictConfig, config: DictConfig, option: str) -> VideoDa
     if not isinstance(config.seed, int) or not 0 <= config.seed < 2**32:
         raise UserError(f"seed={config.seed} must be a whole number, at least 0 and below 2**32")
     clips, loader = ClipSpec(**config.clips), LoaderSpec(**config.loader)
-    make = instantiate(videos, _partial_=True)
-    return make(clips=clips, loader=loader, seed=config.seed, option=option)
+    group = option.removesuffix(".root")
+    values: Any = OmegaConf.to_container(videos, resolve=True)
+    return VideoDataModule(video_set(values, group), clips, loader, config.seed)
 
 
 def build_model(config: DictConfig, data: TargetsDataModule) -> ZeroShotModule:

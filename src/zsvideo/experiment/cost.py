@@ -6,41 +6,28 @@ Numbers of videos are those published, so a plan needs no data.
 from collections.abc import Sequence
 from typing import Any
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
-from zsvideo.data.synthetic import domain_classes
+from zsvideo.data.datasets import video_set
 from zsvideo.errors import UserError
 from zsvideo.experiment.jobs import Job, axis_value
-from zsvideo.semantics.words import class_names
 
-VIDEOS = {
-    "kinetics400": 240_436,
-    "kinetics600": 390_000,
-    "kinetics700": 541_624,
-    "sun397": 108_754,
-    "ucf101": 13_320,
-    "hmdb51": 6_766,
-    "activitynet": 27_801,
-}
 PARAMETERS = {"r2plus1d": 31.5e6, "r3d": 33.3e6, "c3d": 62.6e6, "tiny": 0.1e6}
 FORWARD = 1 / 3  # of the work of a training step
 SCALARS = 3  # a checkpoint holds weights and the two moments of Adam
 TESTED = 300 * 4  # bytes of an embedding
 
 
-def published(videos: DictConfig) -> tuple[int, int]:
+def published(values: DictConfig, group: str) -> tuple[int, int]:
     """Give the classes and videos of a data set as published or generated; 0 if unknown."""
-    if "domain" in videos:
-        keys = ("domain", "target_classes", "planted", "data_seed")
-        classes = len(domain_classes(*(videos[key] for key in keys)))
-        return classes, classes * videos.videos
-    table = videos.get("table")
-    return (len(class_names(table)), VIDEOS[table]) if table in VIDEOS else (0, 0)
+    videos = video_set(OmegaConf.to_container(values, resolve=True), group)  # type: ignore[arg-type]
+    count = videos.estimated_videos()
+    return (len(videos.class_list()), count) if count else (0, 0)
 
 
 def training_videos(config: DictConfig) -> float:
     """Estimate the videos that a job trains on: what its protocol and its subset leave."""
-    classes, found = published(config.source)
+    classes, found = published(config.source, "source")
     if not classes:
         return 0.0
     kept = (config.protocol.get("expected") or {}).get(config.source.get("table")) or classes
@@ -64,9 +51,14 @@ def training_clips(config: DictConfig) -> float:
     ) * config.trainer.max_epochs
 
 
+def tested_videos(config: DictConfig) -> int:
+    """Count the test videos."""
+    return sum(published(target, f"target.{name}")[1] for name, target in config.target.items())
+
+
 def tested_clips(config: DictConfig) -> float:
     """Count the clips of the test videos, as their share of work."""
-    tested = sum(published(target)[1] for target in config.target.values())
+    tested = tested_videos(config)
     return FORWARD * tested * config.clips.test_clips
 
 
@@ -90,7 +82,7 @@ def plan(asked: Sequence[Job], rate: float) -> str:
         if job.first is not None and job.trainings[0] not in made:
             firsts[job.trainings[0]] = training_clips(job.first)
         work = tested_clips(job.config)
-        size = float(TESTED * sum(published(t)[1] for t in job.config.target.values()))
+        size = float(TESTED * tested_videos(job.config))
         if job.trainings[-1] in made:
             again += 1
         else:

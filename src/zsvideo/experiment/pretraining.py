@@ -7,7 +7,7 @@ from typing import Any
 from omegaconf import DictConfig
 from pytorch_lightning.utilities import rank_zero_only
 
-from zsvideo.data.listing import listed_classes
+from zsvideo.data.datasets.base import VideoSet
 from zsvideo.data.zeroshot import TargetsDataModule
 from zsvideo.errors import UserError
 from zsvideo.evaluation.predictions import file_hash
@@ -60,8 +60,8 @@ def pretrain(
         file = published_weights(config.model.backbone, options.name, folder)
     trained = load_weights(model, file, options.reset_head, data)
     if not trained and options.get("table"):
-        dataset, names = listed_classes(options, "pretrain.root")
-        trained = {"dataset": dataset, "table": options.table, "classes": names}
+        known = VideoSet(root=str(options.get("root")), table=options.table, option="pretrain.root")
+        trained = {"dataset": known.name, "table": known.table, "classes": known.class_list()}
     return {"name": options.name, "file": str(file), "sha256": file_hash(file), **trained}
 
 

@@ -204,7 +204,7 @@ def gather(
         raise UserError("the network gives embeddings that are not finite; lower model.lr")
     videos = [target.chosen[i] for i in index[order]]
     names = [video.id.rsplit("/", 1)[-1] for video in videos]
-    splits = target.test_splits()
+    splits = target.set.test_splits()
     return Predictions(
         ids=np.array([video.id for video in videos]),
         labels=torch.cat([batch["label"] for batch in batches])[order].numpy(),

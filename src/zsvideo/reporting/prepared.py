@@ -8,6 +8,8 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 
+from zsvideo.data.datasets.base import Listing, VideoSet
+
 LISTED = 10
 
 
@@ -19,21 +21,26 @@ def show_downloads(items: Sequence[Any], root: str) -> None:
         console.print(escape(f"fetched into {root}/archives and unpacked: {item.url}{size}"))
 
 
-def show_plan(module: Any, out: Path, form: str, needed: int) -> None:
+def show_plan(videos: VideoSet, listing: Listing, out: Path, form: str, needed: int) -> None:
     """Say what was found and what it needs."""
-    files = len({video.path for video in module.videos})
-    published = f" of {module.published:,} published" if module.published else ""
+    files = len({video.path for video in listing.videos})
+    classes = len({video.label for video in listing.videos})
+    published = f" of {listing.published:,} published" if listing.published else ""
     console = Console(highlight=False, soft_wrap=True)
     console.print(
-        f"{module.name}: {len(module.videos):,} videos{published} in {files:,} files, "
-        f"{len(module.classes)} classes; form={form} needs about {needed / 1e9:.2f} GB in {out}"
+        f"{videos.name}: {len(listing.videos):,} videos{published} in {files:,} files, "
+        f"{classes} classes; form={form} needs about {needed / 1e9:.2f} GB in {out}"
     )
-    if module.empty:
-        console.print(f"class folders without a video: {escape(some(module.empty))}")
+    if listing.empty:
+        console.print(f"class folders without a video: {escape(some(listing.empty))}")
 
 
 def show_prepared(
-    module: Any, rows: Sequence[Mapping[str, Any]], counts: Sequence[Mapping[str, Any]], out: Path
+    videos: VideoSet,
+    listing: Listing,
+    rows: Sequence[Mapping[str, Any]],
+    counts: Sequence[Mapping[str, Any]],
+    out: Path,
 ) -> None:
     """Say what can be used, what not and why, and what is missing."""
     console = Console(highlight=False, soft_wrap=True)
@@ -41,7 +48,7 @@ def show_prepared(
     console.print(f"{usable:,} of {len(rows):,} videos can be used")
     for reason, count in Counter(r["reason"] for r in rows if r["reason"]).most_common():
         console.print(f"  {count:,}: {escape(reason)}")
-    console.print(escape(lacking(module, counts)))
+    console.print(escape(lacking(videos, listing, counts)))
     files = {out / row["prepared"] for row in rows if row.get("prepared")}
     if files:
         size = sum(file.stat().st_size for file in files)
@@ -58,7 +65,7 @@ def show_prepared(
     )
 
 
-def lacking(module: Any, counts: Sequence[Mapping[str, Any]]) -> str:
+def lacking(videos: VideoSet, listing: Listing, counts: Sequence[Mapping[str, Any]]) -> str:
     """Say what is missing of each class, as far as it can be known."""
     absent = [c["class"] for c in counts if not c["found"]]
     classes = f"classes without any video: {some(absent)}" if absent else "every class has videos"
@@ -67,10 +74,10 @@ def lacking(module: Any, counts: Sequence[Mapping[str, Any]]) -> str:
         total, expected = (sum(c[key] for c in counts) for key in ("missing", "expected"))
         named = f", by class: {some(missing)}; named in missing.csv" if missing else ""
         return f"{total:,} of {expected:,} listed videos are missing{named}; {classes}"
-    if not module.table:
+    if not videos.table:
         return classes
-    published = f"; {module.published:,} videos were published" if module.published else ""
-    which = f"; to learn which are missing put {module.lists} there" if module.lists else ""
+    published = f"; {listing.published:,} videos were published" if listing.published else ""
+    which = f"; to learn which are missing put {videos.lists} there" if videos.lists else ""
     return classes + published + which
 
 

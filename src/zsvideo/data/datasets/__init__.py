@@ -1,0 +1,38 @@
+"""The data sets, one file each: classes, files, official lists, published size, addresses.
+
+A config names one by its class: `_target_: zsvideo.data.datasets.ucf101.UCF101`. Your own is a
+class of this kind in any module that Python can import.
+"""
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any
+
+from zsvideo.data.datasets.base import VideoSet
+from zsvideo.errors import UserError
+from zsvideo.options import parse
+
+
+def video_set(values: Mapping[str, Any], group: str = "") -> VideoSet:
+    """Make the data set that a config names.
+
+    Args:
+        values: its class as `_target_`, and its options.
+        group: where it stands in the config, such as `source` or `target.ucf101`.
+
+    Raises:
+        UserError: there is no such class, or an option is wrong.
+    """
+    own = dict(values)
+    module, _, name = str(own.pop("_target_", f"{VideoSet.__module__}.VideoSet")).rpartition(".")
+    try:
+        kind = getattr(import_module(module), name)
+        if not issubclass(kind, VideoSet):
+            raise TypeError
+    except (ImportError, ValueError, AttributeError, TypeError):
+        raise UserError(
+            f"{group}._target_={module}.{name} is no data set: give a class that extends "
+            "zsvideo.data.datasets.base.VideoSet"
+        ) from None
+    option = ".".join(filter(None, [group, "root"]))
+    return parse(kind, own | {"option": option}, group)

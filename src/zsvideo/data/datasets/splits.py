@@ -1,0 +1,59 @@
+"""Data sets with three official splits into training and test videos."""
+
+from pathlib import Path
+from typing import Literal
+
+from zsvideo.data.datasets.base import VideoSet
+from zsvideo.data.layouts import Video
+from zsvideo.errors import UserError
+from zsvideo.options import options
+
+Part = Literal["train1", "train2", "train3", "test1", "test2", "test3"]
+
+
+@options
+class SplitSet(VideoSet):
+    """A data set with three official splits; their lists lie under the root or beside it."""
+
+    split: Part | None = None
+    """An official part: train1 ... test3; null takes all videos."""
+
+    def select(self, videos: list[Video]) -> list[Video]:
+        """Choose the videos of the part.
+
+        Raises:
+            UserError: its lists do not lie with the data.
+        """
+        if self.split is None:
+            return videos
+        files = self.part(self.split[:-1], self.split[-1])
+        if not files:
+            raise UserError(
+                f"no lists of split {self.split} under {self.folder} ({self.option}); put the "
+                f"official split files of {self.name} there"
+            )
+        return [video for video in videos if self.listed_name(video) in files]
+
+    def published(self, videos: list[Video]) -> int | None:  # type: ignore[override]
+        """Count the videos of the set, or of the part."""
+        if self.split is None:
+            return self.published_videos
+        return len(self.part(self.split[:-1], self.split[-1]))
+
+    def test_splits(self) -> list[set[str]] | None:
+        """List the file names in each of the three test splits; None unless all lists are there."""
+        splits = [self.part("test", number) for number in "123"]
+        return splits if all(splits) else None
+
+    def part(self, kind: str, number: str) -> set[str]:
+        """Read the file names of one part of a split: `train` or `test`, and its number."""
+        raise NotImplementedError
+
+    def listed_name(self, video: Video) -> str:
+        """Name the file: the lists do, and file names are unique in these sets."""
+        return video.id.rsplit("/", 1)[-1]
+
+    def find_lists(self, pattern: str) -> list[Path]:
+        """Find the lists, under the root or in a folder beside it."""
+        given = Path(self.root).expanduser().absolute()
+        return sorted(given.rglob(pattern)) or sorted(given.parent.glob(f"*/{pattern}"))

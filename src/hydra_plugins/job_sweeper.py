@@ -46,7 +46,7 @@ class JobSweeper(BasicSweeper):
 
             print(plan(asked, self.config.rate))
             return []
-        study = OmegaConf.to_container(self.config.study, resolve=True) or {}
+        study: Any = OmegaConf.to_container(self.config.study, resolve=True) or {}
         write_study(top / str(study.get("name") or "") / "jobs.json", study, asked)
         OmegaConf.save(self.config, top / str(study.get("name") or "") / "multirun.yaml")
         returns: list[Sequence[JobReturn]] = []

@@ -45,7 +45,8 @@ def draw_boxes(rng: np.random.Generator, height: int, width: int, frames: int) -
     tops, lefts = rng.random(2) * (height - sides), rng.random(2) * (width - sides)
     ends = np.stack([tops, lefts, sides], axis=1)
     share = np.linspace(0, 1, frames)[:, None]
-    return (1 - share) * ends[0] + share * ends[1]
+    windows: np.ndarray = (1 - share) * ends[0] + share * ends[1]
+    return windows
 
 
 def authors_boxes(

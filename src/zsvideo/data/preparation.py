@@ -124,7 +124,7 @@ def examine_all(
                 journal.flush()
                 bar.advance(task)
         except BaseException:
-            pool.stop()  # or the pool first does all that is left
+            pool.stop()  # type: ignore[no-untyped-call]  # or the pool first does all that is left
             raise
 
 

@@ -196,7 +196,8 @@ def draw_video(name: str, domain: Domain, rng: np.random.Generator) -> np.ndarra
     paint = rgb(hue + rng.uniform(-0.03, 0.03), saturation, rng.uniform(0.8, 1.0))
     picture = cover * paint + (1 - cover) * background(domain, rng)
     picture += rng.normal(0, domain.noise, picture.shape)
-    return np.round(np.clip(picture, 0, 1) * 255).astype(np.uint8)
+    pixels: np.ndarray = np.round(np.clip(picture, 0, 1) * 255).astype(np.uint8)
+    return pixels
 
 
 def trajectory(
@@ -227,12 +228,15 @@ def trajectory(
 
 def distance(shape: str, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Give the distance of points to the edge of a shape of radius 1, negative inside."""
-    if shape == "square":
-        return np.maximum(np.abs(x), np.abs(y)) - 0.8
-    if shape == "bar":
-        return np.maximum(np.abs(x) - 1, np.abs(y) - 0.3)
+    edge: np.ndarray
     near, far = np.minimum(np.abs(x), np.abs(y)), np.maximum(np.abs(x), np.abs(y))
-    return np.maximum(near - 0.25, far - 1)
+    if shape == "square":
+        edge = far - 0.8
+    elif shape == "bar":
+        edge = np.maximum(np.abs(x) - 1, np.abs(y) - 0.3)
+    else:
+        edge = np.maximum(near - 0.25, far - 1)
+    return edge
 
 
 def background(domain: Domain, rng: np.random.Generator) -> np.ndarray:
@@ -250,4 +254,5 @@ def background(domain: Domain, rng: np.random.Generator) -> np.ndarray:
 def rgb(hue: float, saturation: float, value: float) -> np.ndarray:
     """Turn hue (in turns), saturation and value, 0..1, into (C,) red, green, blue."""
     ramp = np.abs((hue + np.array([0, 2 / 3, 1 / 3])) % 1 * 6 - 3) - 1
-    return value * (1 - saturation * (1 - np.clip(ramp, 0, 1)))
+    colour: np.ndarray = value * (1 - saturation * (1 - np.clip(ramp, 0, 1)))
+    return colour

@@ -41,7 +41,7 @@ class TargetsDataModule(pl.LightningDataModule):
     @property
     def dimension(self) -> int:
         """D, of the word vectors."""
-        return next(iter(self.tested.values())).matrix.shape[1]
+        return int(next(iter(self.tested.values())).matrix.shape[1])
 
     @property
     def share(self) -> tuple[int, int]:

@@ -86,12 +86,14 @@ def best(embeddings: np.ndarray, vectors: np.ndarray) -> tuple[np.ndarray, np.nd
 def unit(rows: np.ndarray) -> np.ndarray:
     """Scale rows to length 1 in double precision; zero rows and such that are not finite are 0."""
     rows = np.where(np.isfinite(rows).all(axis=1, keepdims=True), rows, 0).astype(np.float64)
-    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-300)
+    scaled: np.ndarray = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-300)
+    return scaled
 
 
 def dot(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Multiply row by row."""
-    return (a * b).sum(axis=1)
+    products: np.ndarray = (a * b).sum(axis=1)
+    return products
 
 
 def chunks(count: int) -> Iterator[slice]:

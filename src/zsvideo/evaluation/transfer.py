@@ -68,7 +68,8 @@ def class_distances(predictions: Predictions, neighbours: int) -> np.ndarray:
     if predictions.trained_vectors is None:
         raise NotApplicable("the classes trained on are unknown")
     apart = cosine_distances(unit(predictions.class_vectors), unit(predictions.trained_vectors))
-    return np.sort(apart, axis=1)[:, :neighbours].mean(axis=1)
+    nearest: np.ndarray = np.sort(apart, axis=1)[:, :neighbours].mean(axis=1)
+    return nearest
 
 
 def generalised(predictions: Predictions) -> Scored:
@@ -130,7 +131,8 @@ def generalised(predictions: Predictions) -> Scored:
 def harmonic(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Give the harmonic mean; 0 where both are 0."""
     total = a + b
-    return np.divide(2 * a * b, total, out=np.zeros(total.shape), where=total > 0)
+    mean: np.ndarray = np.divide(2 * a * b, total, out=np.zeros(total.shape), where=total > 0)
+    return mean
 
 
 @dataclass(frozen=True)

@@ -81,7 +81,8 @@ def mean_over_draws(right: np.ndarray, out_of: np.ndarray) -> np.ndarray:
     """Give the mean accuracy (R,) in percent over draws (R, D) that have videos."""
     shares = np.divide(right, out_of, out=np.full(right.shape, np.nan), where=out_of > 0)
     known = ~np.isnan(shares)
-    return 100 * np.nansum(shares, axis=1) / np.maximum(known.sum(axis=1), 1)
+    means: np.ndarray = 100 * np.nansum(shares, axis=1) / np.maximum(known.sum(axis=1), 1)
+    return means
 
 
 def ends(values: np.ndarray) -> list[float]:

@@ -87,7 +87,8 @@ def build_videos(videos: DictConfig, config: DictConfig, option: str) -> VideoDa
 def build_model(config: DictConfig, data: TargetsDataModule) -> ZeroShotModule:
     """Build the network, with weights drawn from the seed, for the dimension of the vectors."""
     pl.seed_everything(config.seed, workers=True, verbose=False)
-    return instantiate(config.model, embedding_dim=data.dimension, _convert_="all")
+    model: ZeroShotModule = instantiate(config.model, embedding_dim=data.dimension, _convert_="all")
+    return model
 
 
 def fit_to_device(config: DictConfig, data: ZeroShotDataModule, model: ZeroShotModule) -> None:
@@ -161,4 +162,5 @@ def read_protocol(run: Path) -> dict[str, Any] | None:
     if not file.is_file():
         log.warning("no protocol.json in %s: what the model was trained on is unknown", run)
         return None
-    return json.loads(file.read_text())
+    protocol: dict[str, Any] = json.loads(file.read_text())
+    return protocol

@@ -46,9 +46,8 @@ def training_clips(config: DictConfig) -> float:
     if config.method.frozen:  # f_v sees each video once, then features are kept
         return FORWARD * videos
     epoch: int = config.loader.epoch_samples
-    return (
-        epoch if config.loader.equal_updates else min(epoch, videos)
-    ) * config.trainer.max_epochs
+    clips = epoch if config.loader.equal_updates else min(epoch, videos)
+    return clips * float(config.trainer.max_epochs)
 
 
 def tested_videos(config: DictConfig) -> int:
@@ -59,7 +58,7 @@ def tested_videos(config: DictConfig) -> int:
 def tested_clips(config: DictConfig) -> float:
     """Count the clips of the test videos, as their share of work."""
     tested = tested_videos(config)
-    return FORWARD * tested * config.clips.test_clips
+    return FORWARD * tested * float(config.clips.test_clips)
 
 
 def plan(asked: Sequence[Job], rate: float) -> str:

@@ -70,7 +70,7 @@ def resume(config: DictConfig, run: Path) -> Begun:
 def complete(config: DictConfig, state: dict[str, Any]) -> bool:
     """Tell whether a checkpoint is at the end of training."""
     epochs, steps = config.trainer.max_epochs, config.trainer.max_steps
-    return state["epoch"] + 1 >= epochs > 0 or state["global_step"] >= steps > 0
+    return bool(state["epoch"] + 1 >= epochs > 0 or state["global_step"] >= steps > 0)
 
 
 def finished(config: DictConfig, run: Path, step: int) -> bool:

@@ -26,6 +26,7 @@ from zsvideo.experiment.sharing import trained_by
 from zsvideo.experiment.trainer import folder
 from zsvideo.models.callbacks import UnreadableVideos
 from zsvideo.models.checkpoints import LAST, began_with, read_checkpoint
+from zsvideo.models.meter import Meter
 from zsvideo.models.module import ZeroShotModule
 from zsvideo.models.parallel import gather_objects
 from zsvideo.reporting.panels import log_panels
@@ -113,7 +114,7 @@ def test(
 
 def bottleneck(config: DictConfig, trainer: pl.Trainer) -> dict[str, Any] | None:
     """Say what bounded the training of this process; None without training."""
-    meter = trainer.profiler  # type: ignore[attr-defined]
+    meter: Meter = trainer.profiler  # type: ignore[attr-defined]
     cores = os.cpu_count() or 1
     if found := meter.report(config.loader.workers, cores, config.model.compile):
         shares = ", ".join(
@@ -131,7 +132,7 @@ def selection_of(run: Path, checkpoint: Path) -> str:
     try:
         metrics = json.loads((run / "metrics.json").read_text())
         if metrics["checkpoint"]["sha256"] == file_hash(checkpoint):
-            return metrics["selection"]
+            return str(metrics["selection"])
     except (OSError, ValueError, KeyError):
         pass
     began = began_with(read_checkpoint(checkpoint) or {})

@@ -106,13 +106,16 @@ def lightning_trainer(
 
 def make_logger(logger: DictConfig, run: Path, resumed_step: int | None) -> Logger:
     """Make a logger; a run that is continued keeps its W&B run, whose id is in `wandb-id`."""
+    made: Logger
     if not logger._target_.endswith("WandbLogger"):
-        return instantiate(logger)
+        made = instantiate(logger)
+        return made
     file = run / "wandb-id"
     if resumed_step is None or not file.is_file():
         run.mkdir(parents=True, exist_ok=True)
         file.write_text(secrets.token_hex(4))
-    return instantiate(logger, id=file.read_text(), resume="allow")
+    made = instantiate(logger, id=file.read_text(), resume="allow")
+    return made
 
 
 def plain(config: DictConfig) -> dict[str, Any]:

@@ -44,7 +44,8 @@ class Features(nn.Module):
                 f"this network takes clips of {frames} x {side} x {side}, not {size}; set "
                 f"clips.frames={frames} clips.crop={side} clips.short_side={side * 8 // 7}"
             )
-        return self.network(clips)
+        features: Tensor = self.network(clips)
+        return features
 
 
 def r2plus1d() -> nn.Module:

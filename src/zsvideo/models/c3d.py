@@ -10,7 +10,9 @@ from torch import Tensor, nn
 from zsvideo.errors import UserError
 
 
-def stage(widths: list[int], pool: int | tuple[int, ...], pad: int | tuple[int, ...] = 0) -> list:
+def stage(
+    widths: list[int], pool: int | tuple[int, ...], pad: int | tuple[int, ...] = 0
+) -> list[nn.Module]:
     """Make 3x3x3 convolutions with ReLU through `widths`, then one max pooling."""
     layers: list[nn.Module] = []
     for wide_in, wide_out in pairwise(widths):
@@ -46,4 +48,5 @@ class C3D(nn.Module):
                 f"model=c3d takes clips of 16 x 112 x 112, not {size}"
                 "; set clips.frames=16 clips.short_side=128 clips.crop=112"
             )
-        return self.relu(self.fc6(self.features(clips).flatten(1)))
+        features: Tensor = self.relu(self.fc6(self.features(clips).flatten(1)))
+        return features

@@ -57,7 +57,8 @@ def read_checkpoint(file: Path) -> dict[str, Any] | None:
         with ZipFile(file) as archive:  # torch does not compare the check sums
             if archive.testzip() is not None:
                 return None
-        return torch.load(file, map_location="cpu", weights_only=True)
+        state: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
+        return state
     except (
         BadZipFile,
         OSError,
@@ -105,4 +106,5 @@ class Interruption(Callback):
 
 def began_with(state: dict[str, Any]) -> dict[str, Any]:
     """Give the options of the run that wrote a checkpoint; empty where it does not say them."""
-    return state.get("callbacks", {}).get("Interruption", {}).get("config", {})
+    options: dict[str, Any] = state.get("callbacks", {}).get("Interruption", {}).get("config", {})
+    return options

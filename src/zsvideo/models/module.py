@@ -112,11 +112,13 @@ class ZeroShotModule(pl.LightningModule):
         flat = clips.flatten(0, 1)
         step = len(flat) if self.training else self.hparams["clips_per_pass"]
         layout = torch.channels_last_3d if self.hparams["channels_last"] else torch.preserve_format
-        features = [
-            self.f_v(((c / 255.0 - self.mean) / self.std).to(memory_format=layout))
-            for c in flat.split(step)
-        ]
-        return torch.cat(features).unflatten(0, clips.shape[:2]).mean(dim=1)
+        features = torch.cat(
+            [
+                self.f_v(((c / 255.0 - self.mean) / self.std).to(memory_format=layout))
+                for c in torch.split(flat, step)
+            ]
+        )
+        return torch.unflatten(features, 0, clips.shape[:2]).mean(dim=1)
 
     def forward(self, clips: Tensor) -> Tensor:
         """Map the clips of each video to its embedding: (B, N, C, T, H, W) uint8 to (B, D)."""

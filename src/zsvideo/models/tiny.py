@@ -31,7 +31,8 @@ class Block(nn.Module):
 
     def forward(self, clip: Tensor) -> Tensor:
         """Map (B, C, T, H, W) to (B, outputs, T/stride, H/stride, W/stride)."""
-        return self.relu(self.body(clip) + self.shortcut(clip))
+        output: Tensor = self.relu(self.body(clip) + self.shortcut(clip))
+        return output
 
 
 class TinyR2Plus1D(nn.Module):
@@ -59,7 +60,8 @@ class TinyR2Plus1D(nn.Module):
         """Map (B, 3, T, H, W) floats, T at least 8 and H, W at least 32, to (B, feature_dim)."""
         # A third faster on a CPU than the default layout.
         clip = clip.contiguous(memory_format=torch.channels_last_3d)
-        return self.layers(clip).mean(dim=(2, 3, 4))
+        features: Tensor = self.layers(clip).mean(dim=(2, 3, 4))
+        return features
 
 
 def conv2plus1d(inputs: int, outputs: int, stride: tuple[int, int, int]) -> list[nn.Module]:

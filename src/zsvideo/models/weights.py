@@ -197,7 +197,7 @@ def published_weights(backbone: str, pretrain: str, folder: Path) -> Path:
             f"pretrain={pretrain} has no weights for model={backbone}; it has for "
             f"{', '.join(TORCHVISION)}; c3d takes pretrain=sports1m"
         )
-    url = TORCHVISION[backbone].url
+    url: str = TORCHVISION[backbone].url
     file = folder / url.rsplit("/", 1)[1]
     if not file.is_file():
         try:

@@ -84,7 +84,7 @@ def stamps(run: Run) -> list[str]:
 
 def missing_videos(entry: dict[str, Any]) -> int:
     """Count the videos of a target that were not used; 0 where their number is unknown."""
-    return max((entry["expected"] or 0) - entry["used"], len(entry["unreadable"]))
+    return max(int(entry["expected"] or 0) - int(entry["used"]), len(entry["unreadable"]))
 
 
 def missing_classes(run: Run, target: str) -> list[str]:

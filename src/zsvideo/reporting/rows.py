@@ -42,7 +42,8 @@ class Row:
     @property
     def numbers(self) -> dict[str, Any]:
         """What the run's metrics say."""
-        return self.run.metrics["targets"][self.target][self.evaluation]
+        numbers: dict[str, Any] = self.run.metrics["targets"][self.target][self.evaluation]
+        return numbers
 
 
 def paired_content(first: Row, second: Row, resamples: int) -> dict[str, Any]:

@@ -38,7 +38,8 @@ class Run:
     def read(self, name: str) -> dict[str, Any]:
         """Read one of the folder's JSON files."""
         try:
-            return json.loads((self.folder / name).read_text())
+            content: dict[str, Any] = json.loads((self.folder / name).read_text())
+            return content
         except (OSError, ValueError):
             raise UserError(
                 f"{self.folder} (run) holds no finished run: {name} is not there or damaged; give "

@@ -59,4 +59,5 @@ def cosine_distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
         construction compares equal to it; NaN where a row is NaN.
     """
     with np.errstate(invalid="ignore"):
-        return np.round(np.clip(1.0 - a @ b.T, 0.0, None), 12)
+        distances: np.ndarray = np.round(np.clip(1.0 - a @ b.T, 0.0, None), 12)
+    return distances

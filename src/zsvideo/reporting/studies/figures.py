@@ -12,6 +12,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
@@ -99,8 +100,8 @@ def table_figure(rows: Sequence[Row]) -> Figure:
         panel.grid(axis="x", alpha=0.3)
     figure.legend(
         handles=[
-            plt.Line2D([], [], marker="o", ls="", color=COLOURS[0], label="ours (95 % interval)"),
-            plt.Line2D([], [], marker="D", ls="", mfc="none", color=PAPER, label="paper"),
+            Line2D([], [], marker="o", ls="", color=COLOURS[0], label="ours (95 % interval)"),
+            Line2D([], [], marker="D", ls="", mfc="none", color=PAPER, label="paper"),
         ],
         loc="outside upper center",
         ncols=2,
@@ -162,7 +163,7 @@ def curves(
         panel.grid(alpha=0.3)
     handles, labels = axes[0].get_legend_handles_labels() if axes else ([], [])
     if any(row["from"] == "paper" for row in rows):
-        handles.append(plt.Line2D([], [], marker="D", ls="", mfc="none", color=PAPER))
+        handles.append(Line2D([], [], marker="D", ls="", mfc="none", color=PAPER))
         labels.append("paper")
     figure.legend(handles, labels, loc="outside upper center", ncols=2, frameon=False)
     return figure
@@ -215,7 +216,7 @@ def cluster_panels(rows: Sequence[Row]) -> Figure:
         panel.set_xlim(-0.7, len(targets) - 0.3)
         panel.set_ylabel("top-1 error (%)")
     keys = [
-        plt.Line2D([], [], marker="o", ls="", color=COLOURS[n % len(COLOURS)], label=name)
+        Line2D([], [], marker="o", ls="", color=COLOURS[n % len(COLOURS)], label=name)
         for n, name in enumerate(targets)
     ]
     figure.legend(

@@ -58,7 +58,9 @@ class Job:
         """Give the points of Fig. 7: `threshold`, `classes` beyond it, and their `top1`."""
         if not self.run:
             return []
-        return self.run.metrics["targets"].get(target, {}).get("distance", {}).get("curve", [])
+        numbers = self.run.metrics["targets"].get(target, {})
+        curve: list[dict[str, Any]] = numbers.get("distance", {}).get("curve", [])
+        return curve
 
     @property
     def subset(self) -> Mapping[str, Any]:

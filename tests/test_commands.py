@@ -1,9 +1,12 @@
 """Doors take options as typed and fail in one line with exit code 2."""
 
+import re
+
 import pytest
 
 from helpers.commands import fails
-from zsvideo.cli import quote_digits
+from zsvideo.cli import REMOVED, check_removed, quote_digits, stored_options
+from zsvideo.errors import UserError
 
 
 @pytest.mark.parametrize(
@@ -63,6 +66,27 @@ def test_unknown_protocol_names_the_allowed_ones(cli):
 )
 def test_bad_options(cli, folders, tmp_path, change, words):
     fails(cli("train", *folders, f"hydra.run.dir={tmp_path}/run", change), *words)
+
+
+@pytest.mark.parametrize("key", REMOVED)
+def test_a_removed_option_names_what_to_use(key):
+    for typed in (f"{key}=1", f"+{key}=1", f"{key}=1,2", f"~{key}"):
+        with pytest.raises(UserError, match=re.escape(REMOVED[key])):
+            check_removed(["protocol=605", typed])
+    check_removed([f"{key}s=1", "-m", "protocol=605"])
+
+
+def test_a_removed_option_stops_a_command_in_one_line(cli):
+    process = cli("train", "protocol=605", "loader.micro_batch=auto")
+    fails(process, "loader.micro_batch=auto", "trainer.accumulate_grad_batches")
+    assert process.stderr.strip().count("\n") == 0
+
+
+def test_a_run_that_had_a_removed_option_is_still_read(tmp_path):
+    (tmp_path / ".hydra").mkdir()
+    overrides = '- seed=3\n- loader.micro_batch=11\n- resume=auto\n- "+ckpts=1"\n'
+    (tmp_path / ".hydra" / "overrides.yaml").write_text(overrides)
+    assert stored_options(tmp_path, "resume") == ["hydra.mode=RUN", "seed=3", "+ckpts=1"]
 
 
 def test_empty_class_folder(cli, folders, tmp_path):

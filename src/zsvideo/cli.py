@@ -39,6 +39,9 @@ SWITCHES = (
     "subset.nested",
     "videos",
 )
+REMOVED = {  # options of earlier versions: what does now what they did
+    "loader.micro_batch": "loader.batch_size=11 trainer.accumulate_grad_batches=2, for one",
+}
 FAILED = "error.txt"  # in the folder of a job: why it failed, in one line, and where
 OmegaConf.register_new_resolver("repo_root", lambda: str(PACKAGE), replace=True)
 OmegaConf.register_new_resolver("job_name", lambda _root_: job_name(_root_), replace=True)
@@ -69,7 +72,20 @@ def stored_options(run: Path, without: str) -> list[str] | None:
     if not file.is_file():
         return None
     options = yaml.safe_load(file.read_text())
-    return ["hydra.mode=RUN", *(o for o in options if not o.startswith(f"{without}="))]
+    kept = [o for o in options if key_of(o) != without and key_of(o) not in REMOVED]
+    return ["hydra.mode=RUN", *kept]
+
+
+def key_of(option: str) -> str:
+    """Give the key that an option as typed sets."""
+    return option.partition("=")[0].lstrip("+~")
+
+
+def check_removed(options: Iterable[str]) -> None:
+    """Check that no option is of an earlier version; raises UserError that says what to use."""
+    for option in options:
+        if instead := REMOVED.get(key_of(option)):
+            raise UserError(f"{option} is no option any more; use {instead}")
 
 
 def run_command(
@@ -115,6 +131,7 @@ def run_command(
 
     os.environ["HYDRA_FULL_ERROR"] = "1"
     try:
+        check_removed(sys.argv[1:])
         sys.argv[1:1] = earlier(sys.argv[1:])
     except UserError as error:
         tell(error)

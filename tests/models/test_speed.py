@@ -7,10 +7,7 @@ from pytorch_lightning.callbacks import LambdaCallback
 from torch.utils.data import DataLoader
 
 from helpers.networks import clips, module
-from zsvideo.data.datamodule import LoaderSpec
-from zsvideo.errors import UserError
 from zsvideo.models.meter import Meter
-from zsvideo.models.micro import divisors, fits_on, largest_micro_batch
 
 
 def test_channels_last_gives_the_same_embeddings():
@@ -26,19 +23,6 @@ def test_compiling_keeps_the_names_of_parameters():
     names = list(net.state_dict())
     net.on_fit_start()
     assert list(net.state_dict()) == names and net.f_v._compiled_call_impl is not None
-
-
-def test_micro_batches_add_up_to_the_batch():
-    spec = LoaderSpec(22, 4, 0, 0, micro_batch=11)
-    assert (spec.part, spec.parts) == (11, 2)
-    assert (
-        spec.epoch_batches(600_000)
-        == 2 * 4547
-        == 2 * LoaderSpec(22, 4, 0, 0).epoch_batches(600_000)
-    )
-    with pytest.raises(UserError, match="must divide"):
-        LoaderSpec(22, 4, 0, 0, micro_batch=5)
-    assert LoaderSpec(22, 4, 0, 0, micro_batch="auto").part == 22
 
 
 @pytest.mark.parametrize("reduction", ["mean", "sum"])
@@ -71,27 +55,6 @@ def test_parts_of_a_batch_have_the_gradient_of_the_whole(reduction, tmp_path):
     seen = []
     one, two = gradient(1), gradient(2)
     assert not seen and (one - two).abs().max() < 1e-4 * one.abs().max()
-
-
-def test_the_largest_micro_batch_that_fits():
-    assert divisors(22) == [22, 11, 2, 1]
-    tried = []
-    assert largest_micro_batch(22, lambda n: tried.append(n) or n <= 3) == 2
-    assert tried == [22, 11, 2]
-    with pytest.raises(UserError, match="not one clip fits"):
-        largest_micro_batch(22, lambda n: False)
-
-
-def test_a_trial_changes_no_weights(monkeypatch):
-    net = module()
-    before = {k: v.clone() for k, v in net.state_dict().items()}
-    fits = fits_on(net, torch.device("cpu"), 16, 32, "32-true")
-    assert fits(2)
-    full = torch.OutOfMemoryError("full")
-    monkeypatch.setattr(net.f_v, "forward", lambda _: (_ for _ in ()).throw(full))
-    assert not fits(2)
-    assert all(torch.equal(v, before[k]) for k, v in net.state_dict().items())
-    assert all(p.grad is None for p in net.parameters())
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ def train(config: DictConfig) -> None:
     """Train a model and score it; `zsvideo.experiment` says what the run folder then holds."""
     from pytorch_lightning.utilities.exceptions import SIGTERMException
 
-    from zsvideo.experiment.build import build_data, build_model, fit_to_device
+    from zsvideo.experiment.build import build_data, build_model
     from zsvideo.experiment.features import cache_features
     from zsvideo.experiment.pretraining import pretrain
     from zsvideo.experiment.resume import resume
@@ -38,9 +38,8 @@ def train(config: DictConfig) -> None:
             lineage = pretrain(config, data, model, run)
             protocol = data.record(data.protocol | {"pretrain": lineage})
             cache_features(config, data, model)
-            fit_to_device(config, data, model)
-            by, parts = selecting(config, data, run), data.source.loader.parts
-            with lightning_trainer(config, run, begun.step, by, parts) as (trainer, unreadable):
+            by = selecting(config, data, run)
+            with lightning_trainer(config, run, begun.step, by) as (trainer, unreadable):
                 trainer.fit(model, data, ckpt_path=begun.checkpoint, weights_only=True)
                 chosen, how = select(config, model, run), config.selection.name
                 test(config, trainer, unreadable, model, data, protocol, chosen, how)

@@ -30,7 +30,6 @@ class LoaderSpec:
     timeout: int
     epoch_samples: int = 100_000
     equal_updates: bool = False
-    micro_batch: int | str | None = None
 
     def __post_init__(self) -> None:
         """Check the values; raises UserError."""
@@ -44,18 +43,9 @@ class LoaderSpec:
             value = getattr(self, name)
             if not isinstance(value, int) or value < least:
                 raise UserError(f"loader.{name}={value} must be a whole number, at least {least}")
-        if self.micro_batch not in (None, "auto") and (
-            not isinstance(self.micro_batch, int)
-            or self.micro_batch < 1
-            or self.batch_size % self.micro_batch
-        ):
-            raise UserError(
-                f"loader.micro_batch={self.micro_batch} must divide loader.batch_size="
-                f"{self.batch_size}; or take auto"
-            )
 
     def epoch_batches(self, videos: int, world: int = 1) -> int:
-        """Count the batches of an epoch in each of `world` processes, in parts of `micro_batch`.
+        """Count the batches of an epoch in each of `world` processes.
 
         As in the authors' code an epoch takes each video once but ends with the batch after the one
         that reaches `epoch_samples` clips: at 22 and 100,000, 4,547 batches, 100,034 clips.
@@ -63,17 +53,7 @@ class LoaderSpec:
         """
         batch = self.batch_size * world
         most = self.epoch_samples // batch + 2
-        return self.parts * (most if self.equal_updates else max(1, min(videos // batch, most)))
-
-    @property
-    def part(self) -> int:
-        """Clips that are computed at once."""
-        return self.micro_batch if isinstance(self.micro_batch, int) else self.batch_size
-
-    @property
-    def parts(self) -> int:
-        """Parts of a batch, whose gradients are added up."""
-        return self.batch_size // self.part
+        return most if self.equal_updates else max(1, min(videos // batch, most))
 
 
 class VideoDataModule(pl.LightningDataModule):
@@ -184,12 +164,12 @@ class VideoDataModule(pl.LightningDataModule):
         Raises:
             UserError: there are fewer videos than processes.
         """
-        clips, size, world = self.samples(train=True), self.loader.part, share[1]
+        clips, size, world = self.samples(train=True), self.loader.batch_size, share[1]
         if len(clips) < world:
             raise UserError(f"trainer.devices={world} share {len(clips)} training videos; take 1")
         batches = self.loader.epoch_batches(len(clips), world)
         length = batches * size * world
-        if len(clips) < self.loader.batch_size * world and not self.loader.equal_updates:
+        if len(clips) < size * world and not self.loader.equal_updates:
             length = len(clips) // world * world
             batches = -(-length // (size * world))
         sampler = EpochSampler(len(clips), self.seed, True, length, share)

@@ -2,13 +2,10 @@
 
 import json
 import logging
-import os
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-import torch
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
@@ -17,7 +14,6 @@ from zsvideo.data.datamodule import LoaderSpec, VideoDataModule
 from zsvideo.data.datasets import video_set
 from zsvideo.data.zeroshot import TargetsDataModule, ZeroShotDataModule
 from zsvideo.errors import UserError
-from zsvideo.models.micro import fits_on, largest_micro_batch
 from zsvideo.models.module import ZeroShotModule
 from zsvideo.models.weights import import_weights, load_strictly, read_file
 from zsvideo.semantics.protocol import Protocol
@@ -89,20 +85,6 @@ def build_model(config: DictConfig, data: TargetsDataModule) -> ZeroShotModule:
     pl.seed_everything(config.seed, workers=True, verbose=False)
     model: ZeroShotModule = instantiate(config.model, embedding_dim=data.dimension, _convert_="all")
     return model
-
-
-def fit_to_device(config: DictConfig, data: ZeroShotDataModule, model: ZeroShotModule) -> None:
-    """Find the part of a batch that fits on the device, where `loader.micro_batch` is `auto`."""
-    loader, clips = data.source.loader, data.source.clips
-    if loader.micro_batch != "auto":
-        return
-    size = loader.batch_size
-    if torch.cuda.is_available() and config.trainer.accelerator != "cpu":
-        device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
-        fits = fits_on(model, device, clips.frames, clips.crop, str(config.trainer.precision))
-        size = largest_micro_batch(size, fits)
-    log.warning("batches of %d are computed in parts of %d", loader.batch_size, size)
-    data.source.loader = replace(loader, micro_batch=size)
 
 
 def load_model(config: DictConfig, checkpoint: Path, data: TargetsDataModule) -> ZeroShotModule:

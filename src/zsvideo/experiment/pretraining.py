@@ -11,7 +11,7 @@ from zsvideo.data.datasets.base import VideoSet
 from zsvideo.data.zeroshot import TargetsDataModule
 from zsvideo.errors import UserError
 from zsvideo.evaluation.predictions import file_hash
-from zsvideo.experiment.build import build_data, build_model, fit_to_device, read_protocol
+from zsvideo.experiment.build import build_data, build_model, read_protocol
 from zsvideo.experiment.folders import checkpoint_of
 from zsvideo.experiment.jobs import first_stage, training_hash
 from zsvideo.experiment.resume import resume
@@ -92,9 +92,7 @@ def train_stage(stage: DictConfig, run: Path) -> Path:
         return checkpoint
     data = build_data(stage, "pretrain.source.root")
     model = build_model(stage, data)
-    fit_to_device(stage, data, model)
-    parts = data.source.loader.parts
-    with lightning_trainer(stage, run, begun.step, parts=parts) as (trainer, unreadable):
+    with lightning_trainer(stage, run, begun.step) as (trainer, unreadable):
         trainer.fit(model, data, ckpt_path=begun.checkpoint, weights_only=True)
         if trainer.is_global_zero:
             write_json(run / "protocol.json", data.protocol)

@@ -38,7 +38,6 @@ def lightning_trainer(
     run: Path,
     resumed_step: int | None = None,
     callbacks: Sequence[Callback] = (),
-    parts: int = 1,
 ) -> Iterator[tuple[pl.Trainer, UnreadableVideos]]:
     """Give a Trainer with its loggers and callbacks; a W&B run ends with it, as sweeps need.
 
@@ -47,7 +46,6 @@ def lightning_trainer(
         run: folder of the run.
         resumed_step: the optimiser step to continue from, so that the curve goes on; None begins.
         callbacks: besides those of the config.
-        parts: of a batch, see `loader.micro_batch`.
     """
     for key in ("max_epochs", "max_steps", "accumulate_grad_batches"):
         if not isinstance(config.trainer[key], int):
@@ -79,7 +77,6 @@ def lightning_trainer(
         ],
         plugins=[AtomicCheckpointIO()],
         profiler=Meter(),
-        accumulate_grad_batches=config.trainer.accumulate_grad_batches * parts,
         default_root_dir=str(run),
         _convert_="all",
     )

@@ -5,6 +5,7 @@ import gzip
 import hashlib
 import http.server
 import json
+import shlex
 import subprocess
 import sys
 import threading
@@ -163,15 +164,21 @@ def test_tabs_and_byte_order_mark(tmp_path):
         assert np.allclose(read_vectors(tmp_path / "t.txt", {"red"})["red"], keyed["red"])
 
 
-def test_a_saved_fasttext_model_makes_up_no_words_and_other_pickles_are_told(tmp_path):
+def test_a_pickle_is_not_loaded_and_the_line_says_how_to_convert_it(tmp_path):
     model = FastText(vector_size=12, min_count=1, seed=0, workers=1)
     model.build_vocab([WORDS])
     model.wv.save(str(tmp_path / "ft.kv"))
-    assert list(read_vectors(tmp_path / "ft.kv", {"fall", "zorbing"}).key_to_index) == ["fall"]
-    model.save(str(tmp_path / "model.kv"))
-    (tmp_path / "text.kv").write_text("red 1 2")
+    with pytest.raises(UserError, match=r"ft\.kv is a pickle") as error:
+        read_vectors(tmp_path / "ft.kv", {"fall", "zorbing"})
+    command = shlex.split(str(error.value).partition("convert it once: python ")[2])
+    subprocess.run([sys.executable, *command], check=True, timeout=120)
+    assert list(read_vectors(tmp_path / "ft.bin", {"fall", "zorbing"}).key_to_index) == ["fall"]
+
+
+def test_a_fasttext_file_that_is_cut_is_told(tmp_path):
+    model = FastText(vector_size=12, min_count=1, seed=0, workers=1)
+    model.build_vocab([WORDS])
     save_facebook_model(model, str(tmp_path / "whole.bin"))
     (tmp_path / "cut.bin").write_bytes((tmp_path / "whole.bin").read_bytes()[:300])
-    for name in ("model.kv", "text.kv", "cut.bin"):
-        with pytest.raises(UserError, match="no file of word vectors"):
-            read_vectors(tmp_path / name, {"red"})
+    with pytest.raises(UserError, match="no file of word vectors"):
+        read_vectors(tmp_path / "cut.bin", {"red"})

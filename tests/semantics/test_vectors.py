@@ -13,14 +13,11 @@ WORDS = ["red", "square", "fall", "rise", "jump"]
 
 def written(keyed, tmp_path, ending):
     file = tmp_path / f"toy{ending}"
-    if ending == ".kv":
-        keyed.save(str(file), sep_limit=0)
-    else:
-        keyed.save_word2vec_format(str(file), binary=".bin" in ending)
+    keyed.save_word2vec_format(str(file), binary=".bin" in ending)
     return file
 
 
-@pytest.mark.parametrize("ending", [".bin", ".bin.gz", ".txt", ".txt.gz", ".kv"])
+@pytest.mark.parametrize("ending", [".bin", ".bin.gz", ".txt", ".txt.gz"])
 def test_every_format_gives_the_same_vectors(tmp_path, ending):
     keyed = toy_vectors(WORDS)
     vectors = WordVectors(str(written(keyed, tmp_path, ending)), str(tmp_path / "cache"))

@@ -8,7 +8,6 @@ Shapes: D embedding.
 
 import gzip
 import logging
-import pickle
 import re
 import struct
 import zlib
@@ -33,12 +32,11 @@ FAULTS = (
     AttributeError,
     AssertionError,
     TypeError,
-    pickle.UnpicklingError,
     struct.error,
     zlib.error,
 )
 GZIP, FASTTEXT = b"\x1f\x8b", (793712314).to_bytes(4, "little")
-FORMATS = "word2vec (binary or text), GloVe text, fastText (.vec or .bin), these as .gz, gensim .kv"
+FORMATS = "word2vec (binary or text), GloVe text, fastText (.vec or .bin), these as .gz"
 
 
 def read_vectors(path: Path, wanted: Set[str]) -> KeyedVectors:
@@ -46,16 +44,19 @@ def read_vectors(path: Path, wanted: Set[str]) -> KeyedVectors:
 
     Args:
         path: word2vec binary or text, GloVe text, fastText `.vec` or `.bin`, each also gzipped
-            (fastText's `.bin` not), or gensim's `.kv` (memory-mapped; a pickle, so only from a
-            source you trust).
+            (fastText's `.bin` not).
         wanted: the words needed.
 
     Raises:
         UserError: the file is none of these, or damaged.
     """
+    if path.suffix == ".kv":
+        raise UserError(
+            f"semantics.path={path} is a pickle of gensim, which could run any code; if it is your "
+            "own, convert it once: python -c 'from gensim.models import KeyedVectors as K; K.load("
+            f'"{path}").save_word2vec_format("{path.with_suffix(".bin")}", binary=True)\''
+        )
     try:
-        if path.suffix == ".kv":
-            return chosen(KeyedVectors.load(str(path), mmap="r"), wanted)
         with path.open("rb") as plain:
             start = plain.read(4)
         if start == FASTTEXT:

@@ -187,9 +187,10 @@ def explain(error: BaseException) -> str:
     text = str(error)
     if isinstance(error, RuntimeError) and text.startswith("DataLoader"):
         return (
-            f"a process that loads clips hangs or has ended ({text.partition('.')[0]}); prepare "
-            "the data set (python -m src.prepare), which finds and quarantines such files, or "
-            "raise loader.timeout, or give it more memory: fewer loader.workers"
+            f"a process that loads clips hangs or has ended ({text.partition('.')[0]}): a file "
+            "stops its decoder; find and quarantine it with python -m src.prepare dataset=NAME "
+            "root=ROOT out=OUT form=check, then train with source.root=OUT; or raise "
+            "loader.timeout; or give it more memory: fewer loader.workers"
         )
     unknown = re.search(r"Could not find '([\w/]+)/([^'/]+)'", text)
     if isinstance(error, MissingConfigException) and unknown:

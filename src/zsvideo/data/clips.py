@@ -6,7 +6,6 @@ Shapes: B batch, N clips, C channels, T frames, H W, D embedding.
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from itertools import chain
 from typing import Any
 
@@ -16,7 +15,6 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from zsvideo.data.decoding.faults import UnreadableVideo
-from zsvideo.data.decoding.limits import LIMIT, within
 from zsvideo.data.decoding.reading import DECODERS, read_frames
 from zsvideo.data.kenburns import RULES, is_image, ken_burns
 from zsvideo.data.layouts import Video
@@ -129,7 +127,7 @@ class Clips(Dataset[dict[str, Any]]):
         for other in chain([index], self.others(epoch, index)):
             video = self.videos[other]
             try:
-                pixels = within(LIMIT, video.path, partial(self.cut, epoch, video))
+                pixels = self.cut(epoch, video)
             except UnreadableVideo as error:
                 unreadable.append((video.id, str(error)))
             else:

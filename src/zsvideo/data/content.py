@@ -18,7 +18,6 @@ import numpy as np
 from PIL import Image
 
 from zsvideo.data.decoding.faults import UnreadableVideo
-from zsvideo.data.decoding.limits import LIMIT, within
 
 STEP = 0.1  # seconds between sampled frames
 NEAR = 10  # of 64 bits that may differ between frames of one video
@@ -33,14 +32,10 @@ CHUNK = 50_000  # frames compared at a time
 def fingerprint(path: str) -> np.ndarray | str:
     """Hash the sampled frames of a video, without flat ones (T,) uint64; or say why not."""
     hashes = []
-
-    def read() -> None:
+    try:
         for picture in sampled(path):
             if np.asarray(picture.convert("L")).std() >= FLAT:
                 hashes.append(int(str(imagehash.phash(picture)), 16))
-
-    try:
-        within(LIMIT, path, read)
     except UnreadableVideo as error:
         return str(error)
     except (av.FFmpegError, OSError, ValueError) as error:

@@ -10,7 +10,6 @@ import re
 import sqlite3
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +17,12 @@ import numpy as np
 from rich.progress import track
 
 from zsvideo.data.content import fingerprint, same_content
+from zsvideo.data.decoding.faults import UnreadableVideo
+from zsvideo.data.decoding.limits import within
 from zsvideo.data.layouts import VIDEO_FILES, existing_root, files_below
 from zsvideo.errors import UserError
 
+LIMIT = 120.0  # seconds a video may take
 YOUTUBE = r"[A-Za-z0-9_-]{11}"
 IDS = (  # names that say which video a file is, in the data sets' own spelling
     rf"(?:v_)?({YOUTUBE})_\d{{6}}_\d{{6}}",  # Kinetics
@@ -158,17 +160,17 @@ def fingerprints(paths: Sequence[str], cache: Path) -> tuple[dict[str, np.ndarra
     known = dict(store.execute("select file, hashes from seen"))
     new = [path for path, key in keys.items() if key not in known]
     unreadable = {}
-    with ProcessPoolExecutor(os.cpu_count()) as pool:
-        results = zip(new, pool.map(fingerprint, new, chunksize=4), strict=True)
-        for path, result in track(results, "videos", len(new), disable=not new):
-            if isinstance(result, str):
-                unreadable[path] = result
-            else:
-                known[keys[path]] = result.tobytes()
-                store.execute(
-                    "insert or replace into seen values (?, ?)", (keys[path], known[keys[path]])
-                )
-                store.commit()
+    cores = os.cpu_count() or 1
+    results = zip(new, within(LIMIT, fingerprint, [(path,) for path in new], cores), strict=True)
+    for path, result in track(results, "videos", len(new), disable=not new):
+        if isinstance(result, str | UnreadableVideo):
+            unreadable[path] = str(result)
+        else:
+            known[keys[path]] = result.tobytes()
+            store.execute(
+                "insert or replace into seen values (?, ?)", (keys[path], known[keys[path]])
+            )
+            store.commit()
     store.close()
     prints = {p: np.frombuffer(known[key], np.uint64) for p, key in keys.items() if key in known}
     return prints, unreadable

@@ -13,7 +13,6 @@ import os
 import shutil
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import TimeoutError as Timeout
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -21,11 +20,12 @@ from typing import Any, NamedTuple, TextIO
 
 import av
 import numpy as np
-from pebble import ProcessExpired, ProcessPool
+from pebble import ProcessPool
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from zsvideo.data.decoding.faults import UnreadableVideo
 from zsvideo.data.decoding.forms import SUFFIXES, FormSpec, form_bytes, write_form
+from zsvideo.data.decoding.limits import late, within
 from zsvideo.data.decoding.pyav_reader import all_frames
 from zsvideo.data.decoding.reading import SMALLEST, check_file, reason
 from zsvideo.data.kenburns import is_image, read_image
@@ -104,33 +104,17 @@ def examine_all(
     limit = settings.limit
     files = {state(v.path, settings.root): v.path for v in videos}
     todo = {key: path for key, path in files.items() if key not in known}
-    with ProcessPool(workers) as pool, progress_bar() as bar:
+    with progress_bar() as bar:
         task = bar.add_task("files", total=len(files), completed=len(files) - len(todo))
-        futures = {
-            key: pool.schedule(examine, args=(path, settings), timeout=limit)
-            for key, path in todo.items()
-        }
-        try:
-            for key, future in futures.items():
-                try:
-                    found = future.result()
-                except Timeout:
-                    found = {"status": "bad", "reason": late(limit)}
-                except ProcessExpired:
-                    found = {"status": "bad", "reason": "the decoder crashed"}
-                known[key] = found
-                line = {"state": key, "spec": asdict(settings.spec), "found": found}
-                journal.write(json.dumps(line) + "\n")
-                journal.flush()
-                bar.advance(task)
-        except BaseException:
-            pool.stop()  # type: ignore[no-untyped-call]  # or the pool first does all that is left
-            raise
-
-
-def late(limit: float) -> str:
-    """Say that a file took too long."""
-    return f"not decoded within {limit:.0f} s"
+        outcomes = within(limit, examine, [(path, settings) for path in todo.values()], workers)
+        for key, outcome in zip(todo, outcomes, strict=True):
+            if isinstance(outcome, UnreadableVideo):
+                outcome = {"status": "bad", "reason": str(outcome)}
+            known[key] = outcome
+            line = {"state": key, "spec": asdict(settings.spec), "found": outcome}
+            journal.write(json.dumps(line) + "\n")
+            journal.flush()
+            bar.advance(task)
 
 
 def lock(journal: TextIO, out: Path) -> None:

@@ -1,55 +1,42 @@
-"""Files that take too long are given up; what hangs inside C stays behind."""
+"""A process that takes too long over a file is killed, whatever it hangs in; the others go on."""
 
 import ctypes
-import threading
+import os
 import time
 
 import pytest
 
-from zsvideo.data.decoding import limits
 from zsvideo.data.decoding.faults import UnreadableVideo
 from zsvideo.data.decoding.limits import within
 
 
-@pytest.fixture(autouse=True)
-def forget(monkeypatch):
-    monkeypatch.setattr(limits, "_late", set())
-
-
-def test_what_is_read_and_what_fails_comes_through():
-    assert within(60, "a", lambda: 3) == 3
-    with pytest.raises(UnreadableVideo, match=r"^truncated$"):
-        within(60, "a", lambda: exec("raise UnreadableVideo('truncated')", globals()))
-    with pytest.raises(ZeroDivisionError):
-        within(60, "a", lambda: 1 / 0)
-    assert within(60, "a", lambda: 4) == 4
-
-
-def test_python_code_is_ended_and_the_file_is_not_tried_again():
-    ended = threading.Event()
-
-    def slow():
-        try:
-            while True:
-                time.sleep(0.01)
-        finally:
-            ended.set()
-
-    with pytest.raises(UnreadableVideo, match="not decoded within 0 s"):
-        within(0.1, "slow", slow)
-    assert ended.wait(60)
-    began = []
-    with pytest.raises(UnreadableVideo, match="not decoded within"):
-        within(60, "slow", lambda: began.append(1))
-    assert not began and within(60, "other", lambda: 5) == 5
-
-
-def test_c_code_that_never_returns_is_left_behind():
-    def hang():
+def read(kind):
+    if kind == "slow":
+        time.sleep(600)
+    if kind == "hangs":
         lock = ctypes.create_string_buffer(64)
-        for _ in range(2):
-            ctypes.CDLL(None).pthread_mutex_lock(lock)
+        for _ in range(2):  # no signal ends a wait for a lock
+            ctypes.PyDLL(None).pthread_mutex_lock(lock)
+    if kind == "crashes":
+        os._exit(11)
+    if kind == "fails":
+        raise ZeroDivisionError
+    return kind
 
-    with pytest.raises(UnreadableVideo, match="not decoded within"):
-        within(0.1, "hangs", hang)
-    assert within(60, "other", lambda: 6) == 6
+
+def test_what_is_read_comes_in_order_and_what_is_not_says_why():
+    kinds = ["a", "slow", "b", "hangs", "crashes", "c"]
+    made = list(within(2, read, [(kind,) for kind in kinds], 2))
+    assert [m for m in made if isinstance(m, str)] == ["a", "b", "c"]
+    late, crashed = "not decoded within 2 s", "the decoder crashed"
+    reasons = [str(m) for m in made if isinstance(m, UnreadableVideo)]
+    assert reasons == [late, late, crashed]
+
+
+@pytest.mark.parametrize("kinds", [["fails", "slow"], ["a", "slow"]])
+def test_where_it_stops_early_nothing_is_waited_for(kinds):
+    began = time.monotonic()
+    with pytest.raises((ZeroDivisionError, KeyError)):
+        for _ in within(60, read, [(kind,) for kind in kinds], 2):
+            raise KeyError
+    assert time.monotonic() - began < 50

@@ -1,78 +1,48 @@
-"""A time limit on a file: it is read in a thread, which is left behind where the decoder hangs."""
+"""A time limit on a file: the process that reads it is killed, since decoders hang inside C."""
 
-import ctypes
-import threading
-from collections.abc import Callable
-from queue import Empty, SimpleQueue
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import TimeoutError as Timeout
 from typing import Any, TypeVar
+
+from pebble import ProcessExpired, ProcessPool
 
 from zsvideo.data.decoding.faults import UnreadableVideo
 
-LIMIT = 120.0  # seconds a video may take
-
 Made = TypeVar("Made")
 
-_own = threading.local()  # the reader of each thread
-_late: set[str] = set()  # files that this process waited for in vain
 
-
-class Reader(threading.Thread):
-    """Does one job after the other: a new thread for each would fill its memory anew."""
-
-    def __init__(self) -> None:
-        super().__init__(name="reader", daemon=True)
-        self.jobs: SimpleQueue[tuple[Callable[[], Any], SimpleQueue[Any]]] = SimpleQueue()
-        self.start()
-
-    def run(self) -> None:
-        """Answer each job by what it makes or raises, until told to exit."""
-        while True:
-            job, answer = self.jobs.get()
-            try:
-                answer.put(job())
-            except SystemExit:
-                return
-            except BaseException as error:
-                answer.put(error)
-
-    def exit(self) -> None:
-        """End as soon as it runs Python code."""
-        number = ctypes.c_ulong(self.ident or 0)
-        ctypes.pythonapi.PyThreadState_SetAsyncExc(number, ctypes.py_object(SystemExit))
-
-
-def within(seconds: float, path: str, read: Callable[[], Made]) -> Made:
-    """Read a file, or give it up after some time, at once where it was given up before.
-
-    Python code is ended then. A library that never returns to Python stays behind in its thread
-    until the process ends; one that lets no other thread run cannot be given up.
+def within(
+    limit: float, read: Callable[..., Made], files: Iterable[tuple[Any, ...]], workers: int
+) -> Iterator[Made | UnreadableVideo]:
+    """Read files in other processes, each for a limited time; Python's own limits stop no decoder.
 
     Args:
-        seconds: to wait.
-        path: of the file.
-        read: reads it.
+        limit: seconds a file may take.
+        read: reads one file.
+        files: the arguments of `read` for each.
+        workers: processes.
+
+    Yields:
+        What `read` returns for each file, in their order, or why it gave nothing.
 
     Raises:
-        UnreadableVideo: it took too long; and whatever `read` raises.
+        Exception: what `read` raises.
     """
-    late = UnreadableVideo(f"not decoded within {seconds:.0f} s")
-    if path in _late:
-        raise late
-    reader: Reader | None = getattr(_own, "reader", None)
-    if reader is None or not reader.is_alive():  # as after a fork
-        reader = _own.reader = Reader()
-    answer: SimpleQueue[Made | BaseException] = SimpleQueue()
-    reader.jobs.put((read, answer))
-    try:
-        got = answer.get(timeout=seconds)
-    except Empty:
-        _late.add(path)
-        del _own.reader
-        reader.exit()
-        raise late from None
-    if not isinstance(got, BaseException):
-        return got
-    try:
-        raise got
-    finally:
-        del got  # it holds this frame, which holds it
+    with ProcessPool(workers) as pool:
+        try:
+            for future in [pool.schedule(read, args=file, timeout=limit) for file in files]:
+                try:
+                    made: Made | UnreadableVideo = future.result()
+                except Timeout:
+                    made = UnreadableVideo(late(limit))
+                except ProcessExpired:
+                    made = UnreadableVideo("the decoder crashed")
+                yield made
+        except BaseException:
+            pool.stop()  # type: ignore[no-untyped-call]  # or the pool first does all that is left
+            raise
+
+
+def late(limit: float) -> str:
+    """Say that a file took too long."""
+    return f"not decoded within {limit:.0f} s"

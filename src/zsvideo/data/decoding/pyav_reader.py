@@ -82,7 +82,7 @@ def frames_of(
 ) -> Iterator[Any]:
     """Give the chosen frames of a video as decoded; raises Unsure where `quick` did not suffice."""
     options = QUICK if quick else {}
-    with av.open(str(path), metadata_errors="ignore", timeout=30.0, options=options) as container:
+    with av.open(str(path), metadata_errors="ignore", options=options) as container:
         stream = container.streams.best("video")
         if not isinstance(stream, av.VideoStream):
             raise UnreadableVideo("no video stream")
@@ -133,7 +133,7 @@ def all_frames(path: str | Path) -> Whole:
     Raises:
         UnreadableVideo: no video stream; while decoding: damaged or cut short.
     """
-    container = av.open(str(path), metadata_errors="ignore", timeout=30.0)
+    container = av.open(str(path), metadata_errors="ignore")
     stream = container.streams.best("video")
     if not isinstance(stream, av.VideoStream):
         raise UnreadableVideo("no video stream")

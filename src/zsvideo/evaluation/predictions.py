@@ -1,11 +1,9 @@
-"""Saved predictions: all that scoring needs, in one npz file a target, with its hashes.
+"""Saved predictions: all that scoring needs, in one npz file a target.
 
 Shapes: V videos, K classes, S classes trained on, E embedding.
 """
 
 import hashlib
-import json
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -17,9 +15,7 @@ import numpy as np
 from zsvideo.errors import UserError
 from zsvideo.evaluation.ranking import best
 
-log = logging.getLogger(__name__)
-
-HASHES = "hashes"
+HASHES = "hashes"  # of each array, in files of earlier versions
 SEEN = "seen"  # the predictions of held-out videos of classes trained on, beside the targets'
 
 
@@ -55,37 +51,24 @@ class Predictions:
         held = {f.name: getattr(self, f.name) for f in fields(self) if f.name != SEEN}
         return {name: np.asarray(array) for name, array in held.items() if array is not None}
 
-    def hashes(self) -> dict[str, str]:
-        """Hash each array."""
-        return {name: array_hash(array) for name, array in self.arrays().items()}
-
     def save(self, file: Path) -> None:
         """Write the npz file."""
         file.parent.mkdir(parents=True, exist_ok=True)
-        held: dict[str, Any] = {**self.arrays(), HASHES: np.array(json.dumps(self.hashes()))}
-        np.savez_compressed(file, **held)
+        arrays: dict[str, Any] = self.arrays()
+        np.savez_compressed(file, **arrays)
 
     @staticmethod
     def load(file: Path) -> "Predictions":
-        """Read an npz file and check its hashes; one without hashes is told, not refused.
+        """Read an npz file; `zsvideo.evaluation.integrity` compares it with the run's record.
 
         Raises:
-            UserError: it is missing, damaged, changed after it was written, or no predictions file.
+            UserError: it is missing, damaged or no predictions file.
         """
         try:
             with np.load(file) as held:
-                arrays = {key: held[key] for key in held.files}
-                noted = json.loads(str(arrays.pop(HASHES, "null")))
-                predictions = Predictions(**arrays)
+                predictions = Predictions(**{key: held[key] for key in held.files if key != HASHES})
         except (OSError, ValueError, TypeError, EOFError, BadZipFile) as error:
             raise UserError(f"{file} holds no predictions ({error})") from None
-        if noted is None:
-            log.warning("%s carries no hashes: nothing says that it is as it was written", file)
-        elif changed := differing(noted, predictions.hashes()):
-            raise UserError(
-                f"{file} was changed after it was written: {', '.join(changed)} differs from its "
-                "hash; embed again (src.evaluate ckpt=RUN) or restore the file"
-            )
         predictions.check(file)
         return predictions
 
@@ -122,11 +105,6 @@ class Predictions:
         """Hash which videos with which classes these are, whatever their order."""
         names = self.class_names[self.labels]
         return lines_hash(sorted(f"{i}\t{n}" for i, n in zip(self.ids, names, strict=True)))
-
-
-def differing(noted: dict[str, str], found: dict[str, str]) -> list[str]:
-    """List the names whose hashes are not the same in both."""
-    return sorted(n for n in noted.keys() | found.keys() if noted.get(n) != found.get(n))
 
 
 def array_hash(array: np.ndarray) -> str:

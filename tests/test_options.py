@@ -55,7 +55,7 @@ def test_each_mistake_is_one_line(clips, line):
 def test_what_is_not_given():
     with pytest.raises(UserError, match="clips is not set"):
         parse(Run, {})
-    with pytest.raises(UserError, match="run.seed=-1 must be at least 0"):
+    with pytest.raises(UserError, match=r"run\.seed=-1 must be at least 0"):
         parse(Run, {"clips": {}, "seed": -1}, "run")
 
 

@@ -35,4 +35,5 @@ def video_set(values: Mapping[str, Any], group: str = "") -> VideoSet:
             "zsvideo.data.datasets.base.VideoSet"
         ) from None
     option = ".".join(filter(None, [group, "root"]))
-    return parse(kind, own | {"option": option}, group)
+    videos: VideoSet = parse(kind, own | {"option": option}, group)
+    return videos

@@ -1,6 +1,7 @@
 """Subsets of the training set: sizes, seeds, clusters, and the link from label to vector."""
 
 import itertools
+from collections import Counter
 from functools import partial
 
 import numpy as np
@@ -17,7 +18,8 @@ from zsvideo.data.layouts import Video
 from zsvideo.data.zeroshot import ZeroShotDataModule
 from zsvideo.errors import UserError
 from zsvideo.semantics.protocol import Protocol
-from zsvideo.semantics.vectors import WordVectors
+from zsvideo.semantics.vectors import WordVectors, embedded
+from zsvideo.semantics.words import class_names
 
 NAMES = [f"c{n:02d}" for n in range(40)]
 VIDEOS = [Video(f"{name}/{i}", "", name) for name in [*NAMES, "kept out"] for i in range(5)]
@@ -69,10 +71,17 @@ def test_nested_draws_grow_and_others_are_apart():
     assert videos[0] < videos[1]
 
 
-def test_legacy_draws_over_the_alphabet_before_overlap_removal():
-    assert labels(by_class(2, legacy=True)) == {"c00"}  # the other one is kept out
-    assert labels(by_class(3, legacy=True)) == {"c00", "c20"}
-    assert [v.id for v in by_sample(2, legacy=True).videos] == ["c00/0"]
+def test_legacy_spaces_classes_after_overlap_removal_and_videos_before_it():
+    """D-23: the authors' code filters samples, then overlaps, then classes."""
+    left = {n: VECTORS[n] for n in NAMES[:20] if n not in ("c00", "c01", "c02", "c05")}
+    videos = [video for video in VIDEOS if video.label in NAMES[:20]]
+    drawn = subsets.classes(videos, left, 6, 0, False, True)
+    assert sorted(labels(drawn)) == ["c03", "c07", "c10", "c13", "c16", "c19"]
+    assert len(drawn.videos) == 30
+    assert labels(by_class(2, legacy=True)) == {"c00", "c39"}
+    assert [v.id for v in by_sample(2, legacy=True).videos] == ["c00/0"]  # the other is kept out
+    spaced = subsets.samples(videos, left, 6, 0, False, True)  # 0, 19, 39, 59, 79, 99 of 100
+    assert [v.id for v in spaced.videos] == ["c03/4", "c07/4", "c11/4", "c15/4", "c19/4"]
 
 
 def test_samples_over_all_classes():
@@ -103,8 +112,46 @@ def test_clusters_lose_diversity_and_small_ones_are_left_out():
     assert uneven.notes["cluster"] not in uneven.notes["skipped_clusters"]
 
 
+@pytest.mark.parametrize(("clusters", "classes"), [(1, 8), (2, 8), (3, 8), (4, 8), (6, 5), (7, 9)])
+def test_ten_draws_take_the_clusters_evenly(clusters, classes):
+    draws = [by_cluster(clusters, classes, seed) for seed in range(10)]
+    large = set(range(clusters)) - set(draws[0].notes["skipped_clusters"])
+    counts = Counter(draw.notes["cluster"] for draw in draws)
+    assert counts.keys() == large and max(counts.values()) - min(counts.values()) <= 1
+    assert draws == [by_cluster(clusters, classes, seed) for seed in range(10)]
+    assert len({frozenset(labels(draw)) for draw in draws}) > len(large)  # other classes, too
+
+
+def test_diversity_with_real_class_vectors(tmp_path):
+    """Fig. 5 on the classes of Kinetics-700 that the embedded vectors cover.
+
+    Draws of one cluster are less diverse than those of all classes, and as diverse on average as
+    the clusters are, which a draw of clusters by chance is not.
+    """
+    listed = embedded(cache=str(tmp_path), oov="drop").of(
+        class_names("kinetics700"), "k", "kinetics700"
+    )
+    vectors = {
+        n: r for n, r in zip(listed.names, listed.matrix, strict=True) if not np.isnan(r).any()
+    }
+    videos = [Video(name, "", name) for name in vectors]
+
+    def drawn(clusters, seed, cluster=None):
+        subset = subsets.clusters(videos, vectors, clusters, 50, seed, cluster, 0)
+        assert len(labels(subset)) == 50
+        rows = np.stack([vectors[name] for name in labels(subset)])
+        return subset.notes, subsets.diversity(rows)
+
+    found = {n: np.mean([drawn(n, seed)[1] for seed in range(6)]) for n in (1, 2, 3, 6)}
+    assert found[1] > 0.79 and all(found[n] < found[1] - 0.05 for n in (2, 3, 6))
+    skipped = drawn(3, 0)[0]["skipped_clusters"]
+    each = [drawn(3, 9, cluster)[1] for cluster in range(3) if cluster not in skipped]
+    assert found[3] == pytest.approx(np.mean(each), abs=0.03)
+
+
 def test_a_cluster_can_be_named():
     assert by_cluster(4, cluster=2, seed=1).notes["cluster"] == 2
+    assert by_cluster(4, cluster=1, seed=1) == by_cluster(4, seed=1)
     with pytest.raises(UserError, match=r"subset\.cluster"):
         by_cluster(4, cluster=9)
 

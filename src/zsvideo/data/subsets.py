@@ -57,16 +57,16 @@ def classes(
         classes: how many; None takes all.
         seed: of the draw.
         nested: a smaller draw of the same seed is a part of a larger one; else they are apart.
-        legacy: as in the authors' code, evenly spaced over the alphabet before overlap removal.
+        legacy: as in the authors' code, evenly spaced over the alphabet of the classes left.
 
     Raises:
         UserError: there are fewer classes.
     """
-    pool = sorted({video.label for video in videos if legacy or video.label in vectors})
+    pool = sorted({video.label for video in videos if video.label in vectors})
     chosen = set(pick(pool, classes, "subset.classes", seed, nested, legacy))
     return Subset(
         "classes",
-        [video for video in videos if video.label in chosen and video.label in vectors],
+        [video for video in videos if video.label in chosen],
         {"seed": seed, "nested": nested, "legacy": legacy},
     )
 
@@ -89,7 +89,8 @@ def samples(
         samples: how many, or a share above 0 and below 1; None takes all.
         seed: of the draw.
         nested: see `classes`.
-        legacy: as in the authors' code, evenly spaced over the file list before overlap removal.
+        legacy: as in the authors' code, evenly spaced over the file list before overlap removal
+            (which then takes some of them), unlike `classes`.
 
     Raises:
         UserError: there are fewer videos, or the share is none.
@@ -119,16 +120,16 @@ def clusters(
 ) -> Subset:
     """Draw classes at random from one cluster of the class vectors (Sec. 5.2, Fig. 5).
 
-    Clusters are those of k-means on the unit vectors; one with fewer classes is left out.
+    Clusters are those of k-means on the unit vectors; one with fewer classes is left out. Seeds
+    that follow each other take the clusters in turn, so that ten draws are spread evenly.
 
     Args:
         videos: see `classes`.
         vectors: see `classes`.
         clusters: how many; 1 draws from all classes.
         classes: how many to draw.
-        seed: of the draw, of cluster and classes.
-        cluster: the number of the cluster, the largest being 0; None draws one (text of
-            Sec. 5.2; the caption of Fig. 5 has each cluster in turn).
+        seed: of the draw of classes; without `cluster` it also says which cluster is in turn.
+        cluster: the number of the cluster, the largest being 0; None takes each in turn.
         cluster_seed: of k-means.
 
     Raises:
@@ -156,9 +157,8 @@ def clusters(
             f"subset.classes={classes}: the {clusters} clusters have {sizes} classes; take fewer "
             f"classes or clusters{'' if cluster is None else ', or another subset.cluster'}"
         )
-    rng = np.random.default_rng(seed)
-    drawn = int(rng.choice(large)) if cluster is None else cluster
-    chosen = set(rng.choice(groups[drawn], classes, replace=False))
+    drawn = large[seed % len(large)] if cluster is None else cluster
+    chosen = set(np.random.default_rng(seed).choice(groups[drawn], classes, replace=False))
     return Subset(
         "clusters",
         [video for video in videos if video.label in chosen],

@@ -65,11 +65,12 @@ def test_every_key_is_read(config, group, option):
             "root",
             "source",
             "ckpt",
+            "classify",
             "filter",
             "reset_head",
             "max_epochs",
         },
-        "method": {"frozen", "legacy_bn", "cached_clips"},
+        "method": {"classify", "frozen", "legacy_bn", "cached_clips"},
         "selection": {"name", "share"},
     }  # read by zsvideo.experiment.pretraining and zsvideo.experiment.features
     if group in known:

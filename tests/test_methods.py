@@ -5,6 +5,7 @@ import csv
 import numpy as np
 import pytest
 import torch
+from helpers.videos import grey_video
 from PIL import Image
 from torch import nn
 from torchvision.models.video import r3d_18
@@ -50,6 +51,53 @@ def test_baseline_on_cached_features(cli, folders, tmp_path):
     listed = [*baseline, "source=csv", f"source.root={tmp_path}/listed.csv"]
     finished(cli("train", *listed, f"hydra.run.dir={again}"))
     assert len(read(again, "metrics.json")["source"]["unreadable_replaced"]) == 3
+
+
+def test_a_clean_baseline(cli, folders, tmp_path):
+    """An f_v that learned to tell the kept classes apart, and never saw one that is tested."""
+    first, run, other = tmp_path / "first", tmp_path / "run", tmp_path / "other"
+    for number in range(2):  # tested, so it may not be trained on
+        grey_video(tmp_path / "source" / "read" / f"{number}.avi", 20)
+    held_out = ["source@seen=folder", f"seen.root={tmp_path}/held-out"]
+    grey_video(tmp_path / "held-out" / "swim" / "0.avi", 26)
+    grey_video(tmp_path / "held-out" / "read" / "0.avi", 22)
+    classify = [*folders, *held_out, "method=classify", f"hydra.run.dir={first}"]
+    said = finished(cli("train", *classify))
+    assert "method=classify has no zero-shot test" in said and "LEAK" not in said
+    assert f"method=baseline pretrain.ckpt={first}" in said
+    layers = weights(first, "classifier.")
+    assert len(layers["classifier.weight"]) == 4 and not weights(first, "f_s.")
+    record = read(first, "metrics.json")
+    assert record["targets"] == {} and not (first / "predictions").exists()
+    measured = record["classification"]
+    assert (measured["training"]["videos"], measured["held out"]["videos"]) == (8, 1)
+    assert [c["name"] for c in read(first, "protocol.json")["source"]["removed"]] == ["read"]
+    assert "nothing was left to do" in finished(cli("train", *classify, "resume=auto"))
+    finished(cli("report", f"run={first}"))
+
+    finished(
+        cli("train", *folders, "method=baseline", f"pretrain.ckpt={first}", f"hydra.run.dir={run}")
+    )
+    assert same(weights(first, "f_v."), weights(run, "f_v.")) and weights(run, "f_s.")
+    lineage = read(run, "protocol.json")["pretrain"]
+    assert lineage["classes"] == ["climb", "jump", "run", "swim"] and lineage["leaks"] == []
+    assert lineage["name"] == "first" and lineage["protocol"]["name"] == "targets"
+
+    # in one command, whatever is said of other first weights
+    one = [*folders, "method=baseline", "pretrain=classify", "pretrain.filter=false"]
+    said = finished(cli("train", *one, f"hydra.run.dir={other}"))
+    assert "first weights: classify" in said and "LEAK" not in said
+    assert same(weights(other, "f_v."), weights(run, "f_v."))
+    assert read(other, "protocol.json")["pretrain"]["classes"] == lineage["classes"]
+
+    for name, option, words in (
+        ("evaluate", f"ckpt={first}", "method=baseline pretrain.ckpt="),
+        ("evaluate", f"predictions={first}", "holds no predictions"),
+        ("report", f"compare=[{first},{run}]", "no target and evaluation in common"),
+    ):
+        told = cli(name, option, f"hydra.run.dir={tmp_path}/no")
+        assert told.returncode == 2 and words in told.stderr, told.stderr[-2000:]
+        assert "Traceback" not in told.stderr
 
 
 def test_several_cached_clips_are_those_of_as_many_epochs(cli, folders, tmp_path):
@@ -141,6 +189,7 @@ def test_authors_checkpoints_can_be_evaluated(cli, folders, tmp_path):
         (["method=baseline", "pretrain=none"], "would freeze random weights"),
         (["method=baseline"], "no weights for model=tiny"),
         (["pretrain.ckpt=nothing"], "no checkpoint at nothing (pretrain.ckpt)"),
+        (["method=classify", "selection=val"], "selection=val chooses by zero-shot accuracy"),
         (["selection.share=0.5"], "selection.share=0.5 does not go with selection=last"),
         (["selection=val", "selection.share=0"], "selection=val needs a share"),
         (["trainer.accumulate_grad_batches=0"], "accumulate_grad_batches=0 must be at least 1"),

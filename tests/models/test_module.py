@@ -1,11 +1,13 @@
 """The network, its loss and its training."""
 
+import numpy as np
 import pytest
 import torch
 from torch.nn import functional as F
 
 from helpers.networks import OPTIONS, clips, module
 from zsvideo.errors import UserError
+from zsvideo.models.classifier import Classifier
 from zsvideo.models.module import ZeroShotModule
 
 
@@ -147,6 +149,27 @@ def test_frozen_backbone_stays_bit_identical():
     assert [p.shape for p in trained] == [(300, 64), (300,)]
     assert after_steps(net) == set()
     assert all(p.grad is None for p in net.f_v.parameters()) and net.f_s.weight.grad is not None
+
+
+def test_a_classifier_learns_labels_and_embeds_nothing():
+    torch.manual_seed(0)
+    net = Classifier(3, **{k: v for k, v in OPTIONS.items() if k != "embedding_dim"})
+    net.log = lambda *_, **__: None
+    batch = {"clips": clips(6, 1), "label": torch.tensor([0, 1, 2, 2, 1, 0])}  # and no target
+    before = {k: v.clone() for k, v in net.f_v.state_dict().items()}
+    optimizer = net.configure_optimizers()["optimizer"]
+    losses = []
+    for _ in range(30):
+        optimizer.zero_grad()
+        loss = net.training_step(batch, 0)
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[0] == pytest.approx(np.log(3), abs=0.3) and losses[-1] < losses[0] / 4
+    assert any(not torch.equal(v, before[k]) for k, v in net.f_v.named_parameters())
+    scores = net.eval()(batch["clips"])
+    assert scores.shape == (6, 3) and not torch.allclose(scores.norm(dim=1), torch.ones(6))
+    assert {k.split(".")[0] for k in net.state_dict()} == {"f_v", "classifier"}
 
 
 def test_legacy_bn_moves_the_buffers_of_a_frozen_backbone():

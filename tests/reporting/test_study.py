@@ -94,6 +94,24 @@ def test_table3_beside_the_paper_with_missing_jobs(ablation):
     assert "missing" in (folder / "table3.svg").read_text()
 
 
+def test_table3_has_a_row_for_the_clean_baseline(tmp_path):
+    """Frozen features that saw no class kept out are not the paper's frozen features."""
+    values = {("baseline", "kinetics400"): 20.0, ("baseline", "classify"): 12.0}
+    values |= {("e2e", "none"): 30.0, ("e2e", "classify"): 33.0}
+    jobs = [
+        (arm(*names, 1, seed), value + seed * (1 + value / 30), {})
+        for names, value in values.items()
+        for seed in range(3)
+    ]
+    write_study(tmp_path / "full", "table3", jobs)
+    folder = report("table3", tmp_path / "full")
+    ours = {r["row"]: r["ucf101 full top1"] for r in rows(folder, "table3") if r["from"] == "ours"}
+    assert set(ours) == {"none", "clean baseline", "e2e", "e2e + augment"}
+    assert float(ours["none"]) < 22 and float(ours["clean baseline"]) < 14
+    text = (folder / "table3.md").read_text()
+    assert "e2e above frozen features that saw no class kept out: holds (+18.6" in text
+
+
 def test_the_same_runs_give_the_same_files(ablation):
     endings = ("md", "csv", "tex", "svg")
     first = [(report("table3", ablation) / f"table3.{e}").read_bytes() for e in endings]

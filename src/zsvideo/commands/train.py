@@ -18,6 +18,7 @@ def train(config: DictConfig) -> None:
     from pytorch_lightning.utilities.exceptions import SIGTERMException
 
     from zsvideo.experiment.build import build_data, build_model
+    from zsvideo.experiment.classification import show_classifier
     from zsvideo.experiment.features import cache_features
     from zsvideo.experiment.pretraining import pretrain
     from zsvideo.experiment.resume import resume
@@ -41,6 +42,9 @@ def train(config: DictConfig) -> None:
             by = selecting(config, data, run)
             with lightning_trainer(config, run, begun.step, by) as (trainer, unreadable):
                 trainer.fit(model, data, ckpt_path=begun.checkpoint, weights_only=True)
+                if config.method.classify:
+                    show_classifier(config, trainer, unreadable, model, data, protocol)
+                    return
                 chosen, how = select(config, model, run), config.selection.name
                 test(config, trainer, unreadable, model, data, protocol, chosen, how)
     except SIGTERMException:

@@ -14,6 +14,7 @@ from zsvideo.data.datamodule import LoaderSpec, VideoDataModule
 from zsvideo.data.datasets import video_set
 from zsvideo.data.zeroshot import TargetsDataModule, ZeroShotDataModule
 from zsvideo.errors import UserError
+from zsvideo.models.classifier import Classifier
 from zsvideo.models.module import ZeroShotModule
 from zsvideo.models.weights import import_weights, load_strictly, read_file
 from zsvideo.semantics.protocol import Protocol
@@ -36,6 +37,11 @@ def build_data(config: DictConfig, option: str = "source.root") -> ZeroShotDataM
         raise UserError(
             f"selection.share={share} does not go with selection={selection}: selection=val needs "
             "a share of the classes, above 0, and no other takes one"
+        )
+    if config.method.classify and selection != "last":
+        raise UserError(
+            f"selection={selection} chooses by zero-shot accuracy, which method=classify has not; "
+            "take selection=last"
         )
     source = build_videos(config.source, config, option)
     targets = build_target_sets(config)
@@ -80,10 +86,16 @@ def build_videos(videos: DictConfig, config: DictConfig, option: str) -> VideoDa
     return VideoDataModule(video_set(values, group), clips, loader, config.seed)
 
 
-def build_model(config: DictConfig, data: TargetsDataModule) -> ZeroShotModule:
-    """Build the network, with weights drawn from the seed, for the dimension of the vectors."""
+def build_model(config: DictConfig, data: ZeroShotDataModule) -> ZeroShotModule:
+    """Build the network, with weights drawn from the seed, for what the method learns.
+
+    That is the dimension of the vectors, or the classes trained on (`method=classify`).
+    """
     pl.seed_everything(config.seed, workers=True, verbose=False)
-    model: ZeroShotModule = instantiate(config.model, embedding_dim=data.dimension, _convert_="all")
+    options = instantiate(config.model, _partial_=True, _convert_="all")
+    if config.method.classify:
+        return Classifier(len(data.source.class_vectors), **options.keywords)
+    model: ZeroShotModule = options(embedding_dim=data.dimension)
     return model
 
 
@@ -96,6 +108,8 @@ def load_model(config: DictConfig, checkpoint: Path, data: TargetsDataModule) ->
     """
     content = read_file(checkpoint, "ckpt")
     if "pytorch-lightning_version" in content:
+        if not any(key.startswith("f_s.") for key in content["state_dict"]):
+            raise no_f_s(content["hyper_parameters"]["backbone"], checkpoint)
         try:
             model = ZeroShotModule.load_from_checkpoint(
                 checkpoint, map_location="cpu", weights_only=True
@@ -123,10 +137,7 @@ def import_model(config: DictConfig, content: dict[str, Any], file: Path) -> Zer
     """
     imported = import_weights(content, file, "ckpt")
     if not imported.f_s:
-        raise UserError(
-            f"ckpt={file} holds {imported.backbone} with a classifier and no f_s, which tells no "
-            f"unseen classes apart; train f_s on it: method=baseline pretrain.ckpt={file}"
-        )
+        raise no_f_s(imported.backbone, file)
     size = len(imported.f_s.get("bias", []))
     model: ZeroShotModule = instantiate(
         config.model, backbone=imported.backbone, embedding_dim=size, _convert_="all"
@@ -136,6 +147,14 @@ def import_model(config: DictConfig, content: dict[str, Any], file: Path) -> Zer
     options = " ".join(f"{key}={value}" for key, value in sorted(imported.options.items()))
     log.warning("authors' checkpoint of %s, trained with: %s", imported.backbone, options or "-")
     return model
+
+
+def no_f_s(backbone: str, file: Path) -> UserError:
+    """Say that a network of `ckpt` is a classifier, and what makes it zero-shot."""
+    return UserError(
+        f"ckpt={file} holds {backbone} with a classifier and no f_s, which tells no unseen classes "
+        f"apart; train f_s on it: method=baseline pretrain.ckpt={file}"
+    )
 
 
 def read_protocol(run: Path) -> dict[str, Any] | None:

@@ -57,6 +57,8 @@ def tested_videos(config: DictConfig) -> int:
 
 def tested_clips(config: DictConfig) -> float:
     """Count the clips of the test videos, as their share of work."""
+    if config.method.classify:
+        return 0.0
     tested = tested_videos(config)
     return FORWARD * tested * float(config.clips.test_clips)
 

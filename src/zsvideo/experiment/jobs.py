@@ -118,10 +118,15 @@ def first_stage(config: DictConfig) -> DictConfig | None:
         stage.trainer.max_epochs = config.pretrain.max_epochs or config.trainer.max_epochs
         stage.subset = {"_target_": "zsvideo.data.subsets.everything", "_partial_": True}
         stage.pretrain = {"name": "none", "ckpt": None}
-        stage.method = {"frozen": False, "legacy_bn": False, "cached_clips": None}
+        stage.method = {
+            "classify": config.pretrain.classify,
+            "frozen": False,
+            "legacy_bn": False,
+            "cached_clips": None,
+        }
         stage.resume = "auto"
         stage.selection = {"name": "last", "share": 0}
-        if not config.pretrain.filter:
+        if not config.pretrain.filter and not config.pretrain.classify:
             stage.protocol.rule = "none"
     return stage
 

@@ -12,13 +12,15 @@ from zsvideo.data.zeroshot import TargetsDataModule
 from zsvideo.errors import UserError
 from zsvideo.evaluation.predictions import file_hash
 from zsvideo.experiment.build import build_data, build_model, read_protocol
+from zsvideo.experiment.classification import record_training
 from zsvideo.experiment.folders import checkpoint_of
 from zsvideo.experiment.jobs import first_stage, training_hash
 from zsvideo.experiment.resume import resume
-from zsvideo.experiment.scoring import summary, write_json
-from zsvideo.experiment.testing import selection_of, source_counts
+from zsvideo.experiment.scoring import summary
+from zsvideo.experiment.testing import selection_of
 from zsvideo.experiment.trainer import lightning_trainer
 from zsvideo.models.checkpoints import LAST
+from zsvideo.models.classifier import Classifier
 from zsvideo.models.module import ZeroShotModule
 from zsvideo.models.weights import import_weights, load_strictly, published_weights, read_file
 
@@ -62,7 +64,9 @@ def pretrain(
     if not trained and options.get("table"):
         known = VideoSet(root=str(options.get("root")), table=options.table, option="pretrain.root")
         trained = {"dataset": known.name, "table": known.table, "classes": known.class_list()}
-    return {"name": options.name, "file": str(file), "sha256": file_hash(file), **trained}
+    of_a_run = options.ckpt is not None and "protocol" in trained  # whatever the option is called
+    name = file.parent.parent.name if of_a_run else options.name
+    return {"name": name, "file": str(file), "sha256": file_hash(file), **trained}
 
 
 def train_first(config: DictConfig) -> Path:
@@ -94,23 +98,14 @@ def train_stage(stage: DictConfig, run: Path) -> Path:
     model = build_model(stage, data)
     with lightning_trainer(stage, run, begun.step) as (trainer, unreadable):
         trainer.fit(model, data, ckpt_path=begun.checkpoint, weights_only=True)
-        if trainer.is_global_zero:
-            write_json(run / "protocol.json", data.protocol)
-            metrics = {
-                "targets": {},
-                "source": source_counts(data, unreadable.source),
-                "protocol": summary(data.protocol),
-                "trained_steps": trainer.global_step,
-            }
-            write_json(run / "metrics.json", metrics)
-        trainer.strategy.barrier("pre-training is written")
+        record_training(stage, trainer, unreadable, model, data, data.protocol, run)
     return checkpoint
 
 
 def load_weights(
     model: ZeroShotModule, file: Path, reset_head: bool, data: TargetsDataModule
 ) -> dict[str, Any]:
-    """Load f_v, and f_s where the file has it and it is not to be reset.
+    """Load f_v, and f_s where file and network have it and it is not to be reset.
 
     Returns:
         What is known of the training: `dataset`, `table`, `classes`, `protocol`, `pretrain` of a
@@ -128,7 +123,7 @@ def load_weights(
             for part in ("f_v.", "f_s.")
         )
         if (record := read_protocol(file.parent.parent)) is not None:
-            if not reset_head:
+            if f_s and not reset_head:
                 data.check_vectors(record["vectors"], f"{OPTION}={file}")
             trained = {
                 "dataset": record["source"]["dataset"],
@@ -149,6 +144,6 @@ def load_weights(
             f"{model.hparams['backbone']}; choose that model"
         )
     load_strictly(model.f_v, f_v, file, OPTION)
-    if f_s and not reset_head:
+    if f_s and not reset_head and not isinstance(model, Classifier):
         load_strictly(model.f_s, f_s, file, OPTION + " (pretrain.reset_head=true leaves f_s out)")
     return trained

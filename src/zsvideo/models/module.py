@@ -4,7 +4,7 @@ Shapes: B batch, N clips a video, C channels, T frames, H W, F features, D embed
 """
 
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import pytorch_lightning as pl
@@ -21,11 +21,13 @@ class ZeroShotModule(pl.LightningModule):
     """A 3D CNN and a linear layer that map the clips of a video to one class-name vector.
 
     Attributes:
+        learns: what `loss` takes from a batch: `target`, the class vectors, or `label`.
         f_v: the network.
         f_s: the linear layer.
         epoch_loss: (2,) sum of the losses of this epoch's clips, and their number.
     """
 
+    learns: ClassVar[str] = "target"
     epoch_loss: Tensor
     mean: Tensor
     std: Tensor
@@ -164,7 +166,7 @@ class ZeroShotModule(pl.LightningModule):
                 f"none of the {len(batch['unreadable'])} training videos tried can be decoded: "
                 f"{video} ({reason}) and others; check the files under source.root"
             )
-        loss = self.loss(self.embed(batch), batch["target"])
+        loss = self.loss(self.embed(batch), batch[self.learns])
         size = len(batch["label"])
         self.epoch_loss += torch.stack([loss.detach().float() * size, loss.new_tensor(size)])
         self.log("train/loss_step", loss, prog_bar=True, batch_size=size)

@@ -82,9 +82,24 @@ def first_weights(lineage: dict[str, Any]) -> str:
     )
 
 
+def classification(run: Run) -> str:
+    """Say how well a classifier tells its own classes apart, and that this is no zero-shot test."""
+    numbers = "; ".join(
+        f"{name} {part['top1']:.1f} % of {part['videos']:,} videos"
+        + (f" ({part['unreadable']:,} more are unreadable)" if part["unreadable"] else "")
+        for name, part in run.metrics["classification"].items()
+    )
+    return (
+        "method=classify has no zero-shot test, it names only classes trained on; its top-1 among "
+        f"these, one clip a video: {numbers}; next: method=baseline pretrain.ckpt={run.folder}"
+    )
+
+
 def remarks(run: Run) -> list[str]:
     """List in words what a reader of the numbers must know."""
     said = []
+    if run.metrics.get("classification"):
+        said.append(classification(run))
     protocol, source = run.metrics["protocol"], run.metrics["source"]
     counts = protocol["counts"]
     if counts and counts["paper"] and counts["paper"] != counts["kept"]:

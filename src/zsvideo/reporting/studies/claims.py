@@ -134,8 +134,10 @@ def ablation(jobs: Sequence[Job], target: str) -> list[Claim]:
     def step(said: str, more: str, less: str) -> Claim:
         return verdict(said, pairs(rows.get(more, []), rows.get(less, []), top1(target)))
 
+    clean = [step("e2e above frozen features that saw no class kept out", "e2e", "clean baseline")]
     return [
         step("e2e above frozen features", "e2e", "none"),
+        *clean * ("clean baseline" in rows),  # a row that the paper has not
         step("augment helps, one clip", "e2e + augment", "e2e"),
         step("multi helps", "e2e + multi", "e2e"),
         step("augment helps, many clips", "e2e + augment + multi", "e2e + multi"),

@@ -51,7 +51,8 @@ def row_name(artefact: str, job: Job) -> str:
 def ticks(job: Job) -> str:
     """Name the parts of the method that a job of Table 3 has."""
     axes = job.axes
-    parts = ["e2e"] * (axes["method"] == "e2e")
+    clean = axes["method"] == "baseline" and axes["pretrain"] == "classify"
+    parts = ["clean baseline"] * clean + ["e2e"] * (axes["method"] == "e2e")
     parts += ["augment"] * (axes["method"] == "e2e" and axes["pretrain"] != "none")
     parts += ["multi"] * (axes["clips.test_clips"] > 1)
     return " + ".join(parts) or "none"

@@ -1,0 +1,138 @@
+"""The record of a training without a zero-shot test: first weights, and classifiers."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from omegaconf import DictConfig
+
+from zsvideo.data.datamodule import VideoDataModule
+from zsvideo.data.zeroshot import ZeroShotDataModule
+from zsvideo.errors import UserError
+from zsvideo.evaluation.predictions import SEEN, file_hash
+from zsvideo.experiment.environment import environment, settings
+from zsvideo.experiment.scoring import summary, write_json
+from zsvideo.experiment.testing import accelerators, seen_videos, source_counts, trained_vectors
+from zsvideo.experiment.trainer import folder
+from zsvideo.models.callbacks import UnreadableVideos
+from zsvideo.models.checkpoints import LAST
+from zsvideo.models.classifier import Classifier
+from zsvideo.models.module import ZeroShotModule
+from zsvideo.models.parallel import gather_objects
+from zsvideo.reporting.show import show
+
+
+def record_training(
+    config: DictConfig,
+    trainer: pl.Trainer,
+    unreadable: UnreadableVideos,
+    model: ZeroShotModule,
+    data: ZeroShotDataModule,
+    protocol: dict[str, Any],
+    run: Path,
+    about: Mapping[str, Any] | None = None,
+) -> None:
+    """Write the record of a training that has no zero-shot test.
+
+    A classifier is tried on its training videos and, where `source@seen` names some, on held-out
+    videos of the same classes: one clip each, never on a target.
+
+    Args:
+        config: the whole config.
+        trainer: the one that trained.
+        unreadable: its callback.
+        model: as trained.
+        data: of the run.
+        protocol: what `protocol.json` holds.
+        run: folder.
+        about: what else `metrics.json` shall say.
+    """
+    metrics = {
+        "targets": {},
+        "source": source_counts(data, unreadable.source),
+        "protocol": summary(protocol),
+        "trained_steps": trainer.global_step,
+        **(about or {}),
+    }
+    if isinstance(model, Classifier):
+        videos = {"training": data.source} | seen_videos(
+            config, data, trained_vectors(data, protocol)
+        )
+        metrics["classification"] = classify(trainer, model, videos)
+    if trainer.is_global_zero:
+        write_json(run / "protocol.json", protocol)
+        write_json(run / "metrics.json", metrics)
+    trainer.strategy.barrier("the training is written")
+
+
+def show_classifier(
+    config: DictConfig,
+    trainer: pl.Trainer,
+    unreadable: UnreadableVideos,
+    model: ZeroShotModule,
+    data: ZeroShotDataModule,
+    protocol: dict[str, Any],
+) -> None:
+    """Write and show the record of a run of `method=classify`; see `record_training`.
+
+    Raises:
+        UserError: nothing was trained.
+    """
+    run = folder()
+    checkpoint = run / "checkpoints" / LAST
+    if not checkpoint.is_file():
+        raise UserError("nothing was trained, so there is no checkpoint: see trainer.max_*")
+    about = {
+        "selection": config.selection.name,
+        "checkpoint": {"file": str(checkpoint), "sha256": file_hash(checkpoint)},
+        "seed": config.seed,
+        "steps": trainer.global_step,
+        "setup": settings(config),
+        "environment": environment(accelerators(trainer)),
+    }
+    record_training(config, trainer, unreadable, model, data, protocol, run, about)
+    if trainer.is_global_zero:
+        show(run)
+
+
+def classify(
+    trainer: pl.Trainer, model: Classifier, videos: Mapping[str, VideoDataModule]
+) -> dict[str, dict[str, Any]]:
+    """Measure a classifier on the centre clip of each video.
+
+    Args:
+        trainer: to predict with.
+        model: the classifier.
+        videos: `training`, whose classes are those of the classifier, and sets with some of them.
+
+    Returns:
+        Of each set its `top1` and `top5` in percent, its `videos`, and how many more could not be
+        read.
+
+    Raises:
+        UserError: a set has no video that can be read.
+    """
+    share = (trainer.global_rank, trainer.world_size)
+    loaders = [own.validation_dataloader(share) for own in videos.values()]
+    mine: list[Any] = trainer.predict(model, dataloaders=loaders) or []
+    ranks = gather_objects(trainer, mine if len(loaders) > 1 else [mine])
+    order = list(videos["training"].class_vectors)
+    found = {}
+    for number, (name, own) in enumerate(videos.items()):
+        batches = [batch for rank in ranks for batch in rank[number] if batch is not None]
+        if not batches:
+            raise UserError(f"no video under {own.root} ({own.option}) can be decoded")
+        columns = torch.tensor([order.index(label) for label in own.class_vectors])
+        labels = columns[torch.cat([batch["label"].cpu() for batch in batches])]
+        best = torch.cat([b["embeddings"] for b in batches]).topk(min(5, len(order))).indices
+        right = (best == labels[:, None]).numpy()
+        found["held out" if name == SEEN else name] = {
+            "top1": 100 * float(np.mean(right[:, 0])),
+            "top5": 100 * float(np.mean(right.any(axis=1))),
+            "videos": len(right),
+            "unreadable": len(own.chosen) - len(right),
+        }
+    return found

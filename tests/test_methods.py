@@ -28,6 +28,7 @@ def test_baseline_on_cached_features(cli, folders, tmp_path):
     first, run, again = tmp_path / "first", tmp_path / "run", tmp_path / "again"
     finished(cli("train", *folders, "trainer.max_epochs=1", f"hydra.run.dir={first}"))
     baseline = [*folders, "method=baseline", f"pretrain.ckpt={first}", "trainer.max_epochs=10"]
+    baseline += ["method.cached_clips=1"]
     said = finished(cli("train", *baseline, f"hydra.run.dir={run}"))
     assert "computing features of 8 videos" in said and "LEAK" not in said
     assert same(weights(first, "f_v."), weights(run, "f_v."))
@@ -212,6 +213,7 @@ def test_traces_of_the_papers_schedule(cli, folders, tmp_path):
             "train",
             *folders,
             "method=baseline",
+            "method.cached_clips=1",
             f"pretrain.ckpt={first}",
             "loader.batch_size=2",
             "loader.epoch_samples=3",
@@ -229,3 +231,12 @@ def test_traces_of_the_papers_schedule(cli, folders, tmp_path):
     )
     steps = [int(r["epoch"]) for r in rows if r["train/loss_step"]]
     assert np.bincount(steps).tolist() == [3] * 150
+
+
+@pytest.mark.parametrize("compat", ["ours", "paper", "authors_code"])
+def test_both_arms_see_fresh_clips(config, compat):
+    """One fixed clip a video against fresh ones for e2e would favour the paper's claim."""
+    for options in ([], ["experiments=fig4_classes"], ["experiments=table3", "scale=demo"]):
+        for method in ("e2e", "baseline"):
+            composed = config(*options, f"method={method}", f"compat={compat}")
+            assert composed.method.cached_clips is None

@@ -42,12 +42,14 @@ def training_videos(config: DictConfig) -> float:
 
 def training_clips(config: DictConfig) -> float:
     """Count the clips of training; those that a frozen f_v only encodes by their share of work."""
-    videos = training_videos(config)
-    if config.method.frozen:  # f_v sees each video once, then features are kept
-        return FORWARD * videos
+    videos, method = training_videos(config), config.method
     epoch: int = config.loader.epoch_samples
     clips = epoch if config.loader.equal_updates else min(epoch, videos)
-    return clips * float(config.trainer.max_epochs)
+    clips *= float(config.trainer.max_epochs)
+    if not method.frozen:
+        return clips
+    cached = method.cached_clips and not method.legacy_bn
+    return FORWARD * (videos * float(method.cached_clips) if cached else clips)
 
 
 def tested_videos(config: DictConfig) -> int:

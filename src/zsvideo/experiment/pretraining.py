@@ -54,7 +54,7 @@ def pretrain(
         if config.method.frozen:
             raise UserError(
                 "method=baseline would freeze random weights; name those to start from: "
-                "pretrain=kinetics400, pretrain=sun or pretrain.ckpt=FILE"
+                "pretrain=kinetics400, pretrain=classify, pretrain=sun or pretrain.ckpt=FILE"
             )
         return None
     else:

@@ -191,6 +191,7 @@ def test_authors_checkpoints_can_be_evaluated(cli, folders, tmp_path):
         (["method=baseline"], "no weights for model=tiny"),
         (["pretrain.ckpt=nothing"], "no checkpoint at nothing (pretrain.ckpt)"),
         (["method=classify", "selection=val"], "selection=val chooses by zero-shot accuracy"),
+        (["pretrain=classify", "selection=val"], "selection=val holds out classes"),
         (["selection.share=0.5"], "selection.share=0.5 does not go with selection=last"),
         (["selection=val", "selection.share=0"], "selection=val needs a share"),
         (["trainer.accumulate_grad_batches=0"], "accumulate_grad_batches=0 must be at least 1"),

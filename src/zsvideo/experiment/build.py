@@ -43,6 +43,11 @@ def build_data(config: DictConfig, option: str = "source.root") -> ZeroShotDataM
             f"selection={selection} chooses by zero-shot accuracy, which method=classify has not; "
             "take selection=last"
         )
+    if config.pretrain.get("classify") and selection == "val":
+        raise UserError(
+            "selection=val holds out classes that pretrain=classify is trained on; take "
+            "selection=last"
+        )
     source = build_videos(config.source, config, option)
     targets = build_target_sets(config)
     protocol = Protocol(**config.protocol)

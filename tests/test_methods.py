@@ -5,12 +5,12 @@ import csv
 import numpy as np
 import pytest
 import torch
-from helpers.videos import grey_video
 from PIL import Image
 from torch import nn
 from torchvision.models.video import r3d_18
 
 from helpers.commands import finished, read
+from helpers.videos import grey_video
 
 LAST = "checkpoints/last.ckpt"
 

@@ -35,7 +35,8 @@ class Classifier(ZeroShotModule):
 
     def project(self, features: Tensor) -> Tensor:
         """Score the classes: (B, F) to (B, K)."""
-        return self.classifier(self.dropout(features))
+        scores: Tensor = self.classifier(self.dropout(features))
+        return scores
 
     def loss(self, embeddings: Tensor, targets: Tensor) -> Tensor:
         """Cross-entropy of the scores (B, K) with the labels (B,)."""

@@ -46,6 +46,8 @@ class JobSweeper(BasicSweeper):
 
             print(plan(asked, self.config.rate))
             return []
+        if left:
+            check_data(left)
         study: Any = OmegaConf.to_container(self.config.study, resolve=True) or {}
         write_study(top / str(study.get("name") or "") / "jobs.json", study, asked)
         OmegaConf.save(self.config, top / str(study.get("name") or "") / "multirun.yaml")
@@ -114,6 +116,19 @@ class JobSweeper(BasicSweeper):
             f"{len(left)} of {len(asked)} jobs did not finish: {shown}"
             f"{' ...' if len(left) > LISTED else ''}; the same command runs these again"
         )
+
+
+def check_data(jobs: Sequence[Job]) -> None:
+    """Raise UserError where none of the jobs has its data: in one line, before any is begun."""
+    from zsvideo.data.datasets import check_data as check
+
+    missing: list[UserError] = []
+    for job in jobs:
+        try:
+            return check(OmegaConf.to_container(job.config, resolve=True))  # type: ignore[arg-type]
+        except UserError as error:
+            missing.append(error)
+    raise missing[0]
 
 
 def batches(jobs: Sequence[Job], size: int | None) -> list[list[Job]]:

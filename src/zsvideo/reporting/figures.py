@@ -9,6 +9,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from PIL import Image, ImageDraw
 
+from zsvideo.reporting.identity import seen_targets
 from zsvideo.reporting.run import Run
 
 RIGHT, WRONG, CHANCE = "#0072b2", "#d55e00", "#444444"  # colour-blind safe (Okabe and Ito)
@@ -29,8 +30,9 @@ def accuracy_figure(run: Run, target: str, file: Path) -> None:
     axes.axvline(100 * mean, color=WRONG, label=f"all videos {100 * mean:.1f} %")
     axes.axvline(100 / candidates, color=CHANCE, ls=":", label=f"chance {100 / candidates:.1f} %")
     axes.set_xlim(0, 100)
-    axes.set_xlabel("zero-shot top-1 accuracy (%), class (number of videos)")
-    axes.set_title(f"{target}: {candidates} unseen classes")
+    seen = target in seen_targets(run)
+    axes.set_xlabel(f"{'zero-shot ' * (not seen)}top-1 accuracy (%), class (number of videos)")
+    axes.set_title(f"{target}: {candidates} {'seen' if seen else 'unseen'} classes")
     axes.legend(loc="lower right", fontsize=8)
     figure.savefig(file, dpi=150)
     plt.close(figure)

@@ -75,11 +75,19 @@ def stamps(run: Run) -> list[str]:
         found.append("LEAK: training classes overlap")
     if run.protocol.get("leaks", None) is None:
         found.append("UNKNOWN: training classes")
+    found += [f"NOT ZERO-SHOT: the classes of {t} were trained on" for t in seen_targets(run)]
     if any(missing_videos(entry) for entry in run.metrics["targets"].values()):
         found.append("INCOMPLETE: videos missing")
     if any(missing_classes(run, target) for target in run.targets):
         found.append("INCOMPLETE: classes missing")
     return found
+
+
+def seen_targets(run: Run) -> list[str]:
+    """List the targets all of whose classes were trained on, which is no zero-shot."""
+    trained = set(run.protocol.get("trained_classes") or ())
+    tested = {t: run.protocol["targets"].get(t, {}).get("classes") for t in run.targets}
+    return [target for target, names in tested.items() if names and set(names) <= trained]
 
 
 def missing_videos(entry: dict[str, Any]) -> int:

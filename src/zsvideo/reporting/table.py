@@ -4,6 +4,7 @@ from typing import Any
 
 from rich.table import Table
 
+from zsvideo.reporting.identity import seen_targets
 from zsvideo.reporting.run import Run
 
 COLUMNS = ["target", "evaluation", "classes", "top-1 %", "top-5 %", "chance %", "videos"]
@@ -113,6 +114,11 @@ def remarks(run: Run) -> list[str]:
             f"LEAK: {len(protocol['leaks'])} classes trained on are nearer than 0.05 to a class "
             f"tested: {names}"
         )
+    said += [
+        f"{name}: all {len(run.protocol['targets'][name]['classes'])} classes tested were trained "
+        "on: this is recognition of seen classes, no claim of zero-shot"
+        for name in seen_targets(run)
+    ]
     if survivors := protocol.get("survivors"):
         classes = {pair.split(" ~ ")[0] for pair in survivors}
         shown = "; ".join(survivors[:5]) + (" ..." if len(survivors) > 5 else "")

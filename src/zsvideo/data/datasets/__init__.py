@@ -37,3 +37,16 @@ def video_set(values: Mapping[str, Any], group: str = "") -> VideoSet:
     option = ".".join(filter(None, [group, "root"]))
     videos: VideoSet = parse(kind, own | {"option": option}, group)
     return videos
+
+
+def check_data(config: Mapping[str, Any]) -> None:
+    """Check that something lies where the source and the targets of a config are looked for.
+
+    Raises:
+        UserError: what is missing, where it was looked for, and how to get it.
+    """
+    sets = {"source": config["source"]}
+    sets |= {f"target.{name}": values for name, values in config["target"].items()}
+    for group, values in sets.items():
+        if values.get("root") != "???":  # told apart from data that are missing
+            video_set(values, group).check_there()

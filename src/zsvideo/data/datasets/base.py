@@ -127,6 +127,10 @@ class VideoSet:
             )
         return sorted(names)
 
+    def check_there(self) -> None:
+        """Check that something lies at `root`; raises UserError with how to get it."""
+        existing_root(self.root, self.name, self.option, self.how)
+
     def scan(self) -> Listing:
         """Find the videos.
 

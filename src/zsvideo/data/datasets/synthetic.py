@@ -52,6 +52,9 @@ class Synthetic(VideoSet):
         """List the classes."""
         return domain_classes(self.domain, self.target_classes, self.planted, self.data_seed)
 
+    def check_there(self) -> None:
+        """Nothing has to be there before it is generated."""
+
     def scan(self) -> Listing:
         """Write the videos, unless they are there already, and list them."""
         folder = self.folder

@@ -40,6 +40,7 @@ class Weizmann(NamedFiles):
     leave_out: list[Actor] | None = None
     """Of those, take no video of these; null leaves out none."""
 
+    published_videos = 90
     how = (
         "fetch it (python -m src.prepare dataset=weizmann root=FOLDER out=PREPARED download=true) "
         "or unpack bend.zip, jack.zip ... wave2.zip of "

@@ -36,8 +36,7 @@ def test_headline_command_without_data(cli, tmp_path):
 
 def test_multirun_without_data(cli, tmp_path):
     process = cli("train", "-m", "protocol=605,664", f"hydra.sweep.dir={tmp_path}/sweep")
-    lines = fails(process, "kinetics700")
-    assert len(lines) == 3 and "2 of 2 jobs did not finish" in lines[-1]
+    assert len(fails(process, "kinetics700", "source.root")) == 1
 
 
 def test_unknown_protocol_names_the_allowed_ones(cli):

@@ -1,6 +1,7 @@
 """A source and its targets, joined and kept apart by a protocol (Sec. 3.3)."""
 
 import copy
+import os
 from typing import Any
 
 import pytorch_lightning as pl
@@ -108,6 +109,14 @@ class TargetsDataModule(pl.LightningDataModule):
         }
 
 
+def identities(videos: VideoDataModule) -> set[tuple[Any, Any]]:
+    """Tell the videos in use from others: by id in a published set, else by file and window."""
+    return {
+        (videos.table, v.id) if videos.table else (os.path.realpath(v.path), v.window)
+        for v in videos.chosen
+    }
+
+
 class ZeroShotDataModule(TargetsDataModule):
     """One source to train on and its targets, kept apart by a protocol (Sec. 3.3)."""
 
@@ -162,11 +171,15 @@ class ZeroShotDataModule(TargetsDataModule):
         labels = {video.label for video in drawn.videos}
         source.use({n: v for n, v in allowed.items() if n in labels}, drawn.videos)
         left = sum(video.label in allowed for video in source.videos)
+        used = identities(source)
         self.protocol = record(protocol, candidates, kept_out, decisions) | {
             "vectors": vectors.describe(),
             "trained_classes": list(source.class_vectors),
             "validation": {n: list(v.class_vectors) for n, v in self.validation.items()} or None,
             "subset": record_subset(drawn, left, source.class_vectors),
+            "videos_tested_too": {
+                name: len(used & identities(target)) for name, target in targets.items()
+            },
         }
         self.protocol = self.record(self.protocol)
 

@@ -75,6 +75,8 @@ def stamps(run: Run) -> list[str]:
         found.append("LEAK: training classes overlap")
     if run.protocol.get("leaks", None) is None:
         found.append("UNKNOWN: training classes")
+    both = run.protocol.get("videos_tested_too", {})
+    found += [f"LEAK: {both[t]} training videos are tested" for t in run.targets if both.get(t)]
     found += [f"NOT ZERO-SHOT: the classes of {t} were trained on" for t in seen_targets(run)]
     if any(missing_videos(entry) for entry in run.metrics["targets"].values()):
         found.append("INCOMPLETE: videos missing")

@@ -154,16 +154,25 @@ class VideoSet:
             ) from None
         if not videos:
             raise UserError(f"no videos of {self.name} under {root} ({self.option}); {self.how}")
-        chosen = self.select(videos)
+        taken = self.select([*(video.id for video in videos), *quarantined])
+        chosen = [video for video in videos if video.id in taken]
+        if not chosen:
+            raise UserError(f"no videos of {self.asked} under {root} ({self.option}); {self.how}")
+        quarantined = {name: reason for name, reason in quarantined.items() if name in taken}
         return Listing(root, chosen, self.published(chosen), quarantined, empty)
 
     def find(self) -> list[Video]:
         """List the videos under `folder`; a data set with another layout overrides this."""
         return self.official(class_folders(self.folder, self.suffixes))
 
-    def select(self, videos: list[Video]) -> list[Video]:
-        """Choose the videos of the part of the set that is asked for."""
-        return videos
+    @property
+    def asked(self) -> str:
+        """What is asked for of the set, for messages."""
+        return self.name
+
+    def select(self, ids: Sequence[str]) -> set[str]:
+        """Choose the videos, by id, of the part of the set that is asked for."""
+        return set(ids)
 
     def published(self, videos: Sequence[Video]) -> int | None:
         """Count the videos that were published of the part that is asked for; None if unknown."""

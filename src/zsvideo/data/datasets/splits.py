@@ -1,5 +1,6 @@
 """Data sets with three official splits into training and test videos."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -18,23 +19,28 @@ class SplitSet(VideoSet):
     split: Part | None = None
     """An official part: train1 ... test3; null takes all videos."""
 
-    def select(self, videos: list[Video]) -> list[Video]:
+    @property
+    def asked(self) -> str:
+        """What is asked for of the set, for messages."""
+        return f"{self.name}, {self.split}" if self.split else self.name
+
+    def select(self, ids: Sequence[str]) -> set[str]:
         """Choose the videos of the part.
 
         Raises:
             UserError: its lists do not lie with the data.
         """
         if self.split is None:
-            return videos
+            return set(ids)
         files = self.part(self.split[:-1], self.split[-1])
         if not files:
             raise UserError(
                 f"no lists of split {self.split} under {self.folder} ({self.option}); put the "
                 f"official split files of {self.name} there"
             )
-        return [video for video in videos if self.listed_name(video) in files]
+        return {name for name in ids if file_name(name) in files}
 
-    def published(self, videos: list[Video]) -> int | None:  # type: ignore[override]
+    def published(self, videos: Sequence[Video]) -> int | None:
         """Count the videos of the set, or of the part."""
         if self.split is None:
             return self.published_videos
@@ -51,9 +57,14 @@ class SplitSet(VideoSet):
 
     def listed_name(self, video: Video) -> str:
         """Name the file: the lists do, and file names are unique in these sets."""
-        return video.id.rsplit("/", 1)[-1]
+        return file_name(video.id)
 
     def find_lists(self, pattern: str) -> list[Path]:
         """Find the lists, under the root or in a folder beside it."""
         given = Path(self.root).expanduser().absolute()
         return sorted(given.rglob(pattern)) or sorted(given.parent.glob(f"*/{pattern}"))
+
+
+def file_name(video: str) -> str:
+    """Name the file of a video by its id."""
+    return video.rsplit("/", 1)[-1]

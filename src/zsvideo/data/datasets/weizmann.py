@@ -6,7 +6,6 @@ from typing import Literal
 from zsvideo.data.datasets.base import Archive
 from zsvideo.data.datasets.named import NamedFiles
 from zsvideo.data.layouts import Video
-from zsvideo.errors import UserError
 from zsvideo.options import Text, options
 
 Actor = Literal["daria", "denis", "eli", "ido", "ira", "lena", "lyova", "moshe", "shahar"]
@@ -55,16 +54,16 @@ class Weizmann(NamedFiles):
         """The actors whose videos are taken."""
         return set(self.actors or ACTORS) - set(self.leave_out or ())
 
-    def select(self, videos: list[Video]) -> list[Video]:
-        """Choose the videos of the chosen actors; raises UserError where none is left."""
-        taken = [video for video in videos if self.actor(video.id) in self.chosen]
-        if not taken:
-            option = self.option.removesuffix("root")
-            raise UserError(
-                f"no videos of {', '.join(sorted(self.chosen)) or 'any actor'} under {self.folder} "
-                f"({option}actors, {option}leave_out); {self.how}"
-            )
-        return taken
+    @property
+    def asked(self) -> str:
+        """The actors asked for, for messages."""
+        group = self.option.removesuffix("root")
+        names = ", ".join(sorted(self.chosen)) or "any actor"
+        return f"{names} ({group}actors, {group}leave_out)"
+
+    def select(self, ids: Sequence[str]) -> set[str]:
+        """Choose the videos of the chosen actors."""
+        return {name for name in ids if self.actor(name) in self.chosen}
 
     def published(self, videos: Sequence[Video]) -> int | None:
         """Count the videos of the chosen actors: those that are there, and each one missing."""

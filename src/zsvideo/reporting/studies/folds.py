@@ -85,10 +85,9 @@ def scored(folds: Sequence[Predictions]) -> tuple[Predictions, dict[str, Any]]:
     """
     joined = replace(
         folds[0],
-        **{
-            key: np.concatenate([getattr(fold, key) for fold in folds])
-            for key in ("ids", "labels", "embeddings")
-        },
+        ids=np.concatenate([fold.ids for fold in folds]),
+        labels=np.concatenate([fold.labels for fold in folds]),
+        embeddings=np.concatenate([fold.embeddings for fold in folds]),
         splits=None,
     )
     draws = folds if repeated(folds) else [joined]
@@ -165,7 +164,8 @@ def last(pair: tuple[str, int]) -> tuple[int, str]:
 def confusion_counts(joined: Predictions) -> np.ndarray:
     """Count videos (K, K) by their class and the class they are taken for."""
     classes = np.arange(len(joined.class_names))
-    return confusion_matrix(joined.labels, joined.nearest(), labels=classes)
+    counts: np.ndarray = confusion_matrix(joined.labels, joined.nearest(), labels=classes)
+    return counts
 
 
 def meaning(

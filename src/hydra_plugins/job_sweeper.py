@@ -43,8 +43,10 @@ class JobSweeper(BasicSweeper):
         log.info("%d jobs, %d of them finished before", len(asked), len(asked) - len(left))
         if self.config.dry_run:
             from zsvideo.experiment.cost import plan
+            from zsvideo.experiment.vectors import planned
 
             print(plan(asked, self.config.rate))
+            print("\n".join(planned(job.config for job in left)))
             return []
         if left:
             check_data(left)
@@ -96,11 +98,15 @@ class JobSweeper(BasicSweeper):
         ]
 
     def compose(self, options: list[str]) -> Job:
-        """Compose one job as Hydra will when it runs."""
+        """Compose one job as Hydra will when it runs, with its word vectors at hand."""
+        from zsvideo.experiment.vectors import fetch_early
+
         assert self.config is not None and self.hydra_context is not None
         loader = self.hydra_context.config_loader
         config = loader.load_sweep_config(self.config, options)
         HydraConfig.instance().set_config(config)
+        if not self.config.dry_run:
+            fetch_early(config)
         folder = Path(config.hydra.sweep.dir) / config.hydra.sweep.subdir
         axes = {axis: axis_value(config, axis) for axis in self.axes}
         return Job(folder, job_hash(config), axes, options, config)

@@ -21,13 +21,16 @@ def audit(config: DictConfig) -> None:
     from zsvideo.data.datasets import video_set
     from zsvideo.data.fingerprints import compare_videos
     from zsvideo.errors import UserError
+    from zsvideo.experiment.vectors import settle_names
     from zsvideo.reporting.audit.report import show_audit
     from zsvideo.semantics.audit import audit as audit_names
     from zsvideo.semantics.protocol import Protocol
 
     if not config.get("target"):
         raise UserError("target is empty; name data sets to test on, such as target=[ucf101]")
-    protocol, vectors = Protocol(**config.protocol), instantiate(config.semantics)
+    protocol = Protocol(**config.protocol)
+    settle_names(config)
+    vectors = instantiate(config.semantics)
     sets: Any = OmegaConf.to_container(config, resolve=True)
     source, before = video_set(sets["source"], "source"), pretrained_on(sets["pretrain"])
     training = {

@@ -33,13 +33,16 @@ def evaluate(config: DictConfig) -> None:
     from zsvideo.experiment.build import build_targets, load_model, read_protocol
     from zsvideo.experiment.testing import selection_of, test
     from zsvideo.experiment.trainer import folder, lightning_trainer
+    from zsvideo.experiment.vectors import TESTED, settle
 
     run = folder()
     checkpoint = checkpoint_of(config.ckpt, "ckpt")
     trained = checkpoint.parent.parent
+    training = read_protocol(trained)
+    settle(config, TESTED, training)
     data = build_targets(config)
     model = load_model(config, checkpoint, data)
-    protocol, how = data.record(read_protocol(trained)), selection_of(trained, checkpoint)
+    protocol, how = data.record(training), selection_of(trained, checkpoint)
     with lightning_trainer(config, run) as (trainer, unreadable):
         test(config, trainer, unreadable, model, data, protocol, checkpoint, how)
 

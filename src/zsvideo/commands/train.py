@@ -26,6 +26,7 @@ def train(config: DictConfig) -> None:
     from zsvideo.experiment.sharing import shared_training
     from zsvideo.experiment.testing import test
     from zsvideo.experiment.trainer import folder, lightning_trainer
+    from zsvideo.experiment.vectors import settle
     from zsvideo.models.checkpoints import SIGTERM_STATUS
 
     run = folder()
@@ -34,6 +35,7 @@ def train(config: DictConfig) -> None:
             begun = resume(config, run)
             if begun.finished:
                 return
+            settle(config)
             data = build_data(config)
             model = build_model(config, data)
             lineage = pretrain(config, data, model, run)

@@ -89,7 +89,8 @@ class TargetsDataModule(pl.LightningDataModule):
         if other:
             raise UserError(
                 f"{what} was trained with other word vectors ({there['file']}; "
-                f"{', '.join(other)} differs); give the same semantics options as in training"
+                f"{', '.join(other)} differs) than {here['file']} here; give the same semantics "
+                "options as in training, such as semantics=word2vec_small or semantics.path=FILE"
             )
 
     def audit_lineage(self, lineage: dict[str, Any]) -> dict[str, Any]:

@@ -29,6 +29,7 @@ MACHINERY = (
     "dry_run",
 )
 PROCESSES = ("loader.workers", "loader.timeout", "trainer.accelerator", "trainer.log_every_n_steps")
+PLACES = ("semantics._target_", "semantics.path", "semantics.cache")  # of what is known by its hash
 # What only decides how a trained network is tested.
 TESTS = (
     "evaluation",
@@ -76,13 +77,18 @@ class Job:
         return [training_hash(c) for c in (self.first, self.config) if c is not None]
 
 
-def job_hash(config: DictConfig, without: Sequence[str] = ()) -> str:
+def job_hash(config: DictConfig, without: Sequence[str] = (), vectors: str | None = None) -> str:
     """Hash what a config computes: all of it, resolved, without the machinery (sha256).
+
+    Word vectors are known by their content, wherever the file lies.
 
     Args:
         config: composed.
         without: more keys to leave out, as `group.key`.
+        vectors: hash of the vectors that were used; None takes those that would be used now.
     """
+    from zsvideo.experiment.vectors import vectors_hash
+
     plain = OmegaConf.masked_copy(
         config, [str(key) for key in config if key not in ("hydra", "callbacks")]
     )
@@ -91,7 +97,9 @@ def job_hash(config: DictConfig, without: Sequence[str] = ()) -> str:
         for key in plain.get("paths") or {}:
             plain.paths[key] = f"<{key}>"
     content: Any = OmegaConf.to_container(plain, resolve=True)
-    for key in (*MACHINERY, *PROCESSES, *without):
+    if semantics := content.get("semantics"):
+        semantics["sha256"] = vectors or vectors_hash(config)
+    for key in (*MACHINERY, *PROCESSES, *PLACES, *without):
         *groups, last = key.split(".")
         inner = content
         for group in groups:
@@ -112,8 +120,11 @@ def first_stage(config: DictConfig) -> DictConfig | None:
     """Compose the run that makes first weights on the source of `pretrain`; None without one."""
     if config.pretrain.get("source") is None or config.pretrain.get("ckpt") is not None:
         return None
+    from zsvideo.experiment.vectors import vectors_hash
+
     stage = config.copy()
     with open_dict(stage):
+        stage.semantics.sha256 = vectors_hash(config)
         stage.source = config.pretrain.source
         stage.trainer.max_epochs = config.pretrain.max_epochs or config.trainer.max_epochs
         stage.subset = {"_target_": "zsvideo.data.subsets.everything", "_partial_": True}
@@ -150,9 +161,20 @@ def is_finished(folder: Path, sha256: str) -> bool:
     if not any((folder / name).is_file() for name in FINISHED):
         return False
     try:
-        return job_hash(OmegaConf.load(folder / ".hydra" / "config.yaml")) == sha256  # type: ignore
+        config = OmegaConf.load(folder / ".hydra" / "config.yaml")
+        return job_hash(config, vectors=vectors_used(folder)) == sha256  # type: ignore[arg-type]
     except OSError:
         return False
+
+
+def vectors_used(folder: Path) -> str | None:
+    """Read the hash of the word vectors that a run used; None where its record does not say."""
+    for name in ("protocol.json", "audit.json"):
+        try:
+            return json.loads((folder / name).read_text())["vectors"]["sha256"]
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+    return None
 
 
 def write_study(file: Path, study: Mapping[str, Any], jobs: list[Job]) -> None:

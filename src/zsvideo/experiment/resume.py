@@ -10,8 +10,9 @@ from omegaconf import DictConfig, OmegaConf
 
 from zsvideo.errors import UserError
 from zsvideo.experiment.environment import settings
-from zsvideo.experiment.jobs import MACHINERY, PROCESSES, training_hash
+from zsvideo.experiment.jobs import MACHINERY, PLACES, PROCESSES, training_hash
 from zsvideo.experiment.trainer import plain
+from zsvideo.experiment.vectors import vectors_hash
 from zsvideo.models.checkpoints import LAST, began_with, newest
 from zsvideo.reporting.show import show
 
@@ -23,6 +24,7 @@ FREE = {  # options that may change when a run is continued
     "trainer.max_epochs",
     "trainer.max_steps",
     *PROCESSES,
+    *PLACES,
 }
 
 
@@ -117,6 +119,8 @@ def check_options(state: dict[str, Any], now: dict[str, Any], file: Path) -> Non
         raise UserError(f"{file} does not say its options; start anew in another hydra.run.dir")
     if training_hash(OmegaConf.create(before)) == training_hash(OmegaConf.create(now)):
         return
+    for options in (before, now):
+        options["semantics"]["sha256"] = vectors_hash(OmegaConf.create(options))
     if changed := changed_options(before, now):
         raise UserError(
             f"resume: {file} began with other options ({'; '.join(changed)}); give the same, or "

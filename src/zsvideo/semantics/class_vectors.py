@@ -20,7 +20,8 @@ class ClassVectors:
         matrix: (K, D) float64 of unit rows; a row is NaN where a word has no vector.
         unknown: class name to its words without a vector, for the classes that have such words.
         table: the class table that knows the names, None for own names.
-        replaced: words without a vector to the words that stand in for them (`oov=fallback`).
+        replaced: words without a vector to the words that stand in for them (`oov=fallback`), or
+            to none where the other words of the name suffice.
     """
 
     dataset: str

@@ -7,7 +7,6 @@ Shapes: D embedding.
 """
 
 import gzip
-import logging
 import re
 import struct
 import zlib
@@ -116,19 +115,43 @@ def scan_binary(file: BinaryIO, wanted: Set[str], count: int, size: int) -> Keye
 def scan_text(file: BinaryIO, wanted: Set[str], size: int, count: int | None) -> KeyedVectors:
     """Walk through lines of a word and D numbers, after any header, and keep the wanted words.
 
-    Some GloVe files have words with spaces; such lines are passed over.
+    Some GloVe files have words with spaces, and words that are nothing but spaces; such lines are
+    passed over.
+
+    Raises:
+        ValueError: a line has not D numbers, or there are fewer lines than announced.
     """
     keys = {word.encode(): word for word in wanted}
     found: dict[str, np.ndarray] = {}
     lines = 0
     for line in file:
-        lines += 1
-        word = line.partition(b" ")[0].partition(b"\t")[0]
-        if word in keys and keys[word] not in found and len(row := line.split()[1:]) == size:
-            found[keys[word]] = np.array(row, np.float32)
+        row = line.strip()
+        lines += bool(row)
+        word = row.partition(b" ")[0].partition(b"\t")[0]
+        if row.count(b" ") + row.count(b"\t") != size:  # more than one word, or ragged
+            numbers = row.split()[1:]
+            more = numbers[: max(len(numbers) - size, 0)]
+            if line[:1].isspace() or not row or not all(map(is_number, more)):
+                continue
+            if len(numbers) != size:
+                raise ValueError(
+                    f"row {lines}, {word[:40].decode(errors='replace')!r}, has {len(numbers)} "
+                    f"numbers where {size} are expected"
+                )
+        if word in keys and keys[word] not in found:
+            found[keys[word]] = np.array(row.split()[1:], np.float32)
     if count is not None and lines < count:
         raise ValueError(f"it ends before its {count} words")
     return keyed(found, size)
+
+
+def is_number(text: bytes) -> bool:
+    """Tell whether a field of a line is a number."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def chosen(vectors: KeyedVectors, wanted: Set[str]) -> KeyedVectors:
@@ -143,23 +166,3 @@ def keyed(found: dict[str, np.ndarray], size: int) -> KeyedVectors:
     if found:
         vectors.add_vectors(list(found), np.stack(list(found.values())))
     return vectors
-
-
-def fetch(name: str) -> Path:
-    """Fetch vectors by gensim's downloader, once; give the file.
-
-    They lie in `~/gensim-data` or `$GENSIM_DATA_DIR`; gensim checks their MD5.
-
-    Raises:
-        UserError: there are none of that name, or they cannot be fetched.
-    """
-    from gensim import downloader
-
-    logging.getLogger("gensim.downloader").setLevel(logging.CRITICAL)  # it logs tracebacks
-    try:
-        return Path(downloader.load(name, return_path=True))
-    except Exception as error:  # gensim raises a plain Exception for a wrong checksum
-        raise UserError(
-            f"semantics.download={name} cannot be fetched ({error}); fetch the file by hand and "
-            "name it: semantics=word2vec semantics.path=FILE"
-        ) from None

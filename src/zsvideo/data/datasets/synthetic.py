@@ -31,6 +31,7 @@ class Synthetic(VideoSet):
     """Of the videos alone, for other videos of the same classes."""
 
     how = "it is generated; choose a folder that can be written"
+    generated = True
 
     @property
     def name(self) -> str:

@@ -1,0 +1,302 @@
+"""Which word vectors a run uses: settled and checked before anything slow, known to a job's hash.
+
+`semantics.path` names a file; or `googlenews`, the full file, which is found under `paths.data` or
+fetched there; or `auto`, which is the embedded subset where that has every word of the classes (as
+of generated videos), and else `googlenews`. What is at hand has no say in it.
+"""
+
+import fcntl
+import logging
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from zsvideo.data.datasets import video_set
+from zsvideo.data.datasets.base import Archive, VideoSet
+from zsvideo.data.downloads import check, fetch
+from zsvideo.errors import UserError
+from zsvideo.experiment.jobs import first_stage
+from zsvideo.semantics.class_vectors import ClassVectors
+from zsvideo.semantics.protocol import Protocol, kept_out_classes, separate
+from zsvideo.semantics.vectors import EMBEDDED, WordVectors, embedded, embedded_file
+from zsvideo.semantics.words import words
+
+log = logging.getLogger(__name__)
+
+AUTO, FULL = "auto", "googlenews"
+GENSIM = "word2vec-google-news-300"
+ITEM = Archive(  # as gensim-data lists it
+    f"https://github.com/RaRe-Technologies/gensim-data/releases/download/{GENSIM}/{GENSIM}.gz",
+    size=1_743_563_840,
+    checksum="md5:a5e5354d40acb95f9ec66d5977d140ef",
+)
+FILES = ("GoogleNews-vectors-negative300.bin", "GoogleNews-vectors-negative300.bin.gz", ITEM.name)
+FOLDERS = (".", "word2vec", "GoogleNews", "googlenews", GENSIM)
+PAUSE = 1.0  # seconds before a download is tried again, doubled each time
+TRAINED, TESTED = ("source", "target", "pretrain", "seen"), ("target", "seen")
+
+
+def settle(
+    config: DictConfig, roles: Sequence[str] = TRAINED, trained: dict[str, Any] | None = None
+) -> None:
+    """Put the file of vectors into `semantics`, and check that it has the words of the classes.
+
+    Args:
+        config: the whole config.
+        roles: which of its data sets are used.
+        trained: `protocol.json` of the run whose network is tested; its vectors are taken.
+
+    Raises:
+        UserError: a data set is not there; or the file is not, and cannot be fetched; or words of
+            classes that are there have no vector.
+    """
+    check_data(config, roles)
+    file = located(config, choice(config, roles, trained)) or fetched(config)
+    vectors = put(config, file)
+    log.info("word vectors: %s", file)
+    for classes, names in needed(config, roles, vectors, lambda videos: videos.present_classes()):
+        vectors.pick(classes, names)
+    config.semantics.sha256 = vectors.sha256
+
+
+def settle_names(config: DictConfig) -> None:
+    """Put the file of vectors into `semantics` for the audit, which goes on without the full one.
+
+    Raises:
+        UserError: the file is not there, or, asked for by `semantics=googlenews`, not to be had.
+    """
+    file = located(config, choice(config))
+    if file is None and config.semantics.path == AUTO:
+        log.warning(
+            "the full GoogleNews word vectors are not under %s: audited with the embedded subset "
+            "of them (semantics=googlenews fetches %s)",
+            config.paths.data,
+            size(),
+        )
+        file = embedded_file()
+    put(config, file or fetched(config))
+    log.info("word vectors: %s", config.semantics.path)
+
+
+def fetch_early(config: DictConfig) -> None:
+    """Fetch the full file before any job of a sweep starts, if this job needs it and has its data.
+
+    Raises:
+        UserError: it cannot be fetched.
+    """
+    try:
+        missing = located(config, choice(config)) is None
+        check_data(config, TRAINED)
+    except UserError:  # the job itself says so
+        return
+    if missing:
+        fetched(config)
+
+
+def vectors_hash(config: DictConfig) -> str:
+    """Hash the vectors that a job uses (sha256 of the file's content), fetching nothing.
+
+    Where the file is not there this is its published checksum, or its place.
+    """
+    if sha256 := config.semantics.get("sha256"):
+        return str(sha256)
+    try:
+        file = located(config, choice(config))
+    except UserError:  # no data: the job itself says so
+        return AUTO
+    if file is None:
+        return ITEM.checksum
+    return WordVectors(str(file), config.semantics.cache).sha256 if file.is_file() else str(file)
+
+
+def planned(configs: Iterable[DictConfig]) -> list[str]:
+    """Say for `--dry-run` which vectors jobs use, what is fetched, and which words are missing."""
+    said: dict[str, None] = {}
+    seen = set()
+    for config in configs:
+        name = choice(config)
+        file = located(config, name)
+        if file is None:
+            place = f"not under {config.paths.data}: {size()} will be fetched from {ITEM.url}"
+            said[f"word vectors: the full GoogleNews file is {place}"] = None
+            continue
+        if not file.is_file():
+            said[f"word vectors: no file at {file} (semantics.path)"] = None
+            continue
+        groups = ("semantics", "protocol", "source", "target", "pretrain")
+        key = str([str(file), *(OmegaConf.to_container(config[g], resolve=True) for g in groups)])
+        if key in seen:
+            continue
+        seen.add(key)
+        said[f"word vectors: {file}"] = None
+        said |= dict.fromkeys(f"MISSING: {line}" for line in missing_words(config, file))
+    return list(said)
+
+
+def missing_words(config: DictConfig, file: Path) -> list[str]:
+    """List what would stop a job because words have no vector; class lists are those published."""
+    job, cache = config.copy(), Path(config.semantics.cache).expanduser()
+    with TemporaryDirectory() as folder:
+        vectors = put(job, file)
+        vectors.cache = cache if cache.is_dir() else Path(folder)
+        lines = []
+        for classes, names in needed(job, TRAINED, vectors, lambda videos: videos.class_list()):
+            try:
+                vectors.pick(classes, names)
+            except UserError as error:
+                lines.append(str(error))
+    return lines
+
+
+def put(config: DictConfig, file: Path) -> WordVectors:
+    """Let `semantics` be this file; give its vectors."""
+    with open_dict(config):
+        config.semantics._target_ = f"{WordVectors.__module__}.{WordVectors.__name__}"
+        config.semantics.path = str(file)
+        config.semantics.setdefault("sha256", None)
+    return instantiate(config.semantics)
+
+
+def needed(
+    config: DictConfig,
+    roles: Sequence[str],
+    vectors: WordVectors,
+    names_of: Callable[[VideoSet], list[str]],
+) -> Iterator[tuple[ClassVectors, list[str]]]:
+    """Give the classes that must have a vector: those tested, and those left to train on.
+
+    Args:
+        config: the whole config.
+        roles: which of its data sets are used.
+        vectors: of the words.
+        names_of: lists the classes of a data set.
+
+    Yields:
+        The classes of a data set, and which of them are needed.
+    """
+    tested = {}
+    for name, values in (config.get("target") or {}).items() if "target" in roles else ():
+        videos = named(values, f"target.{name}")
+        if names := names_of(videos):
+            names = Protocol(**config.protocol).tested(videos.table, names)
+            tested[name] = vectors.of(names, name, videos.table)
+            yield tested[name], names
+    stages = {"source": config, "pretrain.source": first_stage(config)}
+    for group, stage in stages.items():
+        if stage is None or "source" not in roles:
+            continue
+        videos = named(stage.source, group)
+        source = vectors.of(videos.class_list(), videos.name, videos.table)
+        if source.unknown:
+            protocol = Protocol(**stage.protocol)
+            kept_out = kept_out_classes(protocol, tested, vectors)
+            kept = {d.name for d in separate(protocol, source, kept_out) if d.kept}
+            yield source, [name for name in names_of(videos) if name in kept]
+
+
+def check_data(config: DictConfig, roles: Sequence[str]) -> None:
+    """Check that the data sets are there; raises UserError."""
+    for videos in data_sets(config, roles):
+        videos.check_there()
+
+
+def data_sets(config: DictConfig, roles: Sequence[str]) -> list[VideoSet]:
+    """List the data sets of a config that are loaded."""
+    first = config.get("pretrain") or {}
+    sets = {
+        "source": {"source": config.get("source")},
+        "target": {f"target.{n}": t for n, t in (config.get("target") or {}).items()},
+        "pretrain": {"pretrain.source": None if first.get("ckpt") else first.get("source")},
+        "seen": {"seen": config.get("seen")},
+    }
+    return [named(v, group) for role in roles for group, v in sets[role].items() if v]
+
+
+def named(values: DictConfig, group: str) -> VideoSet:
+    """Make the data set of a config node."""
+    return video_set(OmegaConf.to_container(values, resolve=True), group)  # type: ignore[arg-type]
+
+
+def choice(
+    config: DictConfig, roles: Sequence[str] = TRAINED, trained: dict[str, Any] | None = None
+) -> str:
+    """Give the file that `semantics` names, `FULL` or `EMBEDDED`; see the head of this module.
+
+    Args:
+        config: the whole config.
+        roles: which of its data sets are used.
+        trained: see `settle`.
+
+    Raises:
+        UserError: the classes of an own data set cannot be listed.
+    """
+    name = OmegaConf.select(config, "semantics.path")
+    if name != AUTO:
+        return str(name or EMBEDDED)
+    if trained and trained.get("vectors"):
+        return EMBEDDED if trained["vectors"]["file"] == EMBEDDED else FULL
+    sets = data_sets(config, roles)
+    if any(videos.table for videos in sets):
+        return FULL
+    rules = config.semantics.word_rules
+    own = (videos.class_list() for videos in sets if not videos.generated)
+    asked = frozenset(word for names in own for name in names for word in words(name, None, rules))
+    return EMBEDDED if embedded_has(asked) else FULL
+
+
+@cache
+def embedded_has(asked: frozenset[str]) -> bool:
+    """Tell whether the embedded subset has all of some words."""
+    vectors = embedded(cache="")
+    return not asked or all(vectors.known(vectors.find(set(asked)), word) for word in asked)
+
+
+def located(config: DictConfig, name: str) -> Path | None:
+    """Find the file that `choice` gives; None where the full file is to be fetched."""
+    if name == EMBEDDED:
+        return embedded_file()
+    if name != FULL:
+        return Path(name).expanduser()
+    data = Path(config.paths.data).expanduser()
+    home = Path(os.environ.get("GENSIM_DATA_DIR") or Path.home() / "gensim-data")
+    places = [data / folder / file for folder in FOLDERS for file in FILES]
+    return next((f for f in [*places, home / GENSIM / ITEM.name] if f.is_file()), None)
+
+
+def fetched(config: DictConfig) -> Path:
+    """Fetch the full file into `paths.data`; an interrupted download goes on.
+
+    Raises:
+        UserError: it cannot be fetched, or is not the one expected.
+    """
+    data = Path(config.paths.data).expanduser()
+    folder = data / "word2vec" / "archives"
+    file, part = data / "word2vec" / ITEM.name, folder / ITEM.name
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # another run may be fetching it
+            if not file.is_file():
+                log.info("fetching the full GoogleNews word vectors (%s) to %s", size(), file)
+                if not part.is_file():
+                    fetch(ITEM, part, folder / f"{ITEM.name}.json", PAUSE)
+                check(ITEM, part, folder / f"{ITEM.name}.json")
+                part.replace(file)
+    except (UserError, OSError) as error:
+        raise UserError(
+            f"the full GoogleNews word vectors ({size()}) are needed and not under {data}; they "
+            f"cannot be fetched: {error}; put {FILES[0]} or {FILES[1]} into {data}, or name it: "
+            "semantics.path=FILE"
+        ) from None
+    return file
+
+
+def size() -> str:
+    """Write the size of the download."""
+    return f"{(ITEM.size or 0) / 1e9:.1f} GB"

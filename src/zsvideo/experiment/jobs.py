@@ -171,7 +171,7 @@ def vectors_used(folder: Path) -> str | None:
     """Read the hash of the word vectors that a run used; None where its record does not say."""
     for name in ("protocol.json", "audit.json"):
         try:
-            return json.loads((folder / name).read_text())["vectors"]["sha256"]
+            return str(json.loads((folder / name).read_text())["vectors"]["sha256"])
         except (OSError, ValueError, KeyError, TypeError):
             continue
     return None

@@ -160,7 +160,8 @@ def put(config: DictConfig, file: Path) -> WordVectors:
         config.semantics._target_ = f"{WordVectors.__module__}.{WordVectors.__name__}"
         config.semantics.path = str(file)
         config.semantics.setdefault("sha256", None)
-    return instantiate(config.semantics)
+    vectors: WordVectors = instantiate(config.semantics)
+    return vectors
 
 
 def needed(

@@ -11,6 +11,7 @@ from omegaconf import OmegaConf
 from zsvideo.cli import SWITCHES, check_switches
 from zsvideo.data.clips import ClipSpec
 from zsvideo.data.datamodule import LoaderSpec
+from zsvideo.data.options import subset_of
 from zsvideo.errors import UserError
 from zsvideo.resources import CONF, ROOT
 from zsvideo.semantics.protocol import Protocol
@@ -81,6 +82,9 @@ def test_every_key_is_read(config, group, option):
         assert all(f"${{scale.{key}}}" in presets for key in plain)
         return
     readers = {"clips": ClipSpec, "loader": LoaderSpec, "protocol": Protocol}
+    if group == "subset":
+        assert subset_of(OmegaConf.to_container(composed, resolve=True)).kind == option
+        return
     if group in readers:
         readers[group](**plain)
         return

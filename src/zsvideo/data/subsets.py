@@ -15,12 +15,14 @@ from typing import Any
 import numpy as np
 
 from zsvideo.data.layouts import Video
+from zsvideo.data.options import Subset
 from zsvideo.errors import UserError
+from zsvideo.options import plain
 
 
 @dataclass(frozen=True)
-class Subset:
-    """What was drawn.
+class Drawn:
+    """The videos of a subset.
 
     Attributes:
         kind: which function drew it.
@@ -33,12 +35,24 @@ class Subset:
     notes: dict[str, Any] = field(default_factory=dict)
 
 
-Draw = Callable[[Sequence[Video], Mapping[str, np.ndarray]], Subset]
+Draw = Callable[[Sequence[Video], Mapping[str, np.ndarray]], Drawn]
 
 
-def everything(videos: Sequence[Video], vectors: Mapping[str, np.ndarray]) -> Subset:
+def draw(subset: Subset, videos: Sequence[Video], vectors: Mapping[str, np.ndarray]) -> Drawn:
+    """Take the part of the training videos that is asked for; raises UserError."""
+    kinds: dict[str, Callable[..., Drawn]] = {
+        "none": everything,
+        "classes": classes,
+        "samples": samples,
+        "clusters": clusters,
+    }
+    how = plain(subset)
+    return kinds[how.pop("kind")](videos, vectors, **how)
+
+
+def everything(videos: Sequence[Video], vectors: Mapping[str, np.ndarray]) -> Drawn:
     """Take all videos of the classes that have a vector here."""
-    return Subset("none", [video for video in videos if video.label in vectors])
+    return Drawn("none", [video for video in videos if video.label in vectors])
 
 
 def classes(
@@ -48,7 +62,7 @@ def classes(
     seed: int,
     nested: bool,
     legacy: bool,
-) -> Subset:
+) -> Drawn:
     """Draw classes at random and take all their videos (Sec. 5.2, blue in Fig. 4).
 
     Args:
@@ -64,7 +78,7 @@ def classes(
     """
     pool = sorted({video.label for video in videos if video.label in vectors})
     chosen = set(pick(pool, classes, "subset.classes", seed, nested, legacy))
-    return Subset(
+    return Drawn(
         "classes",
         [video for video in videos if video.label in chosen],
         {"seed": seed, "nested": nested, "legacy": legacy},
@@ -78,7 +92,7 @@ def samples(
     seed: int,
     nested: bool,
     legacy: bool,
-) -> Subset:
+) -> Drawn:
     """Draw videos uniformly at random whatever their class (Sec. 5.2, orange in Fig. 4).
 
     A class may lose all its videos; it is then not trained on.
@@ -102,7 +116,7 @@ def samples(
             raise UserError(f"subset.samples={samples} must be a whole number or a share below 1")
         count = max(1, round(samples * len(pool)))
     ids = {v.id for v in pick(pool, count, "subset.samples", seed, nested, legacy)}
-    return Subset(
+    return Drawn(
         "samples",
         [video for video in videos if video.id in ids and video.label in vectors],
         {"seed": seed, "nested": nested, "legacy": legacy},
@@ -117,7 +131,7 @@ def clusters(
     seed: int,
     cluster: int | None,
     cluster_seed: int,
-) -> Subset:
+) -> Drawn:
     """Draw classes at random from one cluster of the class vectors (Sec. 5.2, Fig. 5).
 
     Clusters are those of k-means on the unit vectors; one with fewer classes is left out. Seeds
@@ -159,7 +173,7 @@ def clusters(
         )
     drawn = large[seed % len(large)] if cluster is None else cluster
     chosen = set(np.random.default_rng(seed).choice(groups[drawn], classes, replace=False))
-    return Subset(
+    return Drawn(
         "clusters",
         [video for video in videos if video.label in chosen],
         {
@@ -198,9 +212,7 @@ def diversity(matrix: np.ndarray) -> float | None:
     return 1 - (total - float(np.square(matrix).sum())) / (count * (count - 1))
 
 
-def record_subset(
-    subset: Subset, allowed: int, vectors: Mapping[str, np.ndarray]
-) -> dict[str, Any]:
+def record_subset(subset: Drawn, allowed: int, vectors: Mapping[str, np.ndarray]) -> dict[str, Any]:
     """Write down what was drawn, as plain data.
 
     Args:

@@ -2,6 +2,7 @@
 
 import json
 import logging
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ from omegaconf import DictConfig, OmegaConf
 from zsvideo.data.clips import ClipSpec
 from zsvideo.data.datamodule import LoaderSpec, VideoDataModule
 from zsvideo.data.datasets import video_set
+from zsvideo.data.options import subset_of
+from zsvideo.data.subsets import draw
 from zsvideo.data.zeroshot import TargetsDataModule, ZeroShotDataModule
 from zsvideo.errors import UserError
 from zsvideo.models.classifier import Classifier
@@ -51,7 +54,8 @@ def build_data(config: DictConfig, option: str = "source.root") -> ZeroShotDataM
     source = build_videos(config.source, config, option)
     targets = build_target_sets(config)
     protocol = Protocol(**config.protocol)
-    vectors, subset = instantiate(config.semantics), instantiate(config.subset)
+    vectors = instantiate(config.semantics)
+    subset = partial(draw, subset_of(OmegaConf.to_container(config.subset, resolve=True)))  # type: ignore[arg-type]
     return ZeroShotDataModule(
         source,
         targets,

@@ -127,7 +127,7 @@ def first_stage(config: DictConfig) -> DictConfig | None:
         stage.semantics.sha256 = vectors_hash(config)
         stage.source = config.pretrain.source
         stage.trainer.max_epochs = config.pretrain.max_epochs or config.trainer.max_epochs
-        stage.subset = {"_target_": "zsvideo.data.subsets.everything", "_partial_": True}
+        stage.subset = {"kind": "none"}
         stage.pretrain = {"name": "none", "ckpt": None}
         stage.method = {
             "classify": config.pretrain.classify,

@@ -1,0 +1,51 @@
+"""The network, its loss and its optimiser (Sec. 3.1, 3.2 and 4.4)."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, Strict
+
+from zsvideo.options import Count, Number, Seed, Share, Switch, options
+
+Three = Annotated[list[Annotated[float, Strict()]], Field(min_length=3, max_length=3)]
+
+
+@options
+class Model:
+    """The network g = f_s(mean of f_v over clips), its loss and its optimiser."""
+
+    backbone: str
+    """f_v: r2plus1d, r3d, mc3, c3d, s3d, mvit_v2_s, swin3d_t or tiny."""
+    dropout: Share = 0.05
+    """Share of features dropped in training, after the mean over clips (authors' code)."""
+    normalize_output: Switch = True
+    """Scale g(x) to unit length, as in the authors' code; Eq. 2 does not."""
+    loss: Literal["squared", "cosine"] = "squared"
+    """Squared error (Eq. 2), or cosine distance."""
+    reduction: Literal["mean", "sum"] = "mean"
+    """Of the loss over a batch; Eq. 2 has a sum."""
+    c3d_input: Literal["kinetics_norm", "sports1m_raw"] = "kinetics_norm"
+    """What C3D reads: normalised RGB (authors' code), or RGB in 0..255 as its published weights."""
+    lr: Number = 0.001
+    """Learning rate of Adam (Sec. 4.4)."""
+    milestones: list[Count] = Field(default_factory=lambda: [60, 120])
+    """Epochs at which the learning rate is multiplied by `gamma` (Sec. 4.4)."""
+    gamma: Number = 0.1
+    """See `milestones` (Sec. 4.4)."""
+    clips_per_pass: Count = 50
+    """Clips that f_v sees at once in testing, which bounds memory."""
+    mean: Three = Field(default_factory=lambda: [0.43216, 0.394666, 0.37645])
+    """Of RGB in 0..1, subtracted from the clips (Sec. 4.4, Kinetics)."""
+    std: Three = Field(default_factory=lambda: [0.22803, 0.22145, 0.216989])
+    """Of RGB in 0..1, by which they are divided (Sec. 4.4, Kinetics)."""
+    frozen: Switch = False
+    """Train f_s alone: `method=baseline` sets it."""
+    legacy_bn: Switch = False
+    """With `frozen`, let the statistics of BatchNorm move all the same (authors' code)."""
+    channels_last: Switch = False
+    """Lay clips and f_v out with the channels last in memory (`trainer=fast`)."""
+    compile: Switch = False
+    """Compile f_v for training (`trainer=fast`)."""
+    fused: Switch = False
+    """On a GPU, update all weights in one kernel (`trainer=fast`)."""
+    seed: Seed = 0
+    """Of dropout."""

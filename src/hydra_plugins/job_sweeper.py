@@ -131,7 +131,11 @@ def check_data(jobs: Sequence[Job]) -> None:
     missing: list[UserError] = []
     for job in jobs:
         try:
-            return check(OmegaConf.to_container(job.config, resolve=True))  # type: ignore[arg-type]
+            sets = {
+                group: OmegaConf.to_container(job.config[group], resolve=True)
+                for group in ("source", "target")
+            }
+            return check(sets)
         except UserError as error:
             missing.append(error)
     raise missing[0]

@@ -1,12 +1,17 @@
 """Doors take options as typed and fail in one line with exit code 2."""
 
 import re
+import subprocess
+import sys
 
 import pytest
 
 from helpers.commands import fails
 from zsvideo.cli import REMOVED, check_removed, quote_digits, stored_options
+from zsvideo.data import datasets
+from zsvideo.data.layouts import HOW, check_root
 from zsvideo.errors import UserError
+from zsvideo.resources import ROOT
 
 
 @pytest.mark.parametrize(
@@ -32,6 +37,39 @@ def test_headline_command_without_data(cli, tmp_path):
     process = cli("train", "protocol=605", "model=r2plus1d", f"hydra.run.dir={tmp_path}/run")
     assert fails(process, "kinetics700", "source.root")
     assert process.stderr.strip().count("\n") == 0
+
+
+HEAVY = ("torch", "pytorch_lightning", "gensim", "sklearn", "matplotlib", "scipy", "av", "wandb")
+LOADED = """
+import atexit, runpy, sys
+atexit.register(lambda: print("loaded:", *(set({heavy}) & set(sys.modules))))
+sys.argv = ["train", *{options}]
+runpy.run_module("src.train", run_name="__main__", alter_sys=True)
+"""
+
+
+@pytest.mark.parametrize(
+    "options",
+    [["protocol=605", "model=r2plus1d"], ["protocol=605", "source=synthetic"], ["--cfg", "job"]],
+)
+def test_nothing_heavy_is_loaded_before_the_data_is_looked_for(tmp_path, options):
+    """Both the source and the targets are looked for; the generated source needs no files."""
+    options = [*options, f"paths.data={tmp_path}", f"hydra.run.dir={tmp_path}/run"]
+    script = LOADED.format(heavy=HEAVY, options=options)
+    process = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=120
+    )
+    assert process.stdout.strip().splitlines()[-1] == "loaded:", process.stdout[-500:]
+    assert ("error: " in process.stderr) == ("--cfg" not in options), process.stderr
+
+
+@pytest.mark.parametrize("name", [n for n in HOW if n != "SyntheticDataModule"])
+def test_the_early_look_says_what_the_data_set_says(tmp_path, name):
+    module = getattr(datasets, name)
+    assert module.how == HOW[name]
+    options = {"_target_": f"zsvideo.data.datasets.{name}", "root": str(tmp_path), "table": None}
+    with pytest.raises(UserError, match=re.escape(f"folder is not at {tmp_path} (x.root)")):
+        check_root(options, "x.root")
 
 
 def test_multirun_without_data(cli, tmp_path):

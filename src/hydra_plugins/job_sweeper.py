@@ -131,11 +131,7 @@ def check_data(jobs: Sequence[Job]) -> None:
     missing: list[UserError] = []
     for job in jobs:
         try:
-            sets = {
-                group: OmegaConf.to_container(job.config[group], resolve=True)
-                for group in ("source", "target")
-            }
-            return check(sets)
+            return check(job.config)
         except UserError as error:
             missing.append(error)
     raise missing[0]

@@ -10,6 +10,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from zsvideo.cli import run_command, stored_options
+from zsvideo.data.datasets import check_data
 from zsvideo.errors import UserError
 from zsvideo.experiment.folders import checkpoint_of
 
@@ -30,6 +31,7 @@ def evaluate(config: DictConfig) -> None:
         from zsvideo.experiment.rescoring import rescore
 
         return rescore(config, Path(HydraConfig.get().runtime.output_dir))
+    check_data(config, ["target"])
     from zsvideo.experiment.build import build_targets, load_model, read_protocol
     from zsvideo.experiment.testing import selection_of, test
     from zsvideo.experiment.trainer import folder, lightning_trainer

@@ -10,11 +10,14 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from zsvideo.cli import run_command, stored_options
+from zsvideo.data.datasets import check_data
 from zsvideo.errors import UserError
 
 
 def train(config: DictConfig) -> None:
     """Train a model and score it; `zsvideo.experiment` says what the run folder then holds."""
+    if config.resume is None:  # a finished run is shown without its data
+        check_data(config)
     from pytorch_lightning.utilities.exceptions import SIGTERMException
 
     from zsvideo.experiment.build import build_data, build_model

@@ -4,9 +4,11 @@ A config names one by its class: `_target_: zsvideo.data.datasets.ucf101.UCF101`
 class of this kind in any module that Python can import.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
 
 from zsvideo.data.datasets.base import VideoSet
 from zsvideo.errors import UserError
@@ -39,14 +41,20 @@ def video_set(values: Mapping[str, Any], group: str = "") -> VideoSet:
     return videos
 
 
-def check_data(config: Mapping[str, Any]) -> None:
-    """Check that something lies where the source and the targets of a config are looked for.
+def check_data(config: DictConfig, groups: Sequence[str] = ("source", "target")) -> None:
+    """Check that something lies where the data sets of a config are looked for.
+
+    Args:
+        config: composed.
+        groups: which of them.
 
     Raises:
         UserError: what is missing, where it was looked for, and how to get it.
     """
-    sets = {"source": config["source"]}
-    sets |= {f"target.{name}": values for name, values in config["target"].items()}
-    for group, values in sets.items():
+    chosen = {group: config.get(group) or {} for group in groups}
+    targets = chosen.pop("target", {})
+    chosen |= {f"target.{name}": values for name, values in targets.items()}
+    for group, node in chosen.items():
+        values: Any = OmegaConf.to_container(node, resolve=True)
         if values.get("root") != "???":  # told apart from data that are missing
             video_set(values, group).check_there()

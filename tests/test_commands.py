@@ -6,12 +6,13 @@ import sys
 
 import pytest
 
-from helpers.commands import fails
+from helpers.commands import fails, finished
 from zsvideo.cli import REMOVED, check_removed, quote_digits, stored_options
 from zsvideo.data import datasets
 from zsvideo.data.layouts import HOW, check_root
 from zsvideo.errors import UserError
-from zsvideo.resources import ROOT
+from zsvideo.resources import CONF, ROOT
+from zsvideo.usage import COMMANDS, GROUPS, as_typed
 
 
 @pytest.mark.parametrize(
@@ -70,6 +71,32 @@ def test_the_early_look_says_what_the_data_set_says(tmp_path, name):
     options = {"_target_": f"zsvideo.data.datasets.{name}", "root": str(tmp_path), "table": None}
     with pytest.raises(UserError, match=re.escape(f"folder is not at {tmp_path} (x.root)")):
         check_root(options, "x.root")
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_shows_what_every_group_decides(cli, name):
+    said = finished(cli(name, "--help"))
+    assert COMMANDS[name] in said and "Powered by Hydra" not in said
+    groups = {"prepare": [], "audit": ["source", "pretrain", "target", "protocol", "semantics"]}
+    for group in groups.get(name, [g for g in GROUPS if g != "hydra/launcher"]):
+        assert re.search(rf"^  {group}\S* +{re.escape(GROUPS[group])}$", said, re.M), group
+    for key in re.findall(r"^(\w+): ", (CONF / f"{name}.yaml").read_text(), re.M):
+        assert re.search(rf"^  {key}: ", said, re.M), key
+
+
+def test_every_group_has_a_line():
+    folders = {folder.name for folder in CONF.iterdir() if folder.is_dir()} - {"hydra"}
+    assert folders | {"experiments", "hydra/launcher"} == set(GROUPS)
+
+
+@pytest.mark.parametrize(
+    ("begun", "seen"), [("/bin/zsvideo", "zsvideo"), ("/a/src/train.py", "python -m src.")]
+)
+def test_messages_name_a_command_as_it_was_typed(monkeypatch, begun, seen):
+    monkeypatch.setattr(sys, "argv", [begun])
+    text = as_typed("run python -m src.prepare, or src.audit; see src.trainer")
+    name = "zsvideo " if seen == "zsvideo" else seen
+    assert text == f"run {name}prepare, or {name}audit; see src.trainer"
 
 
 def test_multirun_without_data(cli, tmp_path):

@@ -18,6 +18,7 @@ from omegaconf.errors import OmegaConfBaseException
 from zsvideo.errors import UserError
 from zsvideo.experiment.jobs import job_name
 from zsvideo.resources import CONF, PACKAGE
+from zsvideo.usage import as_typed, usage
 
 SWITCHES = (
     "clips.train_last",
@@ -46,6 +47,7 @@ REMOVED = {  # options of earlier versions: what does now what they did
 }
 FAILED = "error.txt"  # in the folder of a job: why it failed, in one line, and where
 OmegaConf.register_new_resolver("repo_root", lambda: str(PACKAGE), replace=True)
+OmegaConf.register_new_resolver("usage", lambda _root_: help_of(_root_), replace=True)
 OmegaConf.register_new_resolver("job_name", lambda _root_: job_name(_root_), replace=True)
 
 
@@ -158,6 +160,13 @@ def run_command(
         sys.exit(2)
 
 
+def help_of(config: DictConfig) -> str:
+    """Write the help of a command, from its composed config."""
+    keys = [*config, *config.hydra.runtime.choices]
+    text = usage(config.hydra.job.config_name, [str(k) for k in keys if k != "hydra"])
+    return text.replace("$", "$$")  # Hydra fills in a template
+
+
 def check_switches(config: DictConfig) -> None:
     """Check that what is on or off is true or false; raises UserError."""
     for name in SWITCHES:
@@ -179,7 +188,7 @@ def tell(error: Exception) -> None:
 
 def line(error: Exception) -> str:
     """Write an error in one line."""
-    return " ".join(explain(error).split()) or type(error).__name__
+    return as_typed(" ".join(explain(error).split())) or type(error).__name__
 
 
 def explain(error: BaseException) -> str:

@@ -3,13 +3,7 @@
 import importlib
 import sys
 
-COMMANDS = {
-    "train": "train on a source and test zero-shot on targets",
-    "evaluate": "test a finished run again, or score its saved predictions",
-    "prepare": "check a data set and write a form of it that trains fast",
-    "audit": "say which classes a protocol keeps out of training, and what still leaks",
-    "report": "draw a run, a comparison of runs, or a table or figure of the paper",
-}
+from zsvideo.usage import COMMANDS, GROUPS
 
 
 def main() -> None:
@@ -19,9 +13,10 @@ def main() -> None:
         del sys.argv[1]
         importlib.import_module(f"zsvideo.commands.{name}").main()
         return
-    lines = [f"  {command:10}{what}" for command, what in COMMANDS.items()]
     if name in ("-h", "--help"):
-        print("usage: zsvideo COMMAND [OPTIONS]", "", *lines, sep="\n")
+        print("usage: zsvideo COMMAND [GROUP=OPTION] [GROUP.KEY=VALUE]", "", sep="\n")
+        print(*(f"  {command:12}{what}" for command, what in COMMANDS.items()), sep="\n")
+        print("\ngroups:", *(f"  {group:12}{what}" for group, what in GROUPS.items()), sep="\n")
         print("\n`zsvideo COMMAND --help` lists the options of a command.")
         return
     print(f"error: there is no command {name}; allowed: {', '.join(COMMANDS)}", file=sys.stderr)

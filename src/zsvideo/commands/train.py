@@ -12,6 +12,7 @@ from omegaconf import DictConfig
 from zsvideo.cli import run_command, stored_options
 from zsvideo.data.datasets import check_data
 from zsvideo.errors import UserError
+from zsvideo.usage import typed
 
 
 def train(config: DictConfig) -> None:
@@ -53,7 +54,7 @@ def train(config: DictConfig) -> None:
                 chosen, how = select(config, model, run), config.selection.name
                 test(config, trainer, unreadable, model, data, protocol, chosen, how)
     except SIGTERMException:
-        print(f"stopped; continue with: python -m src.train resume={run}", file=sys.stderr)
+        print(f"stopped; continue with: {typed('train')} resume={run}", file=sys.stderr)
         sys.exit(SIGTERM_STATUS)
 
 

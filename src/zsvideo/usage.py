@@ -1,0 +1,86 @@
+"""What can be chosen, in a line each: the help of the commands."""
+
+import re
+import sys
+from collections.abc import Collection
+from pathlib import Path
+
+from zsvideo.resources import CONF, EXPERIMENTS
+
+COMMANDS = {
+    "train": "train on a source and test zero-shot on targets",
+    "evaluate": "test a finished run again, or score its saved predictions",
+    "prepare": "check a data set and write a form of it that trains fast",
+    "audit": "say which classes a protocol keeps out of training, and what still leaks",
+    "report": "draw a run, a comparison of runs, or a table or figure of the paper",
+}
+GROUPS = {
+    "protocol": "which classes are kept out of training, by which rule; the default targets",
+    "source": "what is trained on",
+    "subset": "a part of what the protocol leaves: some classes, some videos, one cluster",
+    "target": "what is tested on; narrowing it never changes what is kept out",
+    "evaluation": "how predictions are scored",
+    "compat": "all switches at which this project, the paper and its code differ",
+    "model": "the network, its learning rate and schedule",
+    "method": "f_v is trained from scratch (e2e), or frozen (baseline)",
+    "pretrain": "the weights that training begins with, and whose classes they know",
+    "selection": "which checkpoint is tested",
+    "semantics": "the class vectors",
+    "clips": "frames, test clips, sizes, decoder",
+    "loader": "batch and decoding processes",
+    "trainer": "Lightning's Trainer: epochs, device, precision",
+    "callbacks": "checkpoint, progress bar, learning rate",
+    "logger": "where the training curve goes",
+    "paths": "data, cache and run folders",
+    "experiments": "a table or figure of the paper",
+    "scale": "of experiments: the paper's sizes, or generated videos and a tiny network",
+    "hydra/launcher": "what runs the jobs of a sweep (-m)",
+}
+LISTS = ("target", "evaluation")  # several options, as target=[ucf101,hmdb51]
+
+
+def usage(command: str, keys: Collection[str]) -> str:
+    """Say what a command does, and list its groups and its own options.
+
+    Args:
+        command: one of `COMMANDS`.
+        keys: of its composed config, and the groups that it takes.
+    """
+    groups = [group for group in GROUPS if group in keys and command != "prepare"]
+    lines = [
+        f"{typed(command)}: {COMMANDS[command]}",
+        "",
+        f"usage: {typed(command)} {'[GROUP=OPTION] [GROUP.KEY=VALUE] ' if groups else ''}"
+        f"[KEY=VALUE] {'[-m] ' if command == 'train' else ''}[--cfg job]",
+    ]
+    if groups:
+        lines += ["", "groups (--cfg job prints every key of them):", *map(group_line, groups)]
+    own = [line for file in ("experiment", command) for line in own_options(file)]
+    known = {key: line for line in own if (key := line.partition(":")[0]) in keys}
+    return "\n".join([*lines, "", "options:", *(f"  {line}" for line in known.values()), ""])
+
+
+def group_line(group: str) -> str:
+    """Write what a group decides, and its options below it."""
+    folder = EXPERIMENTS if group == "experiments" else CONF / group
+    options = " ".join(sorted(file.stem for file in folder.glob("*.yaml")))
+    name = f"{group}=[...]" if group in LISTS else group
+    return f"  {name:17}{GROUPS[group]}\n  {'':17}  {options}"
+
+
+def own_options(name: str) -> list[str]:
+    """List the options in a config file that are in no group, with their comments."""
+    text = (CONF / f"{name}.yaml").read_text()
+    return re.findall(r"^(?!hydra|defaults|study)(\w+: .*)$", text, re.M)
+
+
+def typed(command: str) -> str:
+    """Name a command as the user began this one."""
+    console = Path(sys.argv[0]).stem == "zsvideo"
+    return f"zsvideo {command}" if console else f"python -m src.{command}"
+
+
+def as_typed(text: str) -> str:
+    """Name commands in a message as the user began this one."""
+    names = "|".join(COMMANDS)
+    return re.sub(rf"(?:python -m )?\bsrc\.({names})\b", lambda found: typed(found[1]), text)

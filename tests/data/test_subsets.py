@@ -142,11 +142,11 @@ def test_diversity_with_real_class_vectors(tmp_path):
         rows = np.stack([vectors[name] for name in labels(subset)])
         return subset.notes, subsets.diversity(rows)
 
-    found = {n: np.mean([drawn(n, seed)[1] for seed in range(6)]) for n in (1, 2, 3, 6)}
-    assert found[1] > 0.79 and all(found[n] < found[1] - 0.05 for n in (2, 3, 6))
+    diversities = {n: np.mean([drawn(n, seed)[1] for seed in range(6)]) for n in (1, 2, 3, 6)}
+    assert diversities[1] > 0.79 and all(diversities[n] < diversities[1] - 0.05 for n in (2, 3, 6))
     skipped = drawn(3, 0)[0]["skipped_clusters"]
     each = [drawn(3, 9, cluster)[1] for cluster in range(3) if cluster not in skipped]
-    assert found[3] == pytest.approx(np.mean(each), abs=0.03)
+    assert diversities[3] == pytest.approx(np.mean(each), abs=0.03)
 
 
 def test_a_cluster_can_be_named():

@@ -120,7 +120,7 @@ def classify(
     mine: list[Any] = trainer.predict(model, dataloaders=loaders) or []
     ranks = gather_objects(trainer, mine if len(loaders) > 1 else [mine])
     order = list(videos["training"].class_vectors)
-    found = {}
+    accuracies = {}
     for number, (name, own) in enumerate(videos.items()):
         batches = [batch for rank in ranks for batch in rank[number] if batch is not None]
         if not batches:
@@ -129,10 +129,10 @@ def classify(
         labels = columns[torch.cat([batch["label"].cpu() for batch in batches])]
         best = torch.cat([b["embeddings"] for b in batches]).topk(min(5, len(order))).indices
         right = (best == labels[:, None]).numpy()
-        found["held out" if name == SEEN else name] = {
+        accuracies["held out" if name == SEEN else name] = {
             "top1": 100 * float(np.mean(right[:, 0])),
             "top5": 100 * float(np.mean(right.any(axis=1))),
             "videos": len(right),
             "unreadable": len(own.chosen) - len(right),
         }
-    return found
+    return accuracies

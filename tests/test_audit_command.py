@@ -207,3 +207,14 @@ def test_generated_videos_and_other_protocols(cli, tmp_path):
 )
 def test_bad_options(cli, tmp_path, options, words):
     fails(cli("audit", f"hydra.run.dir={tmp_path}/run", *options), *words)
+
+
+def test_a_target_that_a_fixed_list_is_not_of_is_left_out_and_said(cli, tmp_path):
+    """ActivityNet has a class Rafting too, but TruZe's is UCF101's."""
+    options = ["protocol=truze", "source=kinetics400", "target=[ucf101,activitynet]"]
+    process = cli("audit", f"hydra.run.dir={tmp_path}/run", *options)
+    assert process.returncode == 0, process.stderr[-3000:]
+    said = process.stdout + process.stderr
+    assert said.count("target activitynet is not tested") == 1
+    found = json.loads((tmp_path / "run" / "audit.json").read_text())
+    assert found["protocol"]["tested"] == ["ucf101"]

@@ -126,6 +126,11 @@ def test_mistakes_are_told_in_one_line(trained, cli, folders, tmp_path):
     assert "resamples=-1" in refused(cli("evaluate", f"predictions={run}", "resamples=-1", place))
     wrong = ["evaluation.half.draws=0", place]
     assert "draws=0" in refused(cli("evaluate", f"predictions={run}", *wrong))
+    alone = ["evaluation=[truze]", place]
+    line = refused(cli("evaluate", f"predictions={run}", *alone))
+    assert "truze.tsv is of ucf101, hmdb51, not of folder" in line
+    assert "not of folder" in refused(cli("train", *folders, *alone))
+    assert not (tmp_path / "x" / "checkpoints").exists()
     assert "one of run=RUN" in refused(cli("report"))
     seen = [*folders, "source@seen=folder", f"seen.root={tmp_path}/source", place]
     assert "were trained on" in refused(cli("train", *seen, "trainer.max_epochs=1"))

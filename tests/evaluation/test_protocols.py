@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from zsvideo.evaluation.accuracy import ZeroShotAccuracy
 from zsvideo.evaluation.predictions import Predictions
 from zsvideo.evaluation.protocols import (
     NotApplicable,
+    check_lists,
     full,
     half,
     half_classes,
@@ -177,7 +179,7 @@ def test_the_authors_put_rock_climbing_behind_rock_paper_scissors():
 
 def test_a_list_of_classes_restricts_candidates_and_videos(tmp_path):
     p = predictions(classes=10)
-    (tmp_path / "list.txt").write_text("c03\nc05\nc07\nunknown\n")
+    (tmp_path / "list.txt").write_text("c03\nc05\nc07\n")
     scored = full(p, classes=str(tmp_path / "list.txt")).numbers
     rows = np.array([3, 5, 7])
     inside = np.isin(p.labels, rows)
@@ -192,6 +194,82 @@ def test_a_list_of_classes_restricts_candidates_and_videos(tmp_path):
         half(p, draws=2, order="random")
     with pytest.raises(UserError, match="draws=0"):
         half(p, draws=0)
+
+
+def of_data_set(dataset, names):
+    names = np.array(sorted(names))
+    rows = np.eye(len(names), dtype=np.float32)
+    return Predictions(names, np.arange(len(names)), rows, names, rows, dataset=dataset)
+
+
+def test_a_list_is_of_its_data_set_and_not_of_a_class_with_the_same_name(tmp_path):
+    """Rafting is a class of UCF101 that TruZe tests; ActivityNet's Rafting is none of them."""
+    ucf, activities = (of_data_set(d, class_names(d)) for d in ("ucf101", "activitynet"))
+    own = of_data_set("folder", ["Rafting", "red square"])
+    assert "Rafting" in activities.class_names
+    assert full(ucf, classes="truze.tsv").numbers["classes"] == 31
+    for other in (activities, own, replace(own, dataset=None)):
+        with pytest.raises(NotApplicable, match=r"truze\.tsv is of ucf101, hmdb51, not of"):
+            full(other, classes="truze.tsv")
+        with pytest.raises(NotApplicable, match="of kinetics600, not of"):
+            half(other, draws=3, size=1, classes="kinetics600_220.tsv")
+    kinetics = of_data_set("kinetics700", class_names("kinetics700"))
+    with pytest.raises(NotApplicable, match="of kinetics600, not of kinetics700"):
+        half(kinetics, draws=3, size=160, classes="kinetics600_220.tsv")
+    # a plain list that does not say its data set must fit as a whole
+    mine = tmp_path / "mine.txt"
+    mine.write_text("Rafting\nYoYo\n")
+    assert full(ucf, classes=str(mine)).numbers["classes"] == 2
+    for other in (activities, own):
+        with pytest.raises(NotApplicable, match=r"1 of the 2 classes .* none of this target .YoYo"):
+            full(other, classes=str(mine))
+    with pytest.raises(NotApplicable, match=r"mine\.txt is of ucf101, not of activitynet"):
+        full(activities, classes=str(mine), dataset="ucf101")
+    assert full(own, classes=["Rafting"], dataset="folder").numbers["classes"] == 1
+    with pytest.raises(UserError, match="names no class of ucf101: Yodel"):
+        full(ucf, classes=["YoYo", "Yodel"], dataset="ucf101")
+    table = tmp_path / "mine.tsv"
+    table.write_text("dataset\tname\nucf101\tRafting\nfolder\tRafting\nfolder\tred square\n")
+    assert full(own, classes=str(table)).numbers["classes"] == 2
+    assert full(ucf, classes=str(table)).numbers["classes"] == 1
+    with pytest.raises(NotApplicable, match="of ucf101, folder, not of activitynet"):
+        full(activities, classes=str(table))
+
+
+def test_a_list_for_no_target_is_an_error_before_anything_slow(tmp_path):
+    names = list(class_names("activitynet"))
+    sets = {"activitynet": ("activitynet", names), "folder": ("folder", ["Rafting"])}
+    truze = partial(full, classes="truze.tsv")
+    with pytest.raises(UserError, match=r"truze says nothing of target activitynet.*target folder"):
+        check_lists({"truze": truze}, sets)
+    check_lists({"truze": truze, "full": full}, sets)
+    check_lists({"truze": truze}, sets | {"ucf101": ("ucf101", list(class_names("ucf101")))})
+    with pytest.raises(UserError, match=r"nowhere\.txt cannot be read"):
+        check_lists({"full": full, "mine": partial(full, classes="nowhere.txt")}, sets)
+
+
+def test_published_draws_take_the_place_of_random_ones(tmp_path):
+    """In the two files of the published form, or as one list of names a draw."""
+    new = [row["name"] for row in read("kinetics600_220.tsv")]
+    p = of_data_set("kinetics600", class_names("kinetics600"))
+    words = [{"word": name} for name in (*class_names("kinetics400"), *new)]
+    draws = [[400 + i for i in np.random.default_rng(d).permutation(220)[:160]] for d in range(3)]
+    (tmp_path / "classes620_label_defn.json").write_text(json.dumps(words))
+    (tmp_path / "tst_class_idxs.json").write_text(json.dumps([[int(i) for i in d] for d in draws]))
+    how = {"draws": 3, "size": 160, "classes": "kinetics600_220.tsv"}
+    scored = half(p, **how, splits=str(tmp_path))
+    assert (scored.numbers["draws"], scored.numbers["classes"]) == (3, 160)
+    for draw, numbers in enumerate(draws):
+        drawn = {str(n) for n in p.class_names[np.flatnonzero(scored.ranks[draw] >= 0)]}
+        assert drawn == {words[i]["word"] for i in numbers}
+        (tmp_path / f"{draw}.txt").write_text("\n".join(sorted(drawn)))
+    files = [str(tmp_path / f"{draw}.txt") for draw in range(3)]
+    assert half(p, **how, splits=files).numbers == scored.numbers
+    assert half(p, **how).numbers["list_sha256"] != scored.numbers["list_sha256"]
+    with pytest.raises(NotApplicable, match="of kinetics600, not of kinetics700"):
+        half(replace(p, dataset="kinetics700"), **how, splits=files)
+    with pytest.raises(UserError, match="nowhere cannot be read"):
+        half(p, **how, splits="nowhere")
 
 
 def test_kinetics600_220_are_new_beside_kinetics400():

@@ -39,9 +39,10 @@ def audit(config: DictConfig) -> None:
         if known
     }
     targets = {name: video_set(own, f"target.{name}") for name, own in sets["target"].items()}
+    listed = {name: (own.table or name, own.class_list()) for name, own in targets.items()}
     tested = {
-        name: vectors.of(protocol.tested(own.table, own.class_list()), name, own.table)
-        for name, own in targets.items()
+        name: vectors.of(names, name, targets[name].table)
+        for name, names in protocol.testable(listed).items()
     }
     found = audit_names(protocol, training, tested, vectors)
     if config.videos:

@@ -26,15 +26,18 @@ class TargetsDataModule(pl.LightningDataModule):
         """Give each target the vectors of its classes, of all or of the protocol's fixed list.
 
         Raises:
-            UserError: a class has words without a vector.
+            UserError: a class has words without a vector, or the fixed list is of no target.
         """
         super().__init__()
-        self.targets, self.vectors, self.test_only = targets, vectors, protocol.test_only
+        sets = {name: (t.table or name, t.classes) for name, t in targets.items()}
+        names = protocol.testable(sets)
+        self.targets = {name: target for name, target in targets.items() if name in names}
+        self.vectors, self.test_only = vectors, protocol.test_only
         self.tested = {
-            name: vectors.of(protocol.tested(target.table, target.classes), name, target.table)
-            for name, target in targets.items()
+            name: vectors.of(names[name], name, target.table)
+            for name, target in self.targets.items()
         }
-        for name, target in targets.items():
+        for name, target in self.targets.items():
             if protocol.test_only:
                 target.restrict(self.tested[name].names)
             target.use(vectors.pick(self.tested[name], self.tested[name].names))
@@ -161,7 +164,7 @@ class ZeroShotDataModule(TargetsDataModule):
                 f"{source.root} to train on; choose other videos or another protocol"
             )
         allowed = vectors.pick(candidates, trained)
-        self.validation = dict(targets) if validate_on_targets else {}
+        self.validation = dict(self.targets) if validate_on_targets else {}
         if hold_out_share:
             names = hold_out(allowed, hold_out_share, protocol.tau, source.seed)
             held_out = copy.copy(source)

@@ -8,6 +8,7 @@ from typing import Any
 from zsvideo.errors import UserError
 from zsvideo.evaluation.predictions import SEEN, Predictions, array_hash, file_hash, lines_hash
 from zsvideo.evaluation.scoring import content
+from zsvideo.semantics.words import DATASETS, class_names
 
 AGAIN = "restore it, or embed again with src.evaluate ckpt=RUN"
 
@@ -41,9 +42,25 @@ def read_target(
             f"{folder}/predictions/{name}.npz: its class list differs from protocol.json, which "
             f"has no {sorted(strangers)[0]!r}; {AGAIN}"
         )
+    predictions = with_dataset(predictions, name, listed)
     if name != SEEN and (folder / "predictions" / f"{SEEN}.npz").is_file():
         return replace(predictions, seen=checked(folder, SEEN, metrics.get(SEEN) or {}))
     return predictions
+
+
+def with_dataset(predictions: Predictions, name: str, listed: Mapping[str, Any]) -> Predictions:
+    """Add the data set where the file does not say it, as the record does, or else its name.
+
+    A name is a data set only if all class names are of that class table.
+    """
+    if predictions.dataset is not None:
+        return predictions
+    dataset = listed.get("table") or listed.get("dataset", name)
+    if dataset in DATASETS and not set(map(str, predictions.class_names)) <= {
+        *class_names(dataset)
+    }:
+        dataset = None
+    return replace(predictions, dataset=dataset)
 
 
 def checked(folder: Path, name: str, noted: Mapping[str, Any]) -> Predictions:

@@ -33,6 +33,8 @@ class Predictions:
             splits or their lists do not lie with it.
         trained_names: (S,) classes trained on; None if unknown.
         trained_vectors: (S, E) float32, unit rows; None if unknown.
+        dataset: the class table of the target, else its name; None if unknown. A fixed list of
+            classes is of data sets.
         seen: predictions of held-out videos of classes trained on, from another file.
     """
 
@@ -44,6 +46,7 @@ class Predictions:
     splits: np.ndarray | None = None
     trained_names: np.ndarray | None = None
     trained_vectors: np.ndarray | None = None
+    dataset: str | None = None
     seen: "Predictions | None" = None
 
     def arrays(self) -> dict[str, np.ndarray]:
@@ -67,6 +70,8 @@ class Predictions:
         try:
             with np.load(file) as held:
                 predictions = Predictions(**{key: held[key] for key in held.files if key != HASHES})
+                if predictions.dataset is not None:
+                    predictions = replace(predictions, dataset=str(predictions.dataset))
         except (OSError, ValueError, TypeError, EOFError, BadZipFile) as error:
             raise UserError(f"{file} holds no predictions ({error})") from None
         predictions.check(file)

@@ -6,7 +6,8 @@ Each takes predictions and gives its numbers, accuracies in percent. A config fi
 Shapes: V videos, K classes, D draws.
 """
 
-from collections.abc import Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from scipy.sparse import csr_array
 from zsvideo.errors import UserError
 from zsvideo.evaluation.predictions import Predictions, lines_hash
 from zsvideo.evaluation.ranking import all_ranks, ranks
-from zsvideo.semantics.words import TABLES, read
+from zsvideo.semantics.class_lists import ClassList, NotListedError
 
 ORDERS = ("authors", "casefold")
 
@@ -40,15 +41,24 @@ class Scored:
     ranks: np.ndarray | None = None
 
 
-def full(predictions: Predictions, classes: Sequence[str] | str | None = None) -> Scored:
+def full(
+    predictions: Predictions,
+    classes: Sequence[str] | str | None = None,
+    dataset: str | None = None,
+) -> Scored:
     """Evaluation Protocol 2: all classes are candidates, or all of a list.
 
     Args:
         predictions: of one target.
         classes: names, or a table or file that lists them, such as `truze.tsv`.
+        dataset: whose classes they are, where the list does not say it: a class table or a target.
+
+    Raises:
+        UserError: the list cannot be read.
+        NotApplicable: it is of another data set.
     """
     chosen = np.zeros((1, len(predictions.class_names)), bool)
-    chosen[0, listed(predictions, classes)] = True
+    chosen[0, listed(predictions, class_list(classes, dataset))] = True
     return score(predictions, chosen)
 
 
@@ -58,6 +68,8 @@ def half(
     order: str = "authors",
     classes: Sequence[str] | str | None = None,
     size: int | None = None,
+    dataset: str | None = None,
+    splits: Sequence[str] | str | None = None,
 ) -> Scored:
     """Evaluation Protocol 1: the mean over random draws of half the classes, alone as candidates.
 
@@ -69,15 +81,25 @@ def half(
         order: of the class list that is permuted, see `ordered`.
         classes: draw among these alone, see `full`.
         size: classes in a draw; None for half of them.
+        dataset: whose classes those of a list are, see `full`.
+        splits: published draws in place of random ones: a list of files as `classes` takes, or the
+            folder of Kinetics-600's published splits, see `published_draws`.
 
     Raises:
-        UserError: an unknown order, no draws, or more classes in a draw than there are.
+        UserError: an unknown order, no draws, or a list that cannot be read.
+        NotApplicable: a list is of another data set, or a draw has more classes than there are.
     """
     if order not in ORDERS:
         raise UserError(f"order={order} of an evaluation is unknown; allowed: {', '.join(ORDERS)}")
     if not isinstance(draws, int) or draws < 1:
         raise UserError(f"draws={draws} of an evaluation must be a whole number above 0")
-    rows = listed(predictions, classes)
+    if splits is not None:
+        lists = published_draws(splits, classes, dataset)
+        chosen = np.zeros((len(lists), len(predictions.class_names)), bool)
+        for draw, names in enumerate(lists):
+            chosen[draw, listed(predictions, names)] = True
+        return score(predictions, chosen)
+    rows = listed(predictions, class_list(classes, dataset))
     rows = rows[ordered(predictions.class_names[rows], order)]
     size = len(rows) // 2 if size is None else size
     if not isinstance(size, int) or not 0 < size <= len(rows):
@@ -87,6 +109,44 @@ def half(
         chosen[draw, rows[half_classes(len(rows), draw, size)]] = True
     scored = score(predictions, chosen)
     return replace(scored, numbers={**scored.numbers, "order": order})
+
+
+def published_draws(
+    splits: Sequence[str] | str,
+    classes: Sequence[str] | str | None = None,
+    dataset: str | None = None,
+) -> list[ClassList]:
+    """Read the lists of published draws.
+
+    Args:
+        splits: files as `full` takes, one a draw; or a folder with `tst_class_idxs.json` (a list of
+            class numbers a draw) and `classes620_label_defn.json` (a `word` a class), as the draws
+            of Kinetics-600 are published.
+        classes: what is drawn from, whose data set is that of names that do not say theirs.
+        dataset: says it too.
+
+    Raises:
+        UserError: they cannot be read.
+    """
+    option = "splits of an evaluation"
+    if classes is not None and dataset is None:
+        sets = list(ClassList.read(classes, None, "classes of an evaluation").names)
+        dataset = sets[0] if len(sets) == 1 else None
+    lists: Sequence[Sequence[str] | str] = [splits] if isinstance(splits, str) else splits
+    if isinstance(splits, str) and not Path(splits).expanduser().is_file():
+        try:
+            words, draws = (
+                json.loads((Path(splits).expanduser() / name).read_text(encoding="utf-8"))
+                for name in ("classes620_label_defn.json", "tst_class_idxs.json")
+            )
+            lists = [[str(words[number]["word"]) for number in draw] for draw in draws]
+        except (OSError, ValueError, LookupError, TypeError) as error:
+            raise UserError(
+                f"{option}: {splits} cannot be read ({error!r}); give a list of files with one "
+                "class name a line, one a draw, or the folder with tst_class_idxs.json and "
+                "classes620_label_defn.json"
+            ) from None
+    return [ClassList.read(names, dataset, option) for names in lists]
 
 
 def half_classes(count: int, draw: int, size: int | None = None) -> np.ndarray:
@@ -149,33 +209,58 @@ def shuffled(predictions: Predictions, permutations: int) -> Scored:
     )
 
 
-def listed(predictions: Predictions, classes: Sequence[str] | str | None) -> np.ndarray:
+def listed(predictions: Predictions, classes: ClassList | None) -> np.ndarray:
     """Give the rows of the classes of a list, in the order of the predictions; None means all.
 
     Raises:
-        UserError: the list cannot be read.
-        NotApplicable: it holds no class of these predictions.
+        NotApplicable: it is of another data set, or none of its classes is tested.
     """
+    names = list(map(str, predictions.class_names))
     if classes is None:
-        return np.arange(len(predictions.class_names))
-    names = {str(name) for name in (read_names(classes) if isinstance(classes, str) else classes)}
-    rows = np.flatnonzero([str(name) in names for name in predictions.class_names])
-    if not len(rows):
-        raise NotApplicable(f"none of its classes ({classes}) is a class of this target")
-    return rows
-
-
-def read_names(file: str) -> list[str]:
-    """Read class names from a table of the project (column `name`) or a file with one a line."""
-    if Path(file).name == file and (TABLES / file).is_file():
-        return [row["name"] for row in read(file)]
+        return np.arange(len(names))
     try:
-        return Path(file).expanduser().read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(
-            f"classes={file} of an evaluation cannot be read ({error}); give class names, a file "
-            "with one a line, or a table of src/zsvideo/semantics/tables"
-        ) from None
+        chosen = set(classes.of(predictions.dataset, names))
+    except NotListedError as error:
+        raise NotApplicable(str(error)) from None
+    return np.flatnonzero([name in chosen for name in names])
+
+
+def class_list(
+    classes: Sequence[str] | str | None = None, dataset: str | None = None, **_: Any
+) -> ClassList | None:
+    """Read the list that the options of an evaluation name; raises UserError if it cannot be."""
+    if classes is None:
+        return None
+    return ClassList.read(classes, dataset, "classes of an evaluation")
+
+
+def check_lists(
+    evaluations: Mapping[str, Callable[[Predictions], Scored]],
+    targets: Mapping[str, tuple[str | None, Sequence[str]]],
+) -> None:
+    """Check before anything slow that the lists of evaluations can be read and are of a target.
+
+    Args:
+        evaluations: by name, functions of this module with their options.
+        targets: name to data set and class names.
+
+    Raises:
+        UserError: a list cannot be read, or no evaluation says anything of any target.
+    """
+    reasons = []
+    for name, evaluation in evaluations.items():
+        options = getattr(evaluation, "keywords", {})
+        lists = [one] if (one := class_list(**options)) else []
+        if splits := options.get("splits"):
+            lists = published_draws(splits, options.get("classes"), options.get("dataset"))
+        for target, (dataset, names) in targets.items():
+            try:
+                for one in lists:
+                    one.of(dataset, names)
+            except NotListedError as error:
+                reasons.append(f"evaluation={name} says nothing of target {target}: {error}")
+    if len(reasons) == len(evaluations) * len(targets):
+        raise UserError("; ".join(reasons))
 
 
 def score(

@@ -17,6 +17,7 @@ from zsvideo.data.options import subset_of
 from zsvideo.data.subsets import draw
 from zsvideo.data.zeroshot import TargetsDataModule, ZeroShotDataModule
 from zsvideo.errors import UserError
+from zsvideo.evaluation.protocols import check_lists
 from zsvideo.models.classifier import Classifier
 from zsvideo.models.module import ZeroShotModule
 from zsvideo.models.weights import import_weights, load_strictly, read_file
@@ -56,7 +57,7 @@ def build_data(config: DictConfig, option: str = "source.root") -> ZeroShotDataM
     protocol = Protocol(**config.protocol)
     vectors = instantiate(config.semantics)
     subset = partial(draw, subset_of(OmegaConf.to_container(config.subset, resolve=True)))  # type: ignore[arg-type]
-    return ZeroShotDataModule(
+    data = ZeroShotDataModule(
         source,
         targets,
         protocol,
@@ -65,12 +66,23 @@ def build_data(config: DictConfig, option: str = "source.root") -> ZeroShotDataM
         share,
         selection == "test_best",
     )
+    check_evaluations(config, data)
+    return data
 
 
 def build_targets(config: DictConfig) -> TargetsDataModule:
     """Build the targets alone; raises UserError as `build_data`."""
     protocol = Protocol(**config.protocol)
-    return TargetsDataModule(build_target_sets(config), instantiate(config.semantics), protocol)
+    data = TargetsDataModule(build_target_sets(config), instantiate(config.semantics), protocol)
+    check_evaluations(config, data)
+    return data
+
+
+def check_evaluations(config: DictConfig, data: TargetsDataModule) -> None:
+    """Check that the lists of the evaluations are of the targets; raises UserError."""
+    evaluations = {key: instantiate(e, _convert_="all") for key, e in config.evaluation.items()}
+    tested = {n: (c.table or n, c.names) for n, c in data.tested.items()}
+    check_lists(evaluations, tested)
 
 
 def build_target_sets(config: DictConfig) -> dict[str, VideoDataModule]:

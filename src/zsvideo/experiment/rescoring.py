@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from zsvideo.errors import UserError
 from zsvideo.evaluation.integrity import read_target
 from zsvideo.evaluation.predictions import SEEN, Predictions, file_hash, lines_hash
+from zsvideo.evaluation.protocols import check_lists
 from zsvideo.experiment.environment import environment
 from zsvideo.experiment.scoring import score_run
 
@@ -42,6 +44,9 @@ def rescore_run(config: DictConfig, folder: Path, names: Sequence[str], out: Pat
     """Score some targets of one run into a folder, with a copy of their predictions."""
     before, protocol = read_json(folder / "metrics.json"), read_json(folder / "protocol.json")
     predictions = {name: read_target(folder, name, before, protocol) for name in names}
+    evaluations = {key: instantiate(e, _convert_="all") for key, e in config.evaluation.items()}
+    sets = {n: (p.dataset, list(map(str, p.class_names))) for n, p in predictions.items()}
+    check_lists(evaluations, sets)
     (out / "predictions").mkdir(parents=True, exist_ok=True)
     for name in (*names, SEEN):
         file = folder / "predictions" / f"{name}.npz"

@@ -83,7 +83,10 @@ def finished(config: DictConfig, run: Path, step: int) -> bool:
         made = metrics.get("setup", now)
         return (
             metrics["trained_steps"] == step
-            and all(set(config.evaluation) <= set(target) for target in scored)
+            and all(
+                set(config.evaluation) <= {*target, *target.get("not_applicable", ())}
+                for target in scored
+            )
             and all(made.get(group) == now.get(group) for group in ("clips", "seen", "target"))
         )
     except (OSError, ValueError, KeyError):

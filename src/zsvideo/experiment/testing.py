@@ -77,7 +77,7 @@ def test(
     outputs = [[b for rank in ranks for b in rank[0][n]] for n in range(len(loaders))]
     predictions, counts = {}, {}
     for number, (name, target) in enumerate(videos.items()):
-        predictions[name] = gather(outputs[number], target, trained)
+        predictions[name] = gather(outputs[number], target, trained, target.table or name)
         predictions[name].save(run / "predictions" / f"{name}.npz")
         if name != SEEN:
             save_samples(target, run / "samples" / f"{name}.npz")
@@ -189,7 +189,10 @@ def seen_videos(
 
 
 def gather(
-    outputs: list[Any], target: VideoDataModule, trained: dict[str, np.ndarray] | None
+    outputs: list[Any],
+    target: VideoDataModule,
+    trained: dict[str, np.ndarray] | None,
+    dataset: str,
 ) -> Predictions:
     """Join the embeddings of one target's batches; the order is that of its videos."""
     batches = [batch for batch in outputs if batch is not None]
@@ -215,6 +218,7 @@ def gather(
         splits=None if splits is None else np.array([[n in s for s in splits] for n in names]),
         trained_names=None if trained is None else np.array(list(trained)),
         trained_vectors=None if trained is None else stacked(trained),
+        dataset=dataset,
     )
 
 

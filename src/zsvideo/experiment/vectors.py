@@ -22,6 +22,7 @@ from zsvideo.data.datasets.base import Archive, VideoSet
 from zsvideo.data.downloads import check, fetch
 from zsvideo.errors import UserError
 from zsvideo.experiment.jobs import first_stage
+from zsvideo.semantics.class_lists import NotListedError
 from zsvideo.semantics.class_vectors import ClassVectors
 from zsvideo.semantics.protocol import Protocol, kept_out_classes, separate
 from zsvideo.semantics.vectors import EMBEDDED, WordVectors, embedded, embedded_file
@@ -185,7 +186,10 @@ def needed(
     for name, values in (config.get("target") or {}).items() if "target" in roles else ():
         videos = named(values, f"target.{name}")
         if names := names_of(videos):
-            names = Protocol(**config.protocol).tested(videos.table, names)
+            try:
+                names = Protocol(**config.protocol).tested(videos.table or name, names)
+            except NotListedError:  # of no class of this target; it is not tested
+                continue
             tested[name] = vectors.of(names, name, videos.table)
             yield tested[name], names
     stages = {"source": config, "pretrain.source": first_stage(config)}

@@ -3,6 +3,7 @@
 Shapes: S source classes, K classes kept out.
 """
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,11 +11,14 @@ from pathlib import Path
 import numpy as np
 
 from zsvideo.errors import UserError
+from zsvideo.semantics.class_lists import ClassList, NotListedError
 from zsvideo.semantics.class_vectors import ClassVectors, cosine_distances
 from zsvideo.semantics.pairs import LEAKS, Pair, find_pairs
 from zsvideo.semantics.vectors import WordVectors
-from zsvideo.semantics.words import class_names, read
+from zsvideo.semantics.words import class_names
 from zsvideo.semantics.words import plain as plain_name
+
+log = logging.getLogger(__name__)
 
 RULES = ("tau", "identical", "audited", "manual", "none")
 GRADES = (*LEAKS, "near", "sibling")
@@ -38,8 +42,8 @@ class Protocol:
             is computed.
         grades: of pairs, that `audited` removes.
         remove: class names, or a file with one a line, for `manual`.
-        test_only: a table with the target classes that alone are tested and kept out, for fixed
-            lists such as TruZe's.
+        test_only: a table or file with the target classes that alone are tested and kept out, for
+            fixed lists such as TruZe's; each of a data set (`zsvideo.semantics.class_lists`).
     """
 
     name: str
@@ -118,12 +122,33 @@ class Protocol:
         """
         if self.test_only is None:
             return list(names)
-        fixed = {row["name"] for row in read(self.test_only) if row["dataset"] == dataset}
-        if not (chosen := [name for name in names if name in fixed]):
-            raise UserError(
+        try:
+            return ClassList.read(self.test_only, None, "protocol.test_only").of(dataset, names)
+        except NotListedError as error:
+            raise NotListedError(
                 f"protocol={self.name} lists no test class of {dataset or 'own videos'} "
-                f"(protocol.test_only={self.test_only}); choose other targets"
-            )
+                f"(protocol.test_only={self.test_only}: {error}); choose other targets"
+            ) from None
+
+    def testable(self, targets: Mapping[str, tuple[str, Sequence[str]]]) -> dict[str, list[str]]:
+        """Choose what is tested of each target; one that a fixed list is not of is left out, said.
+
+        Args:
+            targets: name to data set (class table, else name) and class names.
+
+        Raises:
+            UserError: the list is of none of them.
+        """
+        chosen, reasons = {}, {}
+        for name, (dataset, names) in targets.items():
+            try:
+                chosen[name] = self.tested(dataset, names)
+            except NotListedError as error:
+                reasons[name] = str(error)
+        if not chosen:
+            raise UserError("; ".join(reasons.values()))
+        for name, reason in reasons.items():
+            log.warning("target %s is not tested: %s", name, reason)
         return chosen
 
 

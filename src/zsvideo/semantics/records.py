@@ -60,7 +60,11 @@ def record_targets(
     return {
         "test_only": test_only,
         "targets": {
-            name: {**describe(classes), "classes": list(classes.names)}
+            name: {
+                **describe(classes),
+                "table": classes.table,
+                "classes": list(classes.names),
+            }
             for name, classes in targets.items()
         },
         "leaks": found and [plain(d) for d in found if not d.kept],

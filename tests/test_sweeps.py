@@ -153,10 +153,10 @@ def test_what_decides_the_training_alone(config):
 
 
 CELLS = {
-    "table1": 12,
+    "table1": 18,
     "table2": 6,
     "table3": 18,
-    "fig1": 12,
+    "fig1": 18,
     "fig4_classes": 54,
     "fig4_samples": 48,
     "fig5": 40,

@@ -50,3 +50,13 @@ def test_calibration_of_known_scores():
     assert found["bins"] == [[pytest.approx(c)] * 2 for c in (0.2, 0.4, 0.6, 0.8)]
     assert calibration(np.minimum(cosine + 0.1, 1), right)["ece"] == pytest.approx(0.1)
     assert calibration(cosine, np.ones(1000, bool))["auroc"] is None
+
+
+@pytest.mark.filterwarnings("error")
+def test_one_class_is_looked_into_without_a_warning():
+    found = diagnose(predictions(20, classes=1))
+    assert found["per_class"] == [
+        {"class": "c00", "videos": 20, "top1": 100.0, "top5": 100.0, "predicted": 20}
+    ]
+    assert found["confused"] == [] and found["hubness"]["skewness"] == 0
+    assert found["calibration"]["auroc"] is None

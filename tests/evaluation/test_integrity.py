@@ -9,7 +9,10 @@ import pytest
 
 from helpers.runs import finished_run, predictions, trained
 from zsvideo.errors import UserError
-from zsvideo.evaluation.integrity import read_target
+from zsvideo.evaluation.integrity import Check, check_record, read_target, record_hash
+from zsvideo.reporting.card import card
+from zsvideo.reporting.compare import compare
+from zsvideo.reporting.run import Run
 
 
 @pytest.fixture
@@ -81,6 +84,112 @@ def test_predictions_of_another_run_are_found(run, tmp_path):
     shutil.copy(other / "predictions" / "own.npz", run / "predictions" / "own.npz")
     with pytest.raises(UserError, match="is not the file that the run wrote"):
         read(run)
+
+
+def edit(run, change, resealed):
+    """Edit metrics.json by hand, or as one who knows of its hash."""
+    metrics = json.loads((run / "metrics.json").read_text())
+    change(metrics["targets"]["own"], metrics)
+    if resealed:
+        metrics["record_sha256"] = record_hash(metrics)
+    (run / "metrics.json").write_text(json.dumps(metrics, indent=1))
+
+
+FORGERIES = {
+    "full top1": lambda own, _: own["full"].update(top1=99.9),
+    "full top5": lambda own, _: own["full"].update(top5=99.9),
+    "macro_top1": lambda own, _: own["full"].update(macro_top1=99.9),
+    "interval": lambda own, _: own["full"]["interval"]["top1"].update(both=[98.0, 99.95]),
+    "videos": lambda own, _: own["full"].update(videos=5000),
+    "classes": lambda own, _: own["full"].update(classes=101),
+    "half, top1_mean": lambda own, _: own["half"].update(top1_mean=99.9),
+    "half: top1_std": lambda own, _: own["half"].update(top1_std=0.1),
+    "half, top1 beside top1_mean": lambda own, _: own["half"].update(top1=99.9),
+    "a draw": lambda own, _: own["half"]["splits"][3].update(top1=99.9),
+    "draws": lambda own, _: own["half"]["splits"].pop(),
+    "list_sha256": lambda own, _: own["half"].update(list_sha256="0" * 64),
+    "distance": lambda own, _: own["distance"]["curve"][4].update(top1=99.9),
+    "used": lambda own, _: own.update(used=5000),
+}
+
+
+@pytest.mark.parametrize("resealed", [False, True])
+@pytest.mark.parametrize("what", FORGERIES)
+def test_a_forged_number_is_found(run, what, resealed):
+    assert Run(run).check() == Check()
+    edit(run, FORGERIES[what], resealed)
+    found = Run(run).check()
+    assert found.changed and not found.missing and not found.unchecked
+    if not resealed:
+        assert "differs from its own hash" in found.changed[-1]
+    if what == "full top1":
+        assert found.changed[0].startswith("own, full: top1 is 99.9 in metrics.json, ")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda own, _: own.update(expected=5),
+        lambda _, metrics: metrics.update(selection="val"),
+        lambda _, metrics: metrics.update(seed=7),
+        lambda _, metrics: metrics["protocol"].update(leaks=[]) or metrics["protocol"].pop("name"),
+    ],
+)
+def test_what_no_prediction_tells_is_guarded_by_the_records_hash(run, change, tmp_path):
+    edit(run, change, resealed=False)
+    with pytest.raises(UserError, match="differs from its own hash"):
+        check_record(run, Run(run).metrics)
+
+
+def test_what_cannot_be_compared_is_said(run):
+    def older(own, metrics):
+        del metrics["record_sha256"]
+        del own["half"]["options"]
+        own["mine"] = {"top1": 99.9, "classes": 3, "options": {"function": "mine"}}
+
+    edit(run, older, resealed=False)
+    said = "; ".join(Run(run).check().unchecked)
+    assert "own, half: cannot be scored again" in said and "own, mine: cannot be" in said
+    assert "no hash of its own" in said and not Run(run).check().changed
+    (run / "predictions" / "own.npz").unlink()
+    assert "own.npz is missing" in Run(run).check().missing[0]
+
+
+def test_a_list_of_another_data_set_is_no_evaluation_of_this_one(run):
+    """A number made when lists matched by name alone."""
+
+    def rafting(own, _):
+        own["truze"] = {**own["full"], "options": {"function": "full", "classes": "truze.tsv"}}
+
+    edit(run, rafting, resealed=True)
+    assert "own, truze: has numbers, but truze.tsv is of ucf101" in Run(run).check().changed[0]
+
+
+def test_report_and_compare_refuse_a_forged_number(run, cli, tmp_path):
+    other = finished_run(tmp_path / "other", trained(predictions(100, noise=9)), seed=1)
+    edit(run, FORGERIES["full top1"], resealed=True)
+    process = cli("report", f"run={run}")
+    lines = [line for line in process.stderr.splitlines() if line.startswith("error: ")]
+    assert process.returncode == 2 and len(lines) == 1 and "99.9" not in process.stdout
+    assert "own, full: top1 is 99.9 in metrics.json" in lines[0]
+    for pair in ([other, run], [run, other]):
+        with pytest.raises(UserError, match=r"run was changed .*own, full: top1 is 99\.9"):
+            compare([str(r) for r in pair], False, None, 50, tmp_path / "out")
+    compare([str(other), str(run)], True, None, 50, tmp_path / "out")
+    text = (tmp_path / "out" / "comparison.md").read_text()
+    assert "CHANGED: own, full: top1 is 99.9 in metrics.json" in text
+    shutil.rmtree(run / "predictions")
+    with pytest.raises(UserError, match="cannot be compared with its predictions"):
+        compare([str(other), str(run)], False, None, 50, tmp_path / "out")
+
+
+def test_the_card_takes_its_diagnosis_from_the_predictions(run):
+    before = card(Run(run))["behind the numbers"]["own"]
+    file = run / "analysis" / "own.json"
+    found = json.loads(file.read_text())
+    found["confused"][0]["videos"] = 777
+    file.write_text(json.dumps(found))
+    assert card(Run(run))["behind the numbers"]["own"] == before and before["most confused"]
 
 
 def test_the_commands_say_it_in_one_line(run, cli, tmp_path):

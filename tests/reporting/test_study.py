@@ -8,6 +8,7 @@ import subprocess
 import pytest
 from scipy import stats
 
+from helpers.runs import finished_run, predictions, trained
 from zsvideo.errors import UserError
 from zsvideo.reporting.studies.claims import verdict
 from zsvideo.reporting.studies.report import report
@@ -86,6 +87,7 @@ def test_table3_beside_the_paper_with_missing_jobs(ablation):
     text = (folder / "table3.md").read_text()
     assert "| e2e + augment + multi | ours | missing |" in text and "36.0 (1 of 3)" in text
     assert "10 of 15 runs finished" in text
+    assert "10 runs not wholly checked: predictions/*.npz is missing" in text
     assert "e2e above frozen features: holds (+16.00" in text
     assert "multi helps: open" in text and "augment helps, many clips: missing" in text
     tex = (folder / "table3.tex").read_text()
@@ -110,6 +112,26 @@ def test_table3_has_a_row_for_the_clean_baseline(tmp_path):
     assert float(ours["none"]) < 22 and float(ours["clean baseline"]) < 14
     text = (folder / "table3.md").read_text()
     assert "e2e above frozen features that saw no class kept out: holds (+18.6" in text
+
+
+def test_a_forged_cell_counts_as_missing(tmp_path):
+    top = tmp_path / "full"
+    jobs = [(arm("e2e", "none", 25, s), 38.0, {}) for s in range(3)]
+    write_study(top, "table3", jobs)
+    for number in range(3):
+        shutil.rmtree(top / "jobs" / str(number))
+        finished_run(top / "jobs" / str(number), trained(predictions(60, seed=number)))
+    text = (report("table3", top) / "table3.md").read_text()
+    assert "3 of 3 runs finished" in text and "checked" not in text
+    file = top / "jobs" / "1" / "metrics.json"
+    metrics = json.loads(file.read_text())
+    metrics["targets"]["own"]["full"]["top1"] = 99.9
+    file.write_text(json.dumps(metrics))
+    with pytest.raises(UserError, match=r"1 runs were changed .* own, full: top1 is 99\.9"):
+        report("table3", top)
+    text = (top / "table3" / "table3.md").read_text()
+    assert "2 of 3 runs finished" in text and "(2 of 3)" in text
+    assert "missing: 1 (changed: own, full: top1 is 99.9 in metrics.json" in text
 
 
 def test_the_same_runs_give_the_same_files(ablation):

@@ -20,6 +20,7 @@ def audit(config: DictConfig) -> None:
     """Write audit.json, .csv, .html and figures to the run folder, and print the findings."""
     from zsvideo.data.datasets import video_set
     from zsvideo.data.fingerprints import compare_videos
+    from zsvideo.data.frames import map_frames
     from zsvideo.errors import UserError
     from zsvideo.experiment.vectors import settle_names
     from zsvideo.reporting.audit.report import show_audit
@@ -51,7 +52,9 @@ def audit(config: DictConfig) -> None:
             {own.option: str(own.folder) for own in targets.values()},
             Path(config.paths.cache),
         )
-    show_audit(found, Path(HydraConfig.get().runtime.output_dir))
+    folder = Path(HydraConfig.get().runtime.output_dir)
+    found["frames"] = map_frames(found["map"], targets, folder)
+    show_audit(found, folder)
 
 
 def pretrained_on(values: dict[str, Any]) -> "VideoSet | None":

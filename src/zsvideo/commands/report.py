@@ -17,6 +17,7 @@ def report(config: DictConfig) -> None:
     """Draw the run or the artefact that the config names, or compare runs."""
     from zsvideo.evaluation.uncertainty import check_resamples
     from zsvideo.reporting.compare import compare
+    from zsvideo.reporting.run import Run
     from zsvideo.reporting.show import show
     from zsvideo.reporting.studies.report import report as report_study
     from zsvideo.reporting.studies.wandb_report import save_report
@@ -25,7 +26,15 @@ def report(config: DictConfig) -> None:
     if sum(one is not None for one in asked) != 1:
         raise UserError("give one of run=RUN, compare=[RUN,RUN] and experiments=table3")
     if config.run is not None:
-        show(Path(config.run).expanduser())
+        run = Run(Path(config.run).expanduser())
+        found = run.check()
+        if found.changed:
+            raise UserError(
+                f"{run.folder} (run) was changed after it was written: {'; '.join(found.changed)}"
+            )
+        show(run.folder)
+        if found.unchecked:
+            print(f"not compared with the predictions: {'; '.join(found.unchecked)}")
     elif config.compare is not None:
         given = [config.compare] if isinstance(config.compare, str) else list(config.compare)
         out = Path(config.out).expanduser()

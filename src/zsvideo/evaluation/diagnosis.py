@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import skew
 from sklearn.calibration import calibration_curve
-from sklearn.metrics import confusion_matrix, roc_auc_score
+from sklearn.metrics import roc_auc_score
 
 from zsvideo.evaluation.predictions import Predictions
 from zsvideo.evaluation.ranking import best, ranks
@@ -31,7 +31,8 @@ def diagnose(predictions: Predictions) -> dict[str, Any]:
         np.ones((1, count), bool),
     )
     nearest, cosine = best(predictions.embeddings, predictions.class_vectors)
-    matrix = confusion_matrix(predictions.labels, nearest, labels=np.arange(count))
+    pairs = np.bincount(predictions.labels * count + nearest, minlength=count**2)
+    matrix = pairs.reshape(count, count)  # true by predicted class
     return {
         "per_class": per_class(predictions, places[0], matrix),
         "confused": confused(predictions, matrix),

@@ -1,15 +1,27 @@
-"""Is a run's record as the run wrote it? Predictions, class lists and vectors against hashes."""
+"""Is a run's record as the run wrote it?
 
-from collections.abc import Mapping
-from dataclasses import replace
+Predictions, class lists and vectors are compared with hashes, and the numbers of `metrics.json`
+with those that follow from the predictions.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from zsvideo.errors import UserError
 from zsvideo.evaluation.predictions import SEEN, Predictions, array_hash, file_hash, lines_hash
-from zsvideo.evaluation.scoring import content
+from zsvideo.evaluation.protocols import NotApplicable
+from zsvideo.evaluation.scoring import content, score_again
+from zsvideo.evaluation.uncertainty import intervals
 from zsvideo.semantics.words import DATASETS, class_names
 
+RECORD_HASH = "record_sha256"
+TOLERANCE = 1e-3  # percent points: other machines add in another order
+NO_NUMBERS = ("hashes", "unreadable", "not_applicable")  # of a target in `metrics.json`
+SAMPLED = ("curve", "constant")  # of generalised scoring: points chosen among all constants
 AGAIN = "restore it, or embed again with src.evaluate ckpt=RUN"
 
 
@@ -98,3 +110,123 @@ def check_protocol(folder: Path, metrics: Mapping[str, Any], protocol: Mapping[s
         raise UserError(
             f"{file} is not the file that the run wrote: its hash differs from metrics.json"
         )
+
+
+@dataclass(frozen=True)
+class Check:
+    """What became of comparing a record with its predictions; each a line that names the place.
+
+    Attributes:
+        changed: the record says what its predictions do not, or is not as the run wrote it.
+        missing: targets whose predictions are not there, so that nothing was compared.
+        unchecked: single numbers that nothing can be compared with.
+    """
+
+    changed: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    unchecked: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return "; ".join((*self.changed, *self.missing, *self.unchecked))
+
+
+def record_hash(metrics: Mapping[str, Any]) -> str:
+    """Hash all of a record but its hash (sha256)."""
+    rest = {key: value for key, value in metrics.items() if key != RECORD_HASH}
+    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
+
+
+def check_record(folder: Path, metrics: Mapping[str, Any]) -> None:
+    """Check that `metrics.json` is as the run wrote it; one of older versions carries no hash.
+
+    Raises:
+        UserError: it was changed.
+    """
+    noted = metrics.get(RECORD_HASH)
+    if noted and noted != record_hash(metrics):
+        raise UserError(
+            f"{folder}/metrics.json was changed after the run wrote it: it differs from its own "
+            f"hash; {AGAIN}"
+        )
+
+
+def check_run(
+    folder: Path, metrics: Mapping[str, Any], protocol: Mapping[str, Any], with_intervals: bool
+) -> Check:
+    """Compare all numbers of a record with those that follow from its predictions.
+
+    Args:
+        folder: the run.
+        metrics: what its `metrics.json` holds.
+        protocol: what its `protocol.json` holds.
+        with_intervals: make the bootstrap again, which takes seconds.
+    """
+    changed, missing, unchecked = [], [], []
+    for name, entry in metrics["targets"].items():
+        if not (folder / "predictions" / f"{name}.npz").is_file():
+            missing.append(f"{name}: {folder}/predictions/{name}.npz is missing")
+            continue
+        try:
+            predictions = read_target(folder, name, metrics, protocol)
+        except UserError as error:
+            changed.append(str(error))
+            continue
+        if entry.get("used") != len(predictions.ids):
+            changed.append(
+                f"{name}: {entry.get('used')} videos in metrics.json, {len(predictions.ids)} in "
+                "its predictions"
+            )
+        for evaluation, noted in entry.items():
+            if isinstance(noted, dict) and evaluation not in NO_NUMBERS:
+                try:
+                    lines = list(differing_numbers(predictions, noted, with_intervals))
+                    changed += [f"{name}, {evaluation}: {line}" for line in lines[:1]]
+                except NotApplicable as error:
+                    changed.append(f"{name}, {evaluation}: has numbers, but {error}")
+                except (KeyError, TypeError, AttributeError):
+                    changed.append(f"{name}, {evaluation}: is not as a run writes it")
+                except UserError as error:
+                    unchecked.append(f"{name}, {evaluation}: cannot be scored again, {error}")
+    try:
+        check_record(folder, metrics)
+    except UserError as error:
+        changed.append(str(error))
+    if RECORD_HASH not in metrics:
+        unchecked.append("metrics.json carries no hash of its own (an older version wrote it)")
+    return Check(tuple(changed), tuple(missing), tuple(unchecked))
+
+
+def differing_numbers(
+    predictions: Predictions, noted: Mapping[str, Any], with_intervals: bool
+) -> Iterator[str]:
+    """Give a line for each number of an evaluation that does not follow from predictions."""
+    scored = score_again(predictions, noted)
+    numbers: dict[str, Any] = {**scored.numbers, "options": noted["options"]}
+    skipped = [*SAMPLED] if "harmonic" in numbers else []
+    if "interval" in noted:
+        resamples = noted["interval"].get("resamples")
+        if not with_intervals:
+            skipped.append("interval")
+        elif scored.ranks is not None and isinstance(resamples, int):
+            numbers["interval"] = intervals(scored.ranks, predictions.labels, resamples)
+    kept = {key: value for key, value in noted.items() if key not in skipped}
+    if "curve" in kept and "curve" in numbers:  # equal distances may be told apart elsewhere
+        curve = {point["classes"]: point for point in numbers["curve"]}
+        kept["curve"] = {point["classes"]: point for point in noted["curve"]}
+        numbers["curve"] = {n: curve.get(n, point) for n, point in kept["curve"].items()}
+    yield from differences(kept, numbers)
+
+
+def differences(noted: Any, scored: Any, where: str = "") -> Iterator[str]:
+    """Compare plain data of a record with that made anew, number by number."""
+    if isinstance(noted, Mapping) and isinstance(scored, Mapping):
+        for key, value in noted.items():
+            yield from differences(value, scored.get(key), f"{where} {key}".strip())
+    elif isinstance(noted, list) and isinstance(scored, list) and len(noted) == len(scored):
+        for number, pair in enumerate(zip(noted, scored, strict=True)):
+            yield from differences(*pair, f"{where} {number}")
+    elif isinstance(noted, float | int) and isinstance(scored, float | int):
+        if not abs(noted - scored) <= TOLERANCE:
+            yield f"{where} is {noted:g} in metrics.json, {scored:g} by its predictions"
+    elif noted != scored:
+        yield f"{where} in metrics.json is not what its predictions give"

@@ -6,12 +6,25 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from zsvideo.errors import UserError
 from zsvideo.evaluation.diagnosis import diagnose
 from zsvideo.evaluation.predictions import Predictions, array_hash, lines_hash
-from zsvideo.evaluation.protocols import NotApplicable, Scored
+from zsvideo.evaluation.protocols import (
+    NotApplicable,
+    Scored,
+    full,
+    half,
+    official_splits,
+    shuffled,
+)
+from zsvideo.evaluation.transfer import distance, generalised
 from zsvideo.evaluation.uncertainty import intervals
 
 Evaluations = Mapping[str, Callable[[Predictions], Scored]]
+KNOWN: dict[str, Callable[..., Scored]] = {
+    function.__name__: function
+    for function in (full, half, official_splits, shuffled, distance, generalised)
+}
 
 
 def score_target(
@@ -47,6 +60,27 @@ def options(evaluation: Callable[[Predictions], Scored]) -> dict[str, Any]:
     if not isinstance(evaluation, partial):
         return {"function": getattr(evaluation, "__name__", str(evaluation))}
     return {"function": evaluation.func.__name__, **evaluation.keywords}
+
+
+def score_again(predictions: Predictions, noted: Mapping[str, Any]) -> Scored:
+    """Score predictions as a record's numbers say that they were scored.
+
+    Args:
+        predictions: of the target.
+        noted: the numbers of an evaluation in `metrics.json`, with their `options`.
+
+    Raises:
+        UserError: the evaluation is no function of this project, its options are none of that
+            function, or it does not apply to these predictions.
+    """
+    arguments = dict(noted.get("options") or {"function": None})
+    function = arguments.pop("function", None)
+    if function not in KNOWN:
+        raise UserError(f"its function ({function}) is none of {', '.join(KNOWN)}")
+    try:
+        return KNOWN[function](predictions, **arguments)
+    except TypeError as error:
+        raise UserError(f"its options do not fit ({error})") from None
 
 
 def content(predictions: Predictions) -> dict[str, str]:

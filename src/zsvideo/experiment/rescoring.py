@@ -11,7 +11,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from zsvideo.errors import UserError
-from zsvideo.evaluation.integrity import read_target
+from zsvideo.evaluation.integrity import RECORD_HASH, check_record, read_target
 from zsvideo.evaluation.predictions import SEEN, Predictions, file_hash, lines_hash
 from zsvideo.evaluation.protocols import check_lists
 from zsvideo.experiment.environment import environment
@@ -19,7 +19,7 @@ from zsvideo.experiment.scoring import score_run
 
 log = logging.getLogger(__name__)
 
-MADE_ANEW = ("targets", SEEN, "protocol", "protocol_sha256", "scored")
+MADE_ANEW = ("targets", SEEN, "protocol", "protocol_sha256", "scored", RECORD_HASH)
 
 
 def rescore(config: DictConfig, out: Path) -> None:
@@ -43,6 +43,7 @@ def rescore(config: DictConfig, out: Path) -> None:
 def rescore_run(config: DictConfig, folder: Path, names: Sequence[str], out: Path) -> None:
     """Score some targets of one run into a folder, with a copy of their predictions."""
     before, protocol = read_json(folder / "metrics.json"), read_json(folder / "protocol.json")
+    check_record(folder, before)
     predictions = {name: read_target(folder, name, before, protocol) for name in names}
     evaluations = {key: instantiate(e, _convert_="all") for key, e in config.evaluation.items()}
     sets = {n: (p.dataset, list(map(str, p.class_names))) for n, p in predictions.items()}

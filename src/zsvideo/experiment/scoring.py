@@ -8,6 +8,7 @@ from typing import Any
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
+from zsvideo.evaluation.integrity import RECORD_HASH, record_hash
 from zsvideo.evaluation.predictions import SEEN, Predictions, array_hash, file_hash
 from zsvideo.evaluation.scoring import content, score_target, write_diagnosis
 from zsvideo.evaluation.uncertainty import check_resamples
@@ -54,6 +55,7 @@ def score_run(
         "protocol": summary(protocol),
         "protocol_sha256": file_hash(run / "protocol.json"),
     }
+    metrics[RECORD_HASH] = record_hash(metrics)
     write_json(run / "metrics.json", metrics)
     return show(run)
 

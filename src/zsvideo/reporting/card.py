@@ -6,6 +6,8 @@ from typing import Any
 
 import yaml
 
+from zsvideo.evaluation.diagnosis import diagnose
+from zsvideo.evaluation.integrity import NO_NUMBERS
 from zsvideo.reporting.identity import (
     CLIPS,
     UNKNOWN,
@@ -20,7 +22,6 @@ from zsvideo.resources import CONF
 
 COMPAT = CONF / "compat"
 SHOWN = 5
-NO_NUMBERS = ("hashes", "unreadable", "not_applicable")  # of a target in `metrics.json`
 
 
 def write_card(run: Run) -> None:
@@ -165,11 +166,8 @@ def videos(run: Run, target: str) -> dict[str, Any]:
 
 
 def diagnosis(run: Run, target: str) -> dict[str, Any]:
-    """Take from the run's analysis what qualifies its accuracy."""
-    file = run.folder / "analysis" / f"{target}.json"
-    if not file.is_file():
-        return {}
-    found = json.loads(file.read_text(encoding="utf-8"))
+    """Say what qualifies a run's accuracy, from its predictions."""
+    found = diagnose(run.predictions(target))
     hubness = found["hubness"]
     return {
         "most confused": [

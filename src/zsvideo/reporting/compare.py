@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from zsvideo.errors import UserError
+from zsvideo.evaluation.integrity import Check
 from zsvideo.reporting.identity import fields, protocol_hash, stamps
 from zsvideo.reporting.quoted import beside, quoted
 from zsvideo.reporting.rows import Row, over_seeds, paired_content
@@ -45,7 +46,10 @@ def compare(
     """
     runs = named_runs(paths)
     groups = comparable(runs)
+    checks = {row.name: row.run.check() for rows in groups for row in rows}
     if not force:
+        for name, check in checks.items():
+            refuse_changed(name, check)
         for rows in groups:
             refuse_difference(rows)
     others = quoted(quoted_file)
@@ -54,7 +58,7 @@ def compare(
             "track": rows[0].fields["track"],
             "target": rows[0].target,
             "evaluation": rows[0].evaluation,
-            "rows": [row_content(row, rows[0]) for row in rows],
+            "rows": [row_content(row, rows[0], checks[row.name]) for row in rows],
             "paired": [paired_content(rows[0], row, resamples) for row in rows[1:]],
             "seeds": over_seeds(rows),
             "quoted": [
@@ -123,6 +127,28 @@ def comparable(runs: Mapping[str, Run]) -> list[list[Row]]:
     return together
 
 
+def refuse_changed(name: str, check: Check) -> None:
+    """Raise UserError for a run whose numbers do not follow from its predictions."""
+    if check.changed:
+        raise UserError(
+            f"compare: {name} was changed after it was written: {'; '.join(check.changed)}; "
+            "force=true shows it, marked"
+        )
+    if check.missing:
+        raise UserError(
+            f"compare: the numbers of {name} cannot be compared with its predictions: "
+            f"{'; '.join(check.missing)}; force=true shows them, marked"
+        )
+
+
+def check_stamps(check: Check) -> list[str]:
+    """List what a reader must see beside numbers that do not follow from predictions."""
+    return [
+        *(f"CHANGED: {line}" for line in check.changed[:1]),
+        *(f"UNCHECKED: {line}" for line in (*check.missing, *check.unchecked)[:1]),
+    ]
+
+
 def key_of(row: Row) -> tuple[str, str, str]:
     """Give what rows of one table share by name."""
     return row.fields["track"], row.target, row.evaluation
@@ -156,7 +182,7 @@ def short(content: Any) -> str:
     return text[:12] if len(text) == 64 else text
 
 
-def row_content(row: Row, first: Row) -> dict[str, Any]:
+def row_content(row: Row, first: Row, check: Check) -> dict[str, Any]:
     """Say what a table says of a row."""
     numbers = row.numbers
     ends = numbers.get("interval", {}).get("top1", {}).get("both")
@@ -169,7 +195,7 @@ def row_content(row: Row, first: Row) -> dict[str, Any]:
         if {"macro_top1", "macro_top1_mean"} & set(numbers)
         else "-",
         "videos": videos(row.run.metrics["targets"][row.target]),
-        "stamps": "; ".join(stamps(row.run)) or "-",
+        "stamps": "; ".join([*check_stamps(check), *stamps(row.run)]) or "-",
         "protocol": protocol_hash(dict(row.fields))[:12],
         "differs": [
             f"{name}: {short(first.fields.get(name))} -> {short(row.fields.get(name))}"

@@ -1,22 +1,17 @@
 """Rows of a comparison: their numbers, their differences video by video, their mean over seeds."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from zsvideo.errors import UserError
-from zsvideo.evaluation import protocols
 from zsvideo.evaluation.predictions import Predictions
+from zsvideo.evaluation.scoring import score_again
 from zsvideo.evaluation.uncertainty import over_runs, paired
 from zsvideo.reporting.run import Run
-
-RANKED: dict[str, Callable[..., protocols.Scored]] = {
-    function.__name__: function
-    for function in (protocols.full, protocols.half, protocols.official_splits)
-}
 
 SCORED = ("evaluation", "target")  # settings that say how a run was scored, not what it is
 
@@ -76,12 +71,9 @@ def aligned(second: Predictions, first: Predictions) -> Predictions:
 
 def scored_again(predictions: Predictions, row: Row) -> np.ndarray:
     """Give the ranks (D, V) behind a row; raises UserError where it has none."""
-    options = dict(row.numbers.get("options", {"function": None}))
-    name = options.pop("function")
-    if name not in RANKED:
+    ranks = score_again(predictions, row.numbers).ranks
+    if ranks is None:
         raise UserError(f"{row.evaluation} of {row.name} cannot be scored again video by video")
-    ranks = RANKED[name](predictions, **options).ranks
-    assert ranks is not None
     return ranks
 
 

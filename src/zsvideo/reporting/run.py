@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from zsvideo.errors import UserError
-from zsvideo.evaluation.integrity import read_target
+from zsvideo.evaluation.integrity import Check, check_run, read_target
 from zsvideo.evaluation.predictions import Predictions
 
 
@@ -56,6 +56,10 @@ class Run:
         if target not in self.loaded:
             self.loaded[target] = read_target(self.folder, target, self.metrics, self.protocol)
         return self.loaded[target]
+
+    def check(self, with_intervals: bool = True) -> Check:
+        """Compare the numbers of the record with the predictions; see `check_run`."""
+        return check_run(self.folder, self.metrics, self.protocol, with_intervals)
 
     def samples(self, target: str) -> list[tuple[np.ndarray, str, str]]:
         """List some test clips (T, H, W, C) uint8 with their true and their predicted class."""

@@ -3,7 +3,9 @@
 Each is an SVG with text as text; a point is a link `#role/class` to its row in the page.
 """
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -14,8 +16,13 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.image import imread
+from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 
-KEPT, REMOVED = "#d62728", "#9a9a9a"  # red and grey, as in the paper
+from zsvideo.data.frames import SECTORS
+
+KEPT, REMOVED = "#d62728", "#777777"  # red and grey, as in the paper
+OTHERS = "#c8b560"  # of another training set, such as the scenes of SUN397
 TARGETS = ("#0072b2", "#009e73", "#e69f00", "#56b4e9", "#cc79a7")  # Okabe and Ito
 GRADES = {"duplicate": "#d55e00", "contained": "#e69f00", "near": "#56b4e9"}
 OTHER = "#555555"
@@ -49,7 +56,10 @@ def draw_figures(found: Mapping[str, Any], folder: Path) -> list[tuple[str, Path
             )
         if found["map"]:
             drawn.append(
-                ("Class vectors by t-SNE (Fig. 2)", save(vector_map(found), folder / "map"))
+                (
+                    "Class vectors by t-SNE (Fig. 2)",
+                    save(vector_map(found, folder.parent), folder / "map"),
+                )
             )
     return drawn
 
@@ -137,36 +147,118 @@ def strictness(entry: Mapping[str, Any]) -> Figure:
     return figure
 
 
-def vector_map(found: Mapping[str, Any]) -> Figure:
+@dataclass(frozen=True)
+class Look:
+    """How the points of one group of Fig. 2 look, and which they are.
+
+    Attributes:
+        name: in the legend.
+        role: `source`, `pretrain` or `target`.
+        dataset: of the points.
+        removed: classes that the protocol removes; else those that it keeps, or a target's.
+        level: what is few lies above what is many.
+    """
+
+    name: str
+    role: str
+    dataset: str
+    removed: bool
+    colour: str
+    size: float
+    level: int
+    marker: str = "o"
+    edge: str | None = None
+
+    def holds(self, role: str, dataset: str, group: str) -> bool:
+        """Tell whether a point is of this group."""
+        own = (role, dataset) == (self.role, self.dataset)
+        return own and self.removed == (group == "removed")
+
+
+def looks(points: Sequence[tuple[str, str]]) -> list[Look]:
+    """List the groups of a map of (role, data set) points: many and pale first, few on top."""
+    found: list[Look] = []
+    for role, dataset in dict.fromkeys(points):
+        if role == "target":
+            place = sum(look.role == "target" for look in found)
+            colour = TARGETS[place % len(TARGETS)]
+            found.append(Look(dataset, role, dataset, False, colour, 18, 5, "x"))
+            continue
+        colour, size, level = (KEPT, 7.0, 2) if role == "source" else (OTHERS, 5.0, 1)
+        square = "o" if role == "source" else "s"
+        found.append(Look(f"{dataset}, kept", role, dataset, False, colour, size, level, square))
+        found.append(
+            Look(f"{dataset}, removed", role, dataset, True, REMOVED, 30, 4, square, "black")
+        )
+    return found
+
+
+def vector_map(found: Mapping[str, Any], folder: Path) -> Figure:
     """Draw the t-SNE of class vectors: kept, removed, and the targets as crosses."""
-    figure, axes = plt.subplots(figsize=(9, 7), layout="constrained")
+    figure, axes = plt.subplots(figsize=(9, 7.5), layout="constrained")
     points = found["map"]
-    sets = list(dict.fromkeys(p["dataset"] for p in points if p["group"] == "target"))
-    totals = {name: cover["count"] for name, cover in found["coverage"].items()} | {
-        group: sum(entry["counts"][group] for entry in found["training"].values())
-        for group in ("kept", "removed")
-    }
-    groups: list[tuple[str, str | None, dict[str, Any]]] = [
-        ("kept", None, {"c": KEPT, "s": 9}),
-        ("removed", None, {"c": REMOVED, "s": 16}),
-        *(
-            ("target", name, {"c": TARGETS[i % len(TARGETS)], "s": 18, "marker": "x", "lw": 0.9})
-            for i, name in enumerate(sets)
-        ),
-    ]
-    for group, dataset, look in groups:
-        own = [p for p in points if p["group"] == group and dataset in (None, p["dataset"])]
-        of = totals[dataset or group]
+    for look in looks([(p["role"] or "target", p["dataset"]) for p in points]):
+        own = [p for p in points if look.holds(p["role"] or "target", p["dataset"], p["group"])]
+        counts = found["training"].get(look.role, {}).get("counts")
+        of = counts["removed" if look.removed else "kept"] if counts else None
+        of = of if counts else found["coverage"][look.dataset]["count"]
         drawn = axes.scatter(
             [p["x"] for p in own],
             [p["y"] for p in own],
-            label=f"{dataset or 'training, ' + group}: {len(own)} of {of}",
-            **look,
+            label=f"{look.name}: {len(own)} of {of}",
+            c=look.colour,
+            s=look.size,
+            marker=look.marker,
+            zorder=look.level,
+            lw=0.9,
+            edgecolors=look.edge or ("face" if look.marker != "x" else None),
         )
         drawn.set_urls(
             [f"#{p['role'] or quote(p['dataset'] + ' ')}/{quote(p['name'])}" for p in own]
         )
     axes.set_xticks([])
     axes.set_yticks([])
-    axes.legend(loc="lower left", fontsize=8, title="classes with a vector", title_fontsize=8)
+    place_frames(axes, found, folder, zoom=0.5, size=7)
+    figure.legend(loc="outside lower center", ncols=3, fontsize=8, title="classes with a vector")
     return figure
+
+
+def place_frames(
+    axes: Axes, found: Mapping[str, Any], folder: Path, zoom: float = 0.22, size: float = 4.5
+) -> None:
+    """Put frames of test videos round a map, each with a line to its class.
+
+    Args:
+        axes: with the points.
+        found: what an audit found, with `frames`: `dataset`, `name`, `file` and `sector` of each.
+        folder: of the audit, where the files lie.
+        zoom: points a pixel.
+        size: of the names, in points.
+    """
+    frames = [f for f in found.get("frames", ()) if (folder / f["file"]).is_file()]
+    if not frames:
+        return
+    places = {(p["dataset"], p["name"]): (p["x"], p["y"]) for p in found["map"]}
+    x, y = (sum(values) / len(values) for values in zip(*places.values(), strict=True))
+    wide = 1.25 * max(abs(a - x) for a, _ in places.values())
+    tall = 1.3 * max(abs(b - y) for _, b in places.values())
+    for frame in frames:
+        angle = 2 * math.pi * frame["sector"] / SECTORS
+        across, up = round(math.cos(angle)), round(math.sin(angle))  # -1, 0 or 1: on a square
+        to = (x + wide * across, y + tall * up)
+        picture = OffsetImage(imread(folder / frame["file"]), zoom=zoom)
+        box = AnnotationBbox(
+            picture,
+            places[frame["dataset"], frame["name"]],
+            xybox=to,
+            pad=0.1,
+            bboxprops={"lw": 0.4},
+            arrowprops={"arrowstyle": "-", "lw": 0.5},
+            zorder=6,
+        )
+        axes.add_artist(box)
+        below = (0, -zoom * 62)
+        how: dict[str, Any] = {"ha": "center", "va": "top", "fontsize": size, "zorder": 7}
+        axes.annotate(frame["name"], to, below, textcoords="offset points", **how)
+    axes.set_xlim(x - 1.2 * wide, x + 1.2 * wide)
+    axes.set_ylim(y - 1.35 * tall, y + 1.2 * tall)

@@ -3,6 +3,7 @@
 Errors and accuracies are in percent; bars and bands are 95 % intervals of the mean over repeats.
 """
 
+import textwrap
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,12 +18,13 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from zsvideo.reporting.studies.study import Spread
-from zsvideo.reporting.studies.tables import Row, shown
+from zsvideo.reporting.studies.tables import Row, note_lines, note_of, notes, others_quote, shown
 
 WIDTH = 3.25  # inches: a column of the paper
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")  # Okabe and Ito
 MARKERS = ("o", "s", "^", "D", "v", "P")
-PAPER, FIXED = "#000000", "#bbbbbb"
+PAPER, FIXED, QUOTED = "#000000", "#bbbbbb", "#8c8c8c"
+STAGES = ("#0072b2", "#d55e00", "#e69f00", "#f0e442")  # blue, red, orange, yellow as in Fig. 1
 STYLE: dict[Any, Any] = {
     "font.size": 8,
     "axes.labelsize": 8,
@@ -62,15 +64,29 @@ def distinct(rows: Sequence[Row], key: str) -> list[Any]:
     return list(dict.fromkeys(row[key] for row in rows))
 
 
+def write_notes(figure: Any, rows: Sequence[Row], signs: int = 92) -> int:
+    """Write source and protocol of quoted rows below a figure; give the number of lines."""
+    wrapped = [
+        line
+        for note in note_lines(notes(rows))
+        for line in textwrap.wrap(note, signs, subsequent_indent="   ")
+    ]
+    if wrapped:
+        figure.supxlabel("\n".join(wrapped), fontsize=5, x=0.01, ha="left", linespacing=1.15)
+    return len(wrapped)
+
+
 def table_figure(rows: Sequence[Row]) -> Figure:
     """Draw the top-1 of a table: one panel a column, a point a row, the paper's open diamonds."""
     columns = [c for c in rows[0] if c.endswith("top1") and any(row[c] is not None for row in rows)]
     named = {c: distinct([row for row in rows if row[c] is not None], "row") for c in columns}
     heights = [0.45 + 0.16 * len(names) for names in named.values()]
+    letters = notes(rows)
+    marks = {row["row"]: mark for row in rows if (mark := note_of(row, letters))}
     figure, axes = plt.subplots(
         len(columns) or 1,
         1,
-        figsize=(WIDTH, sum(heights) + 0.3),
+        figsize=(WIDTH, sum(heights) + 0.3 + 0.2 * len(letters)),
         layout="constrained",
         squeeze=False,
         height_ratios=heights or None,
@@ -80,7 +96,8 @@ def table_figure(rows: Sequence[Row]) -> Figure:
             for row in of(rows, row=name):
                 value = row[column]
                 if row["from"] == "paper" and value is not None:
-                    panel.plot(value, place, "D", mfc="none", color=PAPER)
+                    sign, ink = ("^", QUOTED) if others_quote(row) else ("D", PAPER)
+                    panel.plot(value, place, sign, mfc="none", color=ink)
                 elif isinstance(value, Spread) and value.mean is not None:
                     panel.errorbar(value.mean, place, xerr=value.half, fmt="o", color=COLOURS[0])
                 elif isinstance(value, Spread):
@@ -93,20 +110,21 @@ def table_figure(rows: Sequence[Row]) -> Figure:
                         fontsize=6,
                         color=COLOURS[1],
                     )
-        panel.set_yticks(range(len(names)), names)
+        labels = [f"{name} ({marks[name]})" if name in marks else name for name in names]
+        panel.set_yticks(range(len(names)), labels)
         panel.set_ylim(len(names) - 0.5, -0.5)
         panel.set_xlim(0, 100)
         panel.set_xlabel(f"{column} (%)")
         panel.grid(axis="x", alpha=0.3)
-    figure.legend(
-        handles=[
-            Line2D([], [], marker="o", ls="", color=COLOURS[0], label="ours (95 % interval)"),
-            Line2D([], [], marker="D", ls="", mfc="none", color=PAPER, label="paper"),
-        ],
-        loc="outside upper center",
-        ncols=2,
-        frameon=False,
-    )
+    keys = [
+        Line2D([], [], marker="o", ls="", color=COLOURS[0], label="ours (95 % interval)"),
+        Line2D([], [], marker="D", ls="", mfc="none", color=PAPER, label="the paper's"),
+    ]
+    if any(others_quote(row) for row in rows):
+        look = {"marker": "^", "ls": "", "mfc": "none", "color": QUOTED}
+        keys.append(Line2D([], [], label="as quoted in the paper", **look))
+    figure.legend(handles=keys, loc="outside upper center", ncols=2, frameon=False)
+    write_notes(figure, rows)
     return figure
 
 
@@ -234,48 +252,115 @@ def cluster_panels(rows: Sequence[Row]) -> Figure:
 
 def errors_and_schemes(rows: Sequence[Row]) -> Figure:
     """Draw Fig. 1: above the error of each method, ours in colour, below the methods as blocks."""
-    tall = 0.6 + 0.17 * len(rows)
-    figure = plt.figure(figsize=(WIDTH, tall + 1.1), layout="constrained")
-    places: Any = figure.subfigures(2, 1, height_ratios=[tall, 1.1])
+    letters = notes(rows)
+    tall, low = 0.75 + 0.17 * len(rows) + 0.2 * len(letters), 1.95
+    figure = plt.figure(figsize=(WIDTH, tall + low), layout="constrained")
+    places: Any = figure.subfigures(2, 1, height_ratios=[tall, low])
     panel = places[0].subplots()
+    looks = {
+        "ours, measured here": {"color": COLOURS[0]},
+        "ours, as the paper states": {"color": PAPER, "fill": False, "hatch": "////"},
+        "others, as quoted in the paper": {"color": FIXED},
+    }
     for place, row in enumerate(rows):
         ours, value = row["from"] != "paper", row["error"]
         mean, half = (value.mean, value.half) if ours else (value, None)
+        kind = list(looks)[0 if ours else 2 if others_quote(row) else 1]
         if mean is not None:
-            panel.barh(place, mean, xerr=half, color=COLOURS[0] if ours else FIXED)
-        ink = "white" if ours and mean is not None else PAPER
-        panel.text(2, place, shown(value), va="center", fontsize=6, color=ink)
+            panel.barh(place, mean, 0.75, xerr=half, error_kw={"lw": 0.8}, **looks[kind])
+        text = panel.text(2, place, shown(value), va="center", fontsize=6)
+        text.set_color("white" if ours and mean is not None else PAPER)
+        if not ours:
+            text.set_bbox({"fc": "white", "ec": "none", "pad": 0.6})
     names = [
-        f"{r['row']} ({'paper' if r['from'] == 'paper' else 'ours, ' + r['target']})" for r in rows
+        f"{r['row']} ({note_of(r, letters)})" if r["from"] == "paper" else f"{r['row']}, ours"
+        for r in rows
     ]
     panel.set_yticks(range(len(rows)), names)
-    panel.invert_yaxis()
+    panel.set_ylim(len(rows) - 0.4, -0.6)
     panel.set_xlim(0, 100)
-    panel.set_xlabel("top-1 error, half the classes (%)")
+    targets = ", ".join(distinct([r for r in rows if r["from"] != "paper"], "target"))
+    of_ours = f"; ours: {targets}" if targets not in ("", "ucf101") else ""
+    panel.set_xlabel(f"top-1 error, half the classes of ucf101{of_ours} (%)")
+    keys = [Rectangle((0, 0), 1, 1, label=name, lw=0.6, **look) for name, look in looks.items()]
+    places[0].legend(handles=keys, loc="outside upper center", ncols=2, frameon=False, fontsize=6)
+    write_notes(places[0], rows)
     schemes(places[1].subplots())
     return figure
 
 
+# What each method is made of: text of a block, and the stage that trains it; None is no module,
+# FIX one that stays as it was trained elsewhere. Sec. 2, and the abstracts of [64], [18] and [4].
+FIX = -1
+BLOCKS: dict[str, tuple[tuple[str, int | None], ...]] = {
+    "URL [64]": (
+        ("frames", None),
+        ("ResNet-200", FIX),
+        ("building blocks", 0),
+        ("universal repr.", 1),
+        ("adaptation", 2),
+        ("nearest class", None),
+    ),
+    "Action2Vec [18]": (
+        ("52 clips", None),
+        ("C3D", FIX),
+        ("two LSTMs", 0),
+        ("linear", 0),
+        ("nearest class", None),
+    ),
+    "TARN [4]": (
+        ("52 clips", None),
+        ("C3D", FIX),
+        ("GRU", 0),
+        ("attention", 0),
+        ("relation score", 0),
+    ),
+    "baseline": (("clip", None), ("f_v: 3D CNN", FIX), ("f_s: linear", 0), ("nearest class", None)),
+    "e2e (ours)": (
+        ("clip", None),
+        ("f_v: 3D CNN", 0),
+        ("f_s: linear", 0),
+        ("nearest class", None),
+    ),
+}
+
+
 def schemes(panel: Axes) -> None:
     """Draw what each method trains: a fixed block is grey, a colour is a stage of training."""
-    blocks = (
-        ("clip", 0.0, 0.7),
-        ("f_v: 3D CNN", 1.0, 1.1),
-        ("f_s: linear", 2.4, 1.1),
-        ("nearest class", 3.8, 1.2),
-    )
-    trained = {"baseline": (FIXED, COLOURS[1]), "e2e": (COLOURS[0], COLOURS[0])}
-    for place, (name, colours) in enumerate(trained.items()):
-        panel.text(-0.15, place, name, ha="right", va="center", fontsize=7)
-        for (text, x, wide), colour in zip(blocks, ("none", *colours, "none"), strict=True):
-            ink = "white" if colour == COLOURS[0] else PAPER
-            panel.add_patch(Rectangle((x, place - 0.3), wide, 0.6, fc=colour, ec=PAPER, lw=0.6))
-            panel.text(x + wide / 2, place, text, ha="center", va="center", fontsize=6, color=ink)
+    gap, wide = 0.14, 6.0
+    for place, (name, blocks) in enumerate(BLOCKS.items()):
+        panel.text(-0.12, place, name, ha="right", va="center", fontsize=6)
+        weights = [len(text) + 3.5 for text, _ in blocks]
+        scale = (wide - gap * (len(blocks) - 1)) / sum(weights)
+        x = 0.0
+        for (text, stage), weight in zip(blocks, weights, strict=True):
+            width = weight * scale
+            colour = "none" if stage is None else FIXED if stage == FIX else STAGES[stage]
+            ink = "white" if colour == STAGES[0] else PAPER
+            panel.add_patch(Rectangle((x, place - 0.3), width, 0.6, fc=colour, ec=PAPER, lw=0.6))
+            panel.text(x + width / 2, place, text, ha="center", va="center", fontsize=5, color=ink)
             if x:
+                look = {"arrowstyle": "-|>", "lw": 0.5, "mutation_scale": 4, "fc": PAPER}
                 panel.annotate(
-                    "", (x, place), (x - 0.3, place), arrowprops={"arrowstyle": "->", "lw": 0.6}
+                    "",
+                    (x, place),
+                    (x - gap, place),
+                    arrowprops={**look, "shrinkA": 0, "shrinkB": 0},
                 )
-    panel.text(2.2, 1.65, "grey: fixed; a colour: one stage of training", ha="center", fontsize=6)
-    panel.set_xlim(-1.3, 5.1)
-    panel.set_ylim(1.9, -0.5)
+            x += width + gap
+    low = len(BLOCKS)
+    panel.text(
+        wide / 2,
+        low - 0.25,
+        "grey: fixed; a colour: one stage of training",
+        ha="center",
+        fontsize=6,
+    )
+    named = ("fixed", "1st stage", "2nd stage", "3rd stage")
+    for number, (name, colour) in enumerate(zip(named, (FIXED, *STAGES), strict=False)):
+        x = number * wide / 4 + 0.1
+        panel.add_patch(Rectangle((x, low + 0.1), 0.3, 0.3, fc=colour, ec=PAPER, lw=0.6))
+        panel.text(x + 0.4, low + 0.25, name, va="center", fontsize=6)
+    panel.set_xlim(-1.6, wide + 0.05)
+    panel.set_ylim(low + 0.6, -0.5)
     panel.axis("off")

@@ -14,6 +14,7 @@ import numpy as np
 from scipy import stats
 
 from zsvideo.errors import UserError
+from zsvideo.evaluation.integrity import Check
 from zsvideo.reporting.run import Run
 
 REPEATS = ("seed",)  # axes over which a mean is taken
@@ -34,13 +35,27 @@ class Job:
     sha256: str
 
     @cached_property
+    def check(self) -> Check | None:
+        """How the numbers of its run agree with its predictions; None where it is missing."""
+        if not (self.folder / "metrics.json").is_file():
+            return None
+        return Run(self.folder).check(with_intervals=False)  # a study shows none
+
+    @cached_property
     def run(self) -> Run | None:
-        """Its finished run; None where it is missing."""
-        return Run(self.folder) if (self.folder / "metrics.json").is_file() else None
+        """Its finished run; None where it is missing, or was changed."""
+        return Run(self.folder) if self.check and not self.check.changed else None
+
+    @property
+    def changed(self) -> bool:
+        """Whether its record does not agree with its predictions."""
+        return bool(self.check and self.check.changed)
 
     @property
     def failure(self) -> str:
         """Why it is missing, as far as is known."""
+        if self.check:
+            return f"changed: {'; '.join(self.check.changed)}"
         file = self.folder / "error.txt"
         if file.is_file():
             return file.read_text(encoding="utf-8").split("\n", 1)[0]

@@ -8,6 +8,9 @@ from typing import Any
 from zsvideo.reporting.studies.study import REPEATS, Job, Spread, Study, spread
 
 PAPER = Path(__file__).parent.parent / "paper.tsv"
+QUOTED = Path(__file__).parent.parent / "quoted.tsv"
+ABOUT = ("source", "protocol")  # of a row; long, so that figures and LaTeX have them as notes
+OURS = ("measured here", "as named; each run's card.md has it")
 COLUMNS = {
     "table1": [("half", "top1")],
     "table2": [("full", "top1"), ("full", "top5")],
@@ -41,6 +44,37 @@ def paper_values(artefact: str) -> dict[str, dict[tuple[str, str, str], float]]:
     return found
 
 
+def paper_sources(artefact: str) -> dict[str, tuple[str, str]]:
+    """Read who reports each row of an artefact, quoted in what, and by which protocol."""
+    with QUOTED.open(newline="", encoding="utf-8") as lines:
+        return {
+            line["row"]: (line["source"], line["protocol"])
+            for line in csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)
+            if line["artefact"] == artefact
+        }
+
+
+def others_quote(one: Row) -> bool:
+    """Tell whether a row is another work's number, as the paper quotes it."""
+    return "as quoted in" in one.get("source", "")
+
+
+def notes(rows: Sequence[Row]) -> dict[tuple[str, str], str]:
+    """Give each source and protocol of quoted rows a letter."""
+    about = [tuple(r[key] for key in ABOUT) for r in rows if r["from"] == "paper" and "source" in r]
+    return {key: chr(ord("a") + n) for n, key in enumerate(dict.fromkeys(about))}
+
+
+def note_of(one: Row, letters: dict[tuple[str, str], str]) -> str:
+    """Give the letter of a row; empty for a row of ours."""
+    return letters.get((one.get("source", ""), one.get("protocol", "")), "")
+
+
+def note_lines(letters: dict[tuple[str, str], str]) -> list[str]:
+    """Write the notes out."""
+    return [f"{letter}: {source}; {how}" for (source, how), letter in letters.items()]
+
+
 def row_name(artefact: str, job: Job) -> str:
     """Name the row of a job as `paper.tsv` does, and add the axes that the paper has not."""
     known = AXES[artefact]
@@ -72,10 +106,11 @@ def table_rows(study: Study, artefact: str) -> list[Row]:
     """Make the rows of a table: each of the paper's, ours below it, then those it has not.
 
     Returns:
-        Rows with `row`, `from` (paper or ours) and `target evaluation measure` columns, each a
-        number of the paper, a `Spread` of ours, or None where the paper says nothing.
+        Rows with `row`, `from` (paper or ours), `target evaluation measure` columns, each a
+        number of the paper, a `Spread` of ours, or None where the paper says nothing, and the
+        `source` and `protocol` of the numbers.
     """
-    paper = paper_values(artefact)
+    paper, sources = paper_values(artefact), paper_sources(artefact)
     stated = list(dict.fromkeys(key[0] for values in paper.values() for key in values))
     own = [t for t in study.targets if t not in stated]
     if artefact == "table3" and set(study.targets) & set(stated):
@@ -86,7 +121,7 @@ def table_rows(study: Study, artefact: str) -> list[Row]:
     for name in dict.fromkeys([*paper, *ours]):
         if name in paper:
             values = [paper[name].get(key) for key in keys]
-            rows.append(row(name, "paper", keys, values))
+            rows.append(row(name, "paper", keys, values, sources[name]))
         if name in ours:
             jobs = ours[name]
             tested = [t for job in jobs if job.run for t in job.run.targets] or study.targets
@@ -96,14 +131,20 @@ def table_rows(study: Study, artefact: str) -> list[Row]:
             ]
             if not any(spreads):  # nothing has run: each entry of the table is missing
                 spreads = [Spread(None, None, 0, len(jobs)) for _ in keys]
-            rows.append(row(name, "ours", keys, spreads))
+            rows.append(row(name, "ours", keys, spreads, OURS))
     return rows
 
 
-def row(name: str, of: str, keys: Sequence[tuple[str, str, str]], values: Sequence[Any]) -> Row:
+def row(
+    name: str,
+    of: str,
+    keys: Sequence[tuple[str, str, str]],
+    values: Sequence[Any],
+    about: tuple[str, str],
+) -> Row:
     """Join the values of a row with their columns."""
     named = {" ".join(key): value for key, value in zip(keys, values, strict=True)}
-    return {"row": name, "from": of, **named}
+    return {"row": name, "from": of, **named, **dict(zip(ABOUT, about, strict=True))}
 
 
 def shown(value: Any) -> str:
@@ -126,16 +167,23 @@ def markdown(rows: Sequence[Row]) -> str:
 
 
 def latex(rows: Sequence[Row]) -> str:
-    """Write rows as a LaTeX tabular with booktabs rules."""
-    columns = list(rows[0]) if rows else []
+    """Write rows as a LaTeX tabular with booktabs rules, the sources of quoted ones as notes."""
+    columns = [column for column in rows[0] if column not in ABOUT] if rows else []
+    letters = notes(rows)
     lines = [
         r"% \usepackage{booktabs}",
         r"\begin{tabular}{" + "l" * 2 + "r" * (len(columns) - 2) + "}",
         r"\toprule",
     ]
     lines += [" & ".join(map(escaped, columns)) + r" \\", r"\midrule"]
-    lines += [" & ".join(escaped(shown(r[c])) for c in columns) + r" \\" for r in rows]
-    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}"]) + "\n"
+    for one in rows:
+        name, *rest = (escaped(shown(one[c])) for c in columns)
+        if letter := note_of(one, letters):
+            name += rf"\textsuperscript{{{letter}}}"
+        lines.append(" & ".join([name, *rest]) + r" \\")
+    lines += [r"\bottomrule", r"\end{tabular}"]
+    lines += [rf"\par\footnotesize {escaped(line)}" for line in note_lines(letters)]
+    return "\n".join(lines) + "\n"
 
 
 def escaped(text: str) -> str:

@@ -1,0 +1,71 @@
+"""Frames of test videos beside their classes on a map (Fig. 2), where videos are at hand."""
+
+import logging
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from zsvideo.data.datasets.base import VideoSet
+from zsvideo.data.decoding.faults import UnreadableVideo
+from zsvideo.data.decoding.reading import read_frames
+from zsvideo.data.layouts import Video, class_folders
+from zsvideo.errors import UserError
+
+log = logging.getLogger(__name__)
+
+SECTORS = 8  # directions from the middle of the map, one frame in each
+SIDE = 112  # pixels of a frame
+
+
+def map_frames(
+    points: Sequence[Mapping[str, Any]], targets: Mapping[str, VideoSet], folder: Path
+) -> list[dict[str, Any]]:
+    """Write the middle frame of a video of some target classes, one in each direction of the map.
+
+    Args:
+        points: of the map: `dataset`, `name`, `group`, `x` and `y`.
+        targets: by name; their folders may hold videos in one folder a class.
+        folder: of the audit; the frames go into `frames/` there.
+
+    Returns:
+        `dataset`, `name`, `file` (below the folder) and `sector` of each; empty without videos.
+    """
+    videos = {name: first_videos(own) for name, own in targets.items()}
+    middle = [float(np.mean([p[axis] for p in points])) for axis in "xy"] if points else [0, 0]
+    by_sector: dict[int, list[tuple[float, Mapping[str, Any]]]] = {}
+    for point in points:
+        if point["group"] == "target" and point["name"] in videos.get(point["dataset"], ()):
+            x, y = point["x"] - middle[0], point["y"] - middle[1]
+            sector = round(math.atan2(y, x) / (2 * math.pi) * SECTORS) % SECTORS
+            by_sector.setdefault(sector, []).append((math.hypot(x, y), point))
+    frames = []
+    for sector, candidates in sorted(by_sector.items()):
+        for _, point in sorted(candidates, key=lambda one: (-one[0], one[1]["name"])):
+            video = videos[point["dataset"]][point["name"]]
+            try:
+                pixels = read_frames(
+                    video.path, lambda count: np.array([count // 2]), Image.fromarray
+                )
+            except UnreadableVideo:
+                continue  # the next class of this direction
+            file = Path("frames") / f"{point['dataset']}-{sector}.png"
+            (folder / "frames").mkdir(parents=True, exist_ok=True)
+            ImageOps.fit(pixels[0], (SIDE, SIDE)).save(folder / file)
+            about = {"dataset": point["dataset"], "name": point["name"]}
+            frames.append({**about, "file": str(file), "sector": sector, "video": video.id})
+            break
+    return frames
+
+
+def first_videos(videos: VideoSet) -> dict[str, Video]:
+    """Give the first video of each class of a target; empty where none are at hand."""
+    try:
+        listed = class_folders(videos.folder) if videos.folder.is_dir() else []
+    except (OSError, UserError) as error:
+        log.warning("no frames on the map: %s", error)
+        return {}
+    return {video.label: video for video in reversed(videos.official(listed))}

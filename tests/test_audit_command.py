@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -218,3 +219,30 @@ def test_a_target_that_a_fixed_list_is_not_of_is_left_out_and_said(cli, tmp_path
     assert said.count("target activitynet is not tested") == 1
     found = json.loads((tmp_path / "run" / "audit.json").read_text())
     assert found["protocol"]["tested"] == ["ucf101"]
+
+
+def test_fig2_and_fig3_name_what_they_show(cli, tmp_path, shared):
+    """SUN's names, removed classes on top, frames of test videos, class names on an axis."""
+    top = tmp_path / "full"
+    for name in ("fig2", "fig3"):
+        roots = [f"target.{t}.root={shared}/clips/{t}" for t in ("ucf101", "hmdb51")]
+        process = cli("audit", f"experiments={name}", f"hydra.run.dir={top}/{name}", *roots)
+        assert process.returncode == 0, process.stderr[-3000:]
+        process = cli("report", f"experiments={name}", f"hydra.sweep.dir={top}")
+        assert process.returncode == 0, process.stderr[-3000:]
+    found = json.loads((top / "fig2" / "audit.json").read_text())
+    groups = Counter((p["dataset"], p["group"]) for p in found["map"])
+    assert groups["sun397", "kept"] > 300 and groups["kinetics700", "removed"] == 33
+    drawing = (top / "fig2" / "fig2.svg").read_text()
+    for (dataset, group), count in groups.items():
+        what = dataset if group == "target" else f"{dataset}, {group}"
+        assert f">{what}: {count}<" in drawing
+    frames = {f["name"]: f["file"] for f in found["frames"]}
+    assert {"Archery", "ApplyEyeMakeup"} <= set(frames)
+    assert all((top / "fig2" / file).is_file() for file in frames.values())
+    assert all(f">{name}<" in drawing for name in frames) and drawing.count("<image ") == len(
+        frames
+    )
+    drawing = (top / "fig3" / "fig3.svg").read_text()
+    assert ">throwing discus ~ JavelinThrow<" in drawing
+    assert ">swinging baseball bat ~ swing_baseball<" in drawing and ">tau = 0.05<" in drawing

@@ -148,6 +148,11 @@ def test_fig1_shows_the_errors_of_its_numbers_and_what_is_trained(tmp_path):
     write_study(tmp_path / "full", "table1", jobs)
     folder = report("fig1", tmp_path / "full")
     held = json.loads((folder / "fig1.json").read_text())["rows"]
+    rival = "Bishay et al., arXiv 1907.09021, as quoted in Brattoli et al., Table 1"
+    for ending in ("md", "csv", "tex"):
+        text = (folder / f"fig1.{ending}").read_text()
+        assert rival in text and "not Evaluation Protocol 1: splits within the data set" in text
+    assert r"TARN [4], C3D\textsuperscript{e}" in (folder / "fig1.tex").read_text()
     assert {r["target"] for r in held} == {"ucf101"} and len(held) == 11
     (ours,) = (r["error"] for r in held if r["from"] == "ours")
     assert ours.startswith("53.0 ± ")  # of 47, half the classes
@@ -156,6 +161,34 @@ def test_fig1_shows_the_errors_of_its_numbers_and_what_is_trained(tmp_path):
     for row in held:
         assert f">{row['error']}<" in drawing
     assert drawing.count(">f_v: 3D CNN<") == 2 and ">grey: fixed; a colour" in drawing
+    for word in ("URL [64]", "Action2Vec [18]", "TARN [4]", "building", "relation score"):
+        assert f">{word}<" in drawing
+    assert ">TARN [4], C3D (e)<" in drawing and ">e: Bishay et al., arXiv 1907.09021" in drawing
+    assert ">others, as quoted in the paper<" in drawing
+
+
+def test_table1_has_c3d_from_scratch_and_from_sports1m(tmp_path):
+    def job(network, first, seed):
+        axes = {"model": network, "protocol": "664", "method": "e2e", "pretrain": first}
+        return ({**axes, "seed": seed}, 30.0 + seed, {})
+
+    kinds = (("c3d", "none"), ("c3d", "sports1m"), ("r2plus1d", "none"))
+    write_study(tmp_path / "full", "table1", [job(*kind, s) for kind in kinds for s in range(2)])
+    folder = report("table1", tmp_path / "full")
+    found = rows(folder, "table1")
+    named = [(r["row"], r["from"]) for r in found]
+    at = named.index(("c3d 664", "paper"))
+    assert named[at : at + 3] == [
+        ("c3d 664", "paper"),
+        ("c3d 664", "ours"),
+        ("c3d 664 pretrain=sports1m", "ours"),
+    ]
+    assert "from scratch or from Sports-1M is not said" in found[at]["protocol"]
+    for row in found:
+        assert row["source"] and (row["protocol"] or row["from"] == "ours"), row["row"]
+        assert ("as quoted in" in row["source"]) == ("[" in row["row"]), row["row"]
+    drawing = (folder / "table1.svg").read_text()
+    assert ">as quoted in the paper<" in drawing and ">a: Zhu et al., CVPR 2018" in drawing
 
 
 def size(kind, count, seed, method="e2e"):

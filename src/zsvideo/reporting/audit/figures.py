@@ -21,7 +21,7 @@ from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 
 from zsvideo.data.frames import SECTORS
 
-KEPT, REMOVED = "#d62728", "#777777"  # red and grey, as in the paper
+KEPT, REMOVED = "#d62728", "#cfcfcf"  # red and grey, as in the paper
 OTHERS = "#c8b560"  # of another training set, such as the scenes of SUN397
 TARGETS = ("#0072b2", "#009e73", "#e69f00", "#56b4e9", "#cc79a7")  # Okabe and Ito
 GRADES = {"duplicate": "#d55e00", "contained": "#e69f00", "near": "#56b4e9"}
@@ -188,7 +188,7 @@ def looks(points: Sequence[tuple[str, str]]) -> list[Look]:
         square = "o" if role == "source" else "s"
         found.append(Look(f"{dataset}, kept", role, dataset, False, colour, size, level, square))
         found.append(
-            Look(f"{dataset}, removed", role, dataset, True, REMOVED, 30, 4, square, "black")
+            Look(f"{dataset}, removed", role, dataset, True, REMOVED, 34, 4, square, "black")
         )
     return found
 

@@ -96,7 +96,7 @@ def vector_map(found: Mapping[str, Any], folder: Path) -> tuple[list[Row], Figur
     figure, (panel,) = figures.panels(1, 3.2)
     for look in looks([(r["role"], r["set"]) for r in rows]):
         own = [r for r in rows if look.holds(r["role"], r["set"], r["group"])]
-        marks = {"s": look.size / 2.2, "zorder": look.level, "marker": look.marker}
+        marks: dict[str, Any] = {"s": look.size / 2.2, "zorder": look.level, "marker": look.marker}
         ink: dict[str, Any] = {"c": look.colour, "lw": 0.6}
         if look.edge:
             ink |= {"edgecolors": look.edge, "lw": 0.5}

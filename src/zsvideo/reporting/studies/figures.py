@@ -121,7 +121,7 @@ def table_figure(rows: Sequence[Row]) -> Figure:
         Line2D([], [], marker="D", ls="", mfc="none", color=PAPER, label="the paper's"),
     ]
     if any(others_quote(row) for row in rows):
-        look = {"marker": "^", "ls": "", "mfc": "none", "color": QUOTED}
+        look: dict[str, Any] = {"marker": "^", "ls": "", "mfc": "none", "color": QUOTED}
         keys.append(Line2D([], [], label="as quoted in the paper", **look))
     figure.legend(handles=keys, loc="outside upper center", ncols=2, frameon=False)
     write_notes(figure, rows)
@@ -257,7 +257,7 @@ def errors_and_schemes(rows: Sequence[Row]) -> Figure:
     figure = plt.figure(figsize=(WIDTH, tall + low), layout="constrained")
     places: Any = figure.subfigures(2, 1, height_ratios=[tall, low])
     panel = places[0].subplots()
-    looks = {
+    looks: dict[str, dict[str, Any]] = {
         "ours, measured here": {"color": COLOURS[0]},
         "ours, as the paper states": {"color": PAPER, "fill": False, "hatch": "////"},
         "others, as quoted in the paper": {"color": FIXED},
@@ -281,7 +281,7 @@ def errors_and_schemes(rows: Sequence[Row]) -> Figure:
     panel.set_xlim(0, 100)
     targets = ", ".join(distinct([r for r in rows if r["from"] != "paper"], "target"))
     of_ours = f"; ours: {targets}" if targets not in ("", "ucf101") else ""
-    panel.set_xlabel(f"top-1 error, half the classes of ucf101{of_ours} (%)")
+    panel.set_xlabel(f"top-1 error, half the classes of ucf101{of_ours} (%)", loc="right")
     keys = [Rectangle((0, 0), 1, 1, label=name, lw=0.6, **look) for name, look in looks.items()]
     places[0].legend(handles=keys, loc="outside upper center", ncols=2, frameon=False, fontsize=6)
     write_notes(places[0], rows)
@@ -295,11 +295,11 @@ FIX = -1
 BLOCKS: dict[str, tuple[tuple[str, int | None], ...]] = {
     "URL [64]": (
         ("frames", None),
-        ("ResNet-200", FIX),
-        ("building blocks", 0),
-        ("universal repr.", 1),
-        ("adaptation", 2),
-        ("nearest class", None),
+        ("ResNet\n200", FIX),
+        ("building\nblocks", 0),
+        ("universal\nrepresent.", 1),
+        ("semantic\nadaptation", 2),
+        ("nearest\nclass", None),
     ),
     "Action2Vec [18]": (
         ("52 clips", None),
@@ -330,7 +330,7 @@ def schemes(panel: Axes) -> None:
     gap, wide = 0.14, 6.0
     for place, (name, blocks) in enumerate(BLOCKS.items()):
         panel.text(-0.12, place, name, ha="right", va="center", fontsize=6)
-        weights = [len(text) + 3.5 for text, _ in blocks]
+        weights = [max(map(len, text.split("\n"))) + 3.5 for text, _ in blocks]
         scale = (wide - gap * (len(blocks) - 1)) / sum(weights)
         x = 0.0
         for (text, stage), weight in zip(blocks, weights, strict=True):

@@ -10,7 +10,6 @@ from zsvideo.reporting.studies.study import REPEATS, Job, Spread, Study, spread
 PAPER = Path(__file__).parent.parent / "paper.tsv"
 QUOTED = Path(__file__).parent.parent / "quoted.tsv"
 ABOUT = ("source", "protocol")  # of a row; long, so that figures and LaTeX have them as notes
-OURS = ("measured here", "as named; each run's card.md has it")
 COLUMNS = {
     "table1": [("half", "top1")],
     "table2": [("full", "top1"), ("full", "top5")],
@@ -118,7 +117,13 @@ def table_rows(study: Study, artefact: str) -> list[Row]:
     keys = [(t, *column) for t in [*own, *stated] for column in COLUMNS[artefact]]
     ours = study.groups(lambda job: row_name(artefact, job))
     rows = []
-    for name in dict.fromkeys([*paper, *ours]):
+    stems = list(paper)
+
+    def place(name: str) -> int:  # below the paper's row that it varies
+        own = [stem for stem in stems if name == stem or name.startswith(f"{stem} ")]
+        return stems.index(max(own, key=len)) if own else len(stems)
+
+    for name in sorted(dict.fromkeys([*paper, *ours]), key=place):
         if name in paper:
             values = [paper[name].get(key) for key in keys]
             rows.append(row(name, "paper", keys, values, sources[name]))
@@ -131,8 +136,21 @@ def table_rows(study: Study, artefact: str) -> list[Row]:
             ]
             if not any(spreads):  # nothing has run: each entry of the table is missing
                 spreads = [Spread(None, None, 0, len(jobs)) for _ in keys]
-            rows.append(row(name, "ours", keys, spreads, OURS))
+            rows.append(row(name, "ours", keys, spreads, ("measured here", how_trained(jobs))))
     return rows
+
+
+def how_trained(jobs: Sequence[Job]) -> str:
+    """Say by which training protocols and selections the runs of a row were made."""
+    metrics = [job.run.metrics for job in jobs if job.run]
+    names = [str((m.get("protocol") or {}).get("name", "not recorded")) for m in metrics]
+    how = [str(m.get("selection", "not recorded")) for m in metrics]
+    if not metrics:
+        return ""
+    return (
+        f"training protocol {', '.join(dict.fromkeys(names))}; checkpoint: "
+        f"{', '.join(dict.fromkeys(how))}"
+    )
 
 
 def row(

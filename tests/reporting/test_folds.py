@@ -8,7 +8,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from helpers.runs import finished_run, listed
-from zsvideo.evaluation.predictions import Predictions
+from zsvideo.evaluation.predictions import Predictions, file_hash
 from zsvideo.experiment.scoring import score_run
 from zsvideo.reporting.studies.report import report
 
@@ -126,6 +126,21 @@ def test_words_say_what_is_seen_and_what_is_zero_shot(study):
     assert not any("others" in stamp for stamp in card["stamps"])
     said = (study / "jobs" / "0" / "results.md").read_text()
     assert "all 3 classes tested were trained on: this is recognition of seen classes" in said
+
+
+def test_a_class_near_one_trained_on_is_no_zero_shot(study):
+    for number in range(3):
+        file = study / "jobs" / str(number) / "predictions" / "others.npz"
+        held = Predictions.load(file)
+        held.trained_vectors[0] = held.class_vectors[1]
+        held.save(file)
+        metrics = json.loads((study / "jobs" / str(number) / "metrics.json").read_text())
+        metrics["targets"]["others"]["predictions_sha256"] = file_hash(file)
+        (study / "jobs" / str(number) / "metrics.json").write_text(json.dumps(metrics))
+    folder = report("weizmann", study)
+    assert "others, not zero-shot" in {target for target, _ in rows(folder)}
+    text = (folder / "weizmann.md").read_text()
+    assert "1 of its 2 classes is nearer than 0.05 to a class trained on" in text
 
 
 def test_a_missing_fold_is_named(study):

@@ -34,17 +34,19 @@ def fold_report(study: Study) -> tuple[list[Row], Figure, list[str]]:
     for target in study.targets:
         folds = [job for job in study.jobs if job.run and target in job.run.targets]
         seen = all(target in seen_targets(job.run) for job in folds if job.run)
-        what = f"{target}, {'seen classes' if seen else 'zero-shot'}"
+        nearest = distances(predictions(folds[0], target)).min() if folds else 0
+        kind = "seen classes" if seen else "zero-shot" if nearest >= TAU else "not zero-shot"
+        what = f"{target}, {kind}"
         for seed, jobs in study.groups(lambda job: job.axes.get("seed")).items():
             own = [job for job in jobs if job in folds]
             if not own:
                 continue
             parts = {name(job): predictions(job, target) for job in own}
-            rows += [row(what, f"seed {seed}, {n}", *scored([p])) for n, p in parts.items()]
+            rows += [row(what, f"seed {seed}, {n}", scored([p])[1]) for n, p in parts.items()]
             together = list(parts.values())
-            joined, rest = scored(together)
-            rows.append(row(what, f"seed {seed}, {whole(together)}", joined, rest))
-            lines.append(meaning(target, seed, seen, joined, rest))
+            joined, numbers = scored(together)
+            rows.append(row(what, f"seed {seed}, {whole(together)}", numbers))
+            lines.append(meaning(target, seed, seen, joined, numbers))
             if seen:
                 drawn = joined if drawn is None else drawn
                 rows += class_rows(what, f"seed {seed}", joined)
@@ -54,8 +56,8 @@ def fold_report(study: Study) -> tuple[list[Row], Figure, list[str]]:
 def name(job: Job) -> str:
     """Name a fold by what tells it from the others."""
     values = [value for axis, value in job.axes.items() if axis not in REPEATS]
-    parts = [", ".join(map(str, v)) if isinstance(v, Sequence) else str(v) for v in values]
-    return "; ".join(part for part in parts if part) or "all"
+    parts = [", ".join(map(str, v)) if isinstance(v, list) else str(v) for v in values]
+    return "; ".join(parts) or "all"
 
 
 def predictions(job: Job, target: str) -> Predictions:
@@ -108,8 +110,8 @@ def must_rank(result: Scored) -> np.ndarray:
     return result.ranks
 
 
-def row(target: str, of: str, joined: Predictions, numbers: dict[str, Any]) -> Row:
-    """Make the row of a fold, or of all."""
+def row(target: str, of: str, numbers: dict[str, Any]) -> Row:
+    """Make the row of a fold, or of all, from what `scored` gives."""
     mean, low, high = numbers["shuffled"]
     return {
         "target": target,
@@ -183,10 +185,10 @@ def meaning(
             f"{target}, {number}: all {count} classes were trained on, by other videos: "
             "recognition of seen classes through their word vectors, no claim of zero-shot"
         )
-    assert joined.trained_vectors is not None and joined.trained_names is not None
-    distances = cosine_distances(joined.class_vectors, joined.trained_vectors)
-    near = int((distances.min(axis=1) < TAU).sum())
-    own, other = np.unravel_index(distances.argmin(), distances.shape)
+    apart = distances(joined)
+    near = int((apart.min(axis=1) < TAU).sum())
+    own, other = np.unravel_index(apart.argmin(), apart.shape)
+    assert joined.trained_names is not None
     overlap = f"{near} of" if near else "none of"
     chance = (
         f"no better than chance: {len(joined.trained_names)} classes teach no new action"
@@ -196,8 +198,14 @@ def meaning(
     return (
         f"{target}, {number}: {overlap} its {count} classes is nearer than {TAU} to a class "
         f"trained on (the nearest: {joined.class_names[own]} to {joined.trained_names[other]}, "
-        f"{distances.min():.2f}); {'not ' if near else ''}zero-shot, {chance}"
+        f"{apart.min():.2f}); {'not ' if near else ''}zero-shot, {chance}"
     )
+
+
+def distances(joined: Predictions) -> np.ndarray:
+    """Give the cosine distances (K, S) of the classes tested to those trained on."""
+    assert joined.trained_vectors is not None
+    return cosine_distances(joined.class_vectors, joined.trained_vectors)
 
 
 def confusion_figure(joined: Predictions | None) -> Figure:

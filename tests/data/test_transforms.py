@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 import torch
+from torchvision.transforms.functional import center_crop
 
-from zsvideo.data.transforms import Crop, View, random_crop, resize_short_side
+from zsvideo.data.transforms import CENTRE, Crop, View, random_crop, resize_short_side, scaled_size
 
 
 @pytest.mark.parametrize("side", range(64, 1081, 7))
@@ -49,6 +50,8 @@ def test_the_part_of_a_frame_gives_the_crop_of_the_whole(sides, resize):
         size = int(rng.integers(8, 113)) if trial % 3 else 112
         room = np.array(scaled.shape[:2]) - size
         top, left = np.minimum((np.array([crop.top, crop.left]) * (room + 1)).astype(int), room)
+        if not trial:
+            top, left = np.round(room / 2).astype(int)
         part = View(128, size, crop, resize).part(*sides)
         got = part.of(frame).astype(int)
         assert np.abs(got - scaled[top : top + size, left : left + size]).max() <= 1
@@ -71,3 +74,57 @@ def test_flip_rate_and_uniform_places():
     assert abs(np.mean([c.flip for c in crops]) - 0.5) < 3 * np.sqrt(0.25 / 4000)
     assert abs(np.mean([c.top for c in crops]) - 0.5) < 0.02
     assert not any(random_crop(rng, 0.0).flip for _ in range(100))
+
+
+@pytest.mark.parametrize("size", [111, 112])
+def test_the_centre_is_that_of_torchvision(size):
+    """Half a pixel goes to the even one: at (side - size) % 4 = 1 to the lower one."""
+    for side in range(size, 800):
+        ramp = torch.arange(side).expand(size, side)
+        theirs = center_crop(ramp[None], [size, size])[0, 0]
+        first, end, _ = View(side, size).stretch(side, side, CENTRE)
+        assert (first, end) == (int(theirs[0]), int(theirs[-1]) + 1), side
+        if size < side < size + 9:
+            shares = np.linspace(0, 1, 201)[:-1]
+            shares = shares[shares != CENTRE]
+            places = {View(side, size).stretch(side, side, share)[0] for share in shares}
+            assert places == set(range(side - size + 1))
+
+
+@pytest.mark.parametrize(("sides", "first"), [((128, 225), 56), ((225, 128), 56), ((240, 452), 64)])
+def test_the_centre_of_frames(sides, first):
+    scaled = resize_short_side(np.zeros((*sides, 3), np.uint8), 128).shape
+    rows, columns = np.mgrid[: sides[0], : sides[1]]
+    frame = np.stack([rows, columns, rows], axis=2).astype(np.uint8)
+    got = View(128, 112).part(*sides).of(frame)
+    long = int(sides[1] > sides[0])
+    assert center_crop(torch.zeros(1, *scaled[:2]), [112, 112]).shape == (1, 112, 112)
+    start = (first + 0.5) * max(sides) / max(scaled) - 0.5
+    assert abs(int(got[0, 0, long]) - start) <= 0.6
+
+
+@pytest.mark.parametrize("resize", ["exact", "floor"])
+@pytest.mark.parametrize("sides", [(240, 320), (720, 1280), (321, 240), (128, 171), (48, 301)])
+def test_antialias_equals_pytorch_on_the_whole_frame(sides, resize):
+    rng = np.random.default_rng(0)
+    frame = rng.integers(0, 256, (*sides, 3), dtype=np.uint8)
+    new = scaled_size(*sides, 128, resize)
+    whole = torch.nn.functional.interpolate(
+        torch.from_numpy(frame).permute(2, 0, 1)[None].float(),
+        size=new,
+        mode="bilinear",
+        antialias=True,
+    )[0].permute(1, 2, 0)
+    for trial in range(20):
+        crop = random_crop(rng, 0.5) if trial else Crop()
+        plain, smooth = (View(128, 112, crop, resize, a).part(*sides).of(frame) for a in (0, 1))
+        room = np.array(new) - 112
+        top, left = (
+            round(r / 2) if share == CENTRE else min(int(share * (r + 1)), r)
+            for r, share in zip(room.tolist(), (crop.top, crop.left), strict=True)
+        )
+        expected = whole[top : top + 112, left : left + 112]
+        assert smooth.shape == (112, 112, 3) and smooth.dtype == np.uint8
+        assert (torch.from_numpy(smooth).float() - expected).abs().max() <= 1.01
+        if min(sides) > 200:
+            assert smooth.astype(float).std() < 0.9 * plain.astype(float).std()

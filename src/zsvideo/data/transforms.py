@@ -9,8 +9,13 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
+import torch
+from torch.nn import functional as F
 
 cv2.setNumThreads(0)  # loaders' workers are the threads
+
+
+CENTRE = 0.5
 
 
 @dataclass(frozen=True)
@@ -18,12 +23,13 @@ class Crop:
     """Where a clip is cut from the resized frames: one place and one flip for all its frames.
 
     Attributes:
-        top, left: position as a share 0..1 of the room there is; 0.5 is the centre.
+        top, left: position as a share 0..1 of the room there is; 0.5 is the centre, rounded to
+            whole pixels as torchvision does: half a pixel goes to the even one.
         flip: mirror left to right.
     """
 
-    top: float = 0.5
-    left: float = 0.5
+    top: float = CENTRE
+    left: float = CENTRE
     flip: bool = False
 
 
@@ -66,6 +72,7 @@ class Part(NamedTuple):
             decoded, where a decoder can leave them out, nor converted.
         scale: factors for height and width; None where the frame keeps its size.
         rows, columns: of the scaled pixels, that are kept.
+        antialias: a pixel that is made smaller is a mean over all that it covers.
     """
 
     top: int
@@ -75,6 +82,7 @@ class Part(NamedTuple):
     scale: tuple[float, float] | None
     rows: slice
     columns: slice
+    antialias: bool = False
 
     def of(self, frame: np.ndarray) -> np.ndarray:
         """Take the part from a whole frame (H, W, C) uint8."""
@@ -82,7 +90,18 @@ class Part(NamedTuple):
 
     def finish(self, pixels: np.ndarray) -> np.ndarray:
         """Scale the needed pixels (bottom - top, right - left, C) uint8, and keep the rest cut."""
-        if self.scale:
+        if self.scale and self.antialias:
+            planes = torch.from_numpy(np.ascontiguousarray(pixels)[None]).permute(0, 3, 1, 2)
+            # PyTorch cuts the new size off, which must not lose a pixel by rounding.
+            scaled = F.interpolate(
+                planes,
+                scale_factor=tuple(factor * (1 + 1e-9) for factor in self.scale),
+                mode="bilinear",
+                antialias=True,
+                recompute_scale_factor=False,
+            )
+            pixels = scaled[0].permute(1, 2, 0).numpy()
+        elif self.scale:
             pixels = cv2.resize(pixels, None, fx=self.scale[1], fy=self.scale[0])
         return pixels[self.rows, self.columns]
 
@@ -101,12 +120,14 @@ class View:
         size: pixels of the square.
         crop: where it is.
         resize: see `scaled_size`.
+        antialias: see `Part`; PyTorch's, where OpenCV scales without.
     """
 
     short_side: int
     size: int
     crop: Crop = Crop()
     resize: str = "exact"
+    antialias: bool = False
 
     def part(self, height: int, width: int) -> Part:
         """Find the pixels of frames of a size that the crop is made of.
@@ -123,17 +144,20 @@ class View:
                 (height, width), sides, (self.crop.top, self.crop.left), strict=True
             )
         )
-        return Part(top, bottom, left, right, scale, rows, columns)
+        return Part(top, bottom, left, right, scale, rows, columns, self.antialias)
 
     def stretch(self, old: int, new: int, share: float) -> tuple[int, int, slice]:
         """Give, along one side of `old` pixels scaled to `new`: first and end needed, and kept."""
-        # Shares below 1 spread evenly over the new - size + 1 whole-pixel places; 0.5: the centre.
-        place = min(int(share * (new - self.size + 1)), new - self.size)
+        # Shares below 1 spread evenly over the new - size + 1 whole-pixel places.
+        room = new - self.size
+        place = round(room / 2) if share == CENTRE else min(int(share * (room + 1)), room)
         if old == new:
             return place, place + self.size, slice(self.size)
         if self.size * abs(new - old) < new:  # OpenCV copies a part whose size would not change
             return 0, old, slice(place, place + self.size)
+        reach = max(old / new, 1) if self.antialias else 0  # to both sides of a pixel's middle
         made_of = (np.array([place, place + self.size - 1]) + 0.5) * old / new - 0.5
+        made_of += [-reach, reach]
         step = old // math.gcd(old, new)  # every so many pixels, pixels of both begin together
         first = int(max(made_of[0], 0)) // step * step
         end = min(int(made_of[1]) + 3, old)

@@ -196,3 +196,33 @@ def test_an_image_is_mirrored_as_a_video_is(tmp_path):
         spec = ClipSpec(16, 25, 128, 112, flip, "loop")
         green = assemble(Clips(video, {"a": np.zeros(2)}, spec, 0, True)[(0, 0)])[0, 1, 0].float()
         assert bool(green[:, 0].mean() < green[:, -1].mean()) == rising
+
+
+@pytest.mark.parametrize("rule", ["ours", "authors_code"])
+@pytest.mark.parametrize(
+    ("kind", "ending"),
+    [
+        ("<u2", "png"),
+        ("<u2", "tif"),
+        (">u2", "tif"),
+        ("<i2", "tif"),
+        ("<i4", "tif"),
+        ("<f4", "tif"),
+    ],
+)
+def test_grey_of_more_than_8_bits_keeps_its_levels(tmp_path, rule, kind, ending):
+    grey = gradient(300, 300)[..., 0] // 2
+    deep = grey / 255 if kind == "<f4" else grey * 256.0
+    Image.fromarray(deep.astype(kind)).save(tmp_path / f"deep.{ending}")
+    Image.fromarray(grey).save(tmp_path / "plain.png")
+    deep, plain = (
+        ken_burns(str(tmp_path / name), np.random.default_rng(1), 16, 112, rule).astype(int)
+        for name in (f"deep.{ending}", "plain.png")
+    )
+    assert np.ptp(plain) > 40 and np.abs(deep - plain).max() <= 1
+
+
+def test_small_whole_numbers_of_32_bits_are_levels(tmp_path):
+    Image.fromarray(gradient(200, 200)[..., 1].astype(np.int32)).save(tmp_path / "a.tif")
+    clip = ken_burns(str(tmp_path / "a.tif"), np.random.default_rng(1), 16, 112)
+    assert 60 < clip.mean() < 195 and np.ptp(clip) > 80

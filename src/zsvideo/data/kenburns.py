@@ -108,7 +108,7 @@ def ken_burns(
             pixels = read_jpeg(Path(path).read_bytes(), height, width, reduced)
             if pixels is not None:
                 return cut_fast(pixels, boxes / reduced, size)
-        upright = (ImageOps.exif_transpose(image) or image).convert("RGB")
+        upright = to_rgb(ImageOps.exif_transpose(image) or image)
     return cut_fast(np.asarray(upright), boxes, size)
 
 
@@ -130,7 +130,23 @@ def read_jpeg(code: bytes, height: int, width: int, reduced: int) -> np.ndarray 
 def read_image(path: str) -> Image.Image:
     """Decode a still image in full, upright and RGB; raises UnreadableVideo."""
     with opened(path) as image:
-        return (ImageOps.exif_transpose(image) or image).convert("RGB")
+        return to_rgb(ImageOps.exif_transpose(image) or image)
+
+
+def to_rgb(image: Image.Image) -> Image.Image:
+    """Convert to RGB; a grey of 16 bits keeps its upper 8, as Pillow has it with colours.
+
+    Whole numbers of 32 bits are taken for 16 where one is above 255, floats up to 1 for shares of
+    white.
+    """
+    if image.mode.startswith("I") or image.mode == "F":
+        grey = np.asarray(image)
+        if image.mode == "F":
+            grey = 255 * grey if grey.max() <= 1 else grey
+        elif image.mode != "I" or grey.max() > 255:
+            grey = grey >> 8
+        image = Image.fromarray(grey.clip(0, 255).astype(np.uint8))
+    return image.convert("RGB")
 
 
 @contextmanager

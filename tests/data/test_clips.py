@@ -1,8 +1,10 @@
 """Clips are the same for any number of workers; unreadable videos never feed noise."""
 
+import struct
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -10,9 +12,10 @@ from torch.utils.data import DataLoader
 
 from helpers.videos import grey_video, write_video
 from zsvideo.data.clips import Clips, ClipSpec, Video, assemble, collate
-from zsvideo.data.datamodule import LoaderSpec
+from zsvideo.data.datamodule import LoaderSpec, VideoDataModule
+from zsvideo.data.decoding.reading import claimed_length, read_frames
 from zsvideo.data.epochs import EpochSampler
-from zsvideo.data.sampling import authors_frames
+from zsvideo.data.sampling import authors_frames, held
 from zsvideo.errors import UserError
 
 SPEC = ClipSpec(16, 25, 40, 32, 0.5, "loop")
@@ -101,6 +104,8 @@ def test_bad_specs():
         ("resize", "round"),
         ("segment_cap", 3),
         ("train_last", "no"),
+        ("length", "guessed"),
+        ("antialias", "no"),
     ):
         with pytest.raises(UserError, match=f"clips.{name}={value}"):
             ClipSpec(16, 25, 128, 112, 0.5, "loop", **{name: value})
@@ -178,3 +183,106 @@ def test_batches_of_an_epoch(videos, world, batches):
     assert spec.epoch_batches(videos, world) == batches
     equal = LoaderSpec(22, 4, 0, 0, equal_updates=True)
     assert equal.epoch_batches(videos, world) == 100_000 // (22 * world) + 2
+
+
+def claim(file, frames):
+    """Let an AVI file say that it has so many frames."""
+    content = bytearray(file.read_bytes())
+    struct.pack_into("<I", content, content.index(b"strh") + 8 + 32, frames)
+    file.write_bytes(content)
+
+
+def read_as_the_authors(file, frames=16, clips=25):
+    """Number the frames (N, T) that their loop gives, which reads on with OpenCV to the last."""
+    video = cv2.VideoCapture(str(file))
+    claimed = int(video.get(cv2.CAP_PROP_FRAME_COUNT))
+    period = max(claimed // clips, 1)
+    starts = range(0, claimed, period)[: min(clips, claimed // period)]
+    selection = {start + t for start in starts for t in range(frames)}
+    kept = []
+    for number in range(max(selection) + 1):
+        decodes, _ = video.read()
+        if number in selection:
+            kept.append(number if decodes else kept[-1])
+    while len(kept) < clips * frames:
+        kept += kept[: clips * frames - len(kept)]
+    return np.array(kept).reshape(clips, frames)
+
+
+@pytest.mark.parametrize("claimed", [40, 41, 47, 450])
+def test_clips_of_the_length_that_a_container_claims(tmp_path, claimed):
+    (tmp_path / "a").mkdir()
+    grey_video(tmp_path / "a" / "0.avi", 40, codec="ffv1")
+    claim(tmp_path / "a" / "0.avi", claimed)
+    video = Video("a/0.avi", str(tmp_path / "a" / "0.avi"), "a")
+    spec = ClipSpec(16, 25, 40, 32, 0.0, "repeat_last", test_rule="authors_code", length="claimed")
+    clips = grey_frames(assemble(Clips([video], VECTORS, spec, 0, train=False)[(0, 0)])).numpy()
+    assert np.array_equal(clips, read_as_the_authors(video.path))
+    known = replace(video, claimed=claimed)
+    claim(tmp_path / "a" / "0.avi", 40)
+    again = grey_frames(assemble(Clips([known], VECTORS, spec, 0, train=False)[(0, 0)])).numpy()
+    assert np.array_equal(clips, again)
+    plain = Clips([known], VECTORS, replace(spec, length="decoded"), 0, train=False)[(0, 0)]
+    assert np.array_equal(grey_frames(assemble(plain)).numpy(), authors_frames(40, 16, 25, None))
+    training = Clips([known], VECTORS, replace(spec, train_last=False), 0, train=True)
+    starts = {int(grey_frames(assemble(training[(e, 0)]))[0, 0]) for e in range(200)}
+    assert max(starts) == min(claimed - 17, 39)  # beyond the 40th frame the 40th is held
+    assert claimed > 60 or starts == set(range(claimed - 16))
+    segment = replace(known, window=(0.0, 1.0))  # frames 0..24: its array has no container
+    cut = assemble(Clips([segment], VECTORS, spec, 0, train=False)[(0, 0)])
+    assert int(grey_frames(cut).max()) == 24
+
+
+def test_real_clips_are_cut_as_the_authors_read_them(shared):
+    """One of HMDB51 claims 75 frames of which 74 decode: 336 of its 400 frames are others."""
+    spec = ClipSpec(16, 25, 128, 112, 0.0, "repeat_last", test_rule="authors_code")
+    moved = {}
+    for file in sorted((shared / "clips").glob("[hku]*/*/*")):
+        lengths = []
+        read_frames(file, lambda n, x=lengths: x.append(n) or np.array([0]), lambda pixels: None)
+        claimed = held(authors_frames(claimed_length(file), 16, 25, None), lengths[-1])
+        assert np.array_equal(claimed, read_as_the_authors(file)), file.name
+        moved[file.name] = (claimed != authors_frames(lengths[-1], 16, 25, None)).sum()
+        if moved[file.name]:
+            video = [Video("a", str(file), "a")]
+            theirs = Clips(video, VECTORS, replace(spec, length="claimed"), 0, train=False)[(0, 0)]
+            numbers, places = np.unique(claimed, return_inverse=True)
+            assert np.array_equal(theirs["places"].numpy(), places.reshape(25, 16))
+            assert len(theirs["frames"]) == len(numbers)
+    assert sorted(moved.values())[-2:] == [0, 336]
+
+
+def test_the_last_batch_of_a_small_epoch_may_be_small():
+    kept = LoaderSpec(22, 4, 0, 0, partial_batch=True)
+    found = {n: kept.epoch_batches(n) for n in (1000, 990, 23, 22, 21, 1, 100_030, 600_000)}
+    assert found == {
+        1000: 46,
+        990: 45,
+        23: 2,
+        22: 1,
+        21: 1,
+        1: 1,
+        100_030: 4547,
+        600_000: 4547,
+    }
+    assert kept.epoch_batches(1000, 2) == 23 and kept.epoch_batches(45, 2) == 1
+    assert replace(kept, equal_updates=True).epoch_batches(1000) == 4547
+    with pytest.raises(UserError, match=r"micro_batch=11 does not go with loader\.partial_batch"):
+        replace(kept, micro_batch=11)
+
+
+@pytest.mark.parametrize(("partial", "sizes"), [(True, [4, 4, 2]), (False, [4, 4])])
+def test_batches_of_a_small_set(tmp_path, partial, sizes):
+    for label in "ab":
+        for number in range(5):
+            grey_video(tmp_path / label / f"{number}.avi", 20)
+    loader = LoaderSpec(4, 4, 0, 0, partial_batch=partial)
+    data = VideoDataModule(str(tmp_path), None, SPEC, loader, 0, "source.root")
+    data.use(VECTORS)
+    for done in range(len(sizes)):
+        batches = list(data.train_dataloader(batches_done=3 * len(sizes) + done))
+        assert [len(batch["label"]) for batch in batches] == sizes[done:]
+    if partial:
+        assert sorted(torch.cat([b["index"] for b in data.train_dataloader()])) == list(range(10))
+        shares = [len(b["label"]) for rank in (0, 1) for b in data.train_dataloader((rank, 2))]
+        assert shares == [4, 1, 4, 1]

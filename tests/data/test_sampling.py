@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from zsvideo.data.sampling import authors_frames, clip_frames, train_start
+from zsvideo.data.sampling import authors_frames, clip_frames, held, train_start
 from zsvideo.data.sampling import test_frames as frames_of_test
 from zsvideo.data.sampling import test_starts as starts_of_test
 
@@ -117,3 +117,11 @@ def test_short_videos(length, policy):
         expected = [i % length if policy == "loop" else min(i, length - 1) for i in range(16)]
         assert clips[0].tolist() == expected
     assert train_start(length, 16, np.random.default_rng(0)) <= max(0, length - 16)
+
+
+def test_frames_that_do_not_decode_hold_the_last_one_wanted():
+    wanted = np.array([[0, 1, 2], [6, 7, 8]])
+    assert held(wanted, 9).tolist() == wanted.tolist()
+    assert held(wanted, 8).tolist() == [[0, 1, 2], [6, 7, 7]]
+    assert held(wanted, 5).tolist() == [[0, 1, 2], [2, 2, 2]]  # not 4, which nobody kept
+    assert held(wanted + 5, 3).tolist() == [[2, 2, 2], [2, 2, 2]]  # noise in the authors' code

@@ -15,14 +15,16 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from zsvideo.data.decoding.faults import UnreadableVideo
-from zsvideo.data.decoding.reading import DECODERS, read_frames
+from zsvideo.data.decoding.reading import DECODERS, claimed_length, read_frames
 from zsvideo.data.kenburns import RULES, is_image, ken_burns
 from zsvideo.data.layouts import Video
 from zsvideo.data.sampling import (
+    LENGTHS,
     SHORT_VIDEOS,
     SINGLE_CLIPS,
     TEST_RULES,
     clip_frames,
+    held,
     test_frames,
     train_start,
 )
@@ -50,6 +52,8 @@ class ClipSpec:
     train_last: bool = True
     resize: str = "exact"
     ken_burns: str = "ours"
+    length: str = "decoded"
+    antialias: bool = False
 
     def __post_init__(self) -> None:
         """Check the values; raises UserError."""
@@ -66,14 +70,16 @@ class ClipSpec:
             ("single_clip", SINGLE_CLIPS),
             ("resize", RESIZES),
             ("ken_burns", RULES),
+            ("length", LENGTHS),
         ):
             if (value := getattr(self, name)) not in allowed:
                 raise UserError(f"clips.{name}={value} is unknown; allowed: {', '.join(allowed)}")
         cap = self.segment_cap
         if cap is not None and (not isinstance(cap, int) or cap < self.frames):
             raise UserError(f"clips.segment_cap={cap} must be null or at least clips.frames")
-        if not isinstance(self.train_last, bool):
-            raise UserError(f"clips.train_last={self.train_last} must be true or false")
+        for name in ("train_last", "antialias"):
+            if not isinstance(value := getattr(self, name), bool):
+                raise UserError(f"clips.{name}={value} must be true or false")
         if self.crop > self.short_side - (self.resize == "floor"):
             raise UserError(
                 f"clips.crop={self.crop} is larger than clips.short_side={self.short_side} leaves "
@@ -104,7 +110,8 @@ class Clips(Dataset[dict[str, Any]]):
 
         Args:
             videos: all of classes in `class_vectors`.
-            class_vectors: class name to its (D,) unit vector; the order of names is the labels'.
+            class_vectors: class name to its (D,) vector, the target; the order of names is the
+                labels'.
             spec: the clips.
             seed: of the random starts, crops and flips.
             train: one random clip a video, else `spec.test_clips` centre-cropped ones.
@@ -199,16 +206,25 @@ class Clips(Dataset[dict[str, Any]]):
         return self.read(video, Crop(), clips)
 
     def read(self, video: Video, crop: Crop, clips: Any) -> dict[str, Tensor]:
-        """Read the `frames` of the clips `clips(length)`, (N, T), and their `places`."""
+        """Read the `frames` of the clips `clips(length)`, (N, T), and their `places`.
+
+        The length is that of the file, as it decodes or as its container claims it; of a labelled
+        window always what decodes.
+        """
         spec = self.spec
-        view = View(spec.short_side, spec.crop, crop, spec.resize)
+        view = View(spec.short_side, spec.crop, crop, spec.resize, spec.antialias)
+        claimed = 0
+        if spec.length == "claimed" and video.window is None:
+            claimed = video.claimed or claimed_length(video.path)
+        meant = clips(claimed) if claimed else None
         frames: np.ndarray = np.empty(0, np.uint8)
         indices: np.ndarray = np.empty(0, np.int64)
         places: Iterator[np.ndarray] = iter(())
 
         def choose(length: int) -> np.ndarray:
             nonlocal frames, indices, places
-            numbers, inverse = np.unique(clips(length), return_inverse=True)
+            wanted = clips(length) if meant is None else held(meant, length)
+            numbers, inverse = np.unique(wanted, return_inverse=True)
             indices = inverse.reshape(-1, spec.frames)
             frames = np.empty((len(numbers), spec.crop, spec.crop, 3), np.uint8)
             places = iter(frames)

@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from zsvideo.data.clips import Clips, ClipSpec, collate
 from zsvideo.data.datasets.base import VideoSet
+from zsvideo.data.decoding.packs import SUFFIX
 from zsvideo.data.epochs import EpochSampler
 from zsvideo.data.features import FeatureClips, FeatureStore
 from zsvideo.data.layouts import Video
@@ -30,6 +31,7 @@ class LoaderSpec:
     timeout: int
     epoch_samples: int = 100_000
     equal_updates: bool = False
+    partial_batch: bool = False
 
     def __post_init__(self) -> None:
         """Check the values; raises UserError."""
@@ -49,11 +51,14 @@ class LoaderSpec:
 
         As in the authors' code an epoch takes each video once but ends with the batch after the one
         that reaches `epoch_samples` clips: at 22 and 100,000, 4,547 batches, 100,034 clips.
-        With `equal_updates` a smaller set is taken again until then.
+        With `equal_updates` a smaller set is taken again until then. What is left of a smaller set
+        is a batch by `partial_batch` alone, or where there is no other.
         """
         batch = self.batch_size * world
         most = self.epoch_samples // batch + 2
-        return most if self.equal_updates else max(1, min(videos // batch, most))
+        full, left = divmod(videos, batch)
+        full += self.partial_batch and left >= world
+        return most if self.equal_updates else max(1, min(full, most))
 
 
 class VideoDataModule(pl.LightningDataModule):
@@ -84,6 +89,14 @@ class VideoDataModule(pl.LightningDataModule):
         self.table, self.option = videos.table, videos.option
         self.root, self.videos = self.listing.root, self.listing.videos
         self.published, self.quarantined = self.listing.published, self.listing.quarantined
+        packs = sum(v.claimed is None and v.path.endswith(SUFFIX) for v in self.videos)
+        if packs and clips.length == "claimed":
+            log.warning(
+                "%s does not say how many frames the containers of %d videos claim, so the number "
+                "that decodes is taken (clips.length=claimed); prepare them again",
+                self.root,
+                packs,
+            )
         self.class_vectors: dict[str, np.ndarray] = {}
         self.features: dict[bool, FeatureStore] = {}  # of training and test clips, by a frozen f_v
         self.drawn: Sequence[Video] | None = None
@@ -104,7 +117,8 @@ class VideoDataModule(pl.LightningDataModule):
         """Choose the classes to load, with their (D,) vectors; their order is the labels'.
 
         Args:
-            class_vectors: class name to vector.
+            class_vectors: class name to vector, of unit length where it is compared with
+                embeddings, of any length where training aims at it.
             videos: of these classes, to load; None takes all.
 
         Raises:
@@ -169,8 +183,8 @@ class VideoDataModule(pl.LightningDataModule):
             raise UserError(f"trainer.devices={world} share {len(clips)} training videos; take 1")
         batches = self.loader.epoch_batches(len(clips), world)
         length = batches * size * world
-        if len(clips) < size * world and not self.loader.equal_updates:
-            length = len(clips) // world * world
+        if not self.loader.equal_updates:
+            length = min(length, len(clips) // world * world)
             batches = -(-length // (size * world))
         sampler = EpochSampler(len(clips), self.seed, True, length, share)
         epoch, skip = divmod(batches_done, batches)

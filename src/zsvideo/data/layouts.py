@@ -26,6 +26,7 @@ class Video:
         label: class name as the data set spells it.
         window: start and end in seconds, for untrimmed videos.
         frames: number of frames that decode, where it is known.
+        claimed: number of frames that the original's container claims, where it is known.
     """
 
     id: str
@@ -33,6 +34,7 @@ class Video:
     label: str
     window: tuple[float, float] | None = None
     frames: int | None = None
+    claimed: int | None = None
 
 
 def files_below(root: Path, suffixes: Sequence[str] = VIDEO_FILES) -> list[Path]:

@@ -1,8 +1,9 @@
 """Manifests: a CSV file with one row a labelled video, as `src.prepare` writes it or by hand.
 
 Columns: `path` (relative to the file's folder, or absolute) and `class` (or `label`) are needed;
-`id`, `start` and `end` (seconds), `frames` (that decode), `status` (`ok` or not), `reason` and
-`prepared` (a file that stands for the original) are used where they are there.
+`id`, `start` and `end` (seconds), `frames` (that decode), `claimed` (frames that the original's
+container claims), `status` (`ok` or not), `reason` and `prepared` (a file that stands for the
+original) are used where they are there.
 """
 
 import csv
@@ -23,6 +24,7 @@ COLUMNS = (
     "start",
     "end",
     "frames",
+    "claimed",
     "width",
     "height",
     "fps",
@@ -66,19 +68,19 @@ def read_manifest(file: Path, option: str) -> Manifest:
     quarantined = {}
     for number, row in enumerate(rows, 2):
         try:
-            start, end, frames = (row.get(key) for key in ("start", "end", "frames"))
+            start, end = (row.get(key) for key in ("start", "end"))
             name = row.get("id") or row["path"] + (f"#{start}-{end}" if start and end else "")
             if (row.get("status") or "ok") != "ok":
                 quarantined[name] = row.get("reason") or row["status"]
                 continue
             path = file.parent / (row.get("prepared") or row["path"])
             window = (float(start), float(end)) if start and end else None
-            known = int(frames) if frames else None
-            video = Video(name, str(path), row[label].strip(), window, known)
+            frames, claimed = (int(row.get(k) or 0) or None for k in ("frames", "claimed"))
+            video = Video(name, str(path), row[label].strip(), window, frames, claimed)
         except (TypeError, ValueError, AttributeError):
             raise UserError(
                 f"{option}={file}: line {number} cannot be used; it needs a path, a class, and "
-                "numbers for start, end and frames"
+                "numbers for start, end, frames and claimed"
             ) from None
         if name in videos:
             raise UserError(

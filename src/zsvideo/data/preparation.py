@@ -26,7 +26,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from zsvideo.data.decoding.faults import UnreadableVideo
 from zsvideo.data.decoding.forms import SUFFIXES, FormSpec, form_bytes, write_form
 from zsvideo.data.decoding.limits import late, within
-from zsvideo.data.decoding.pyav_reader import all_frames
+from zsvideo.data.decoding.pyav_reader import all_frames, claimed_frames
 from zsvideo.data.decoding.reading import SMALLEST, check_file, reason
 from zsvideo.data.kenburns import is_image, read_image
 from zsvideo.data.layouts import Video
@@ -185,8 +185,8 @@ def examine(path: str, settings: Settings) -> dict[str, Any]:
     """Decode a file from end to end, and write its prepared form.
 
     Returns:
-        `status` (`ok` or `bad`), `reason`, and of a good file `frames`, `width`, `height`, `fps`,
-        `seconds`, `sha256` and, relative to `out`, the `prepared` file.
+        `status` (`ok` or `bad`), `reason`, and of a good file `frames`, `claimed`, `width`,
+        `height`, `fps`, `seconds`, `sha256` and, relative to `out`, the `prepared` file.
 
     Raises:
         OSError: there is no room for the prepared form.
@@ -236,6 +236,7 @@ def examine_video(path: str, settings: Settings) -> dict[str, Any]:
         write_form(out / seen["prepared"], whole._replace(frames=watched()), spec)
     if not seen["frames"]:
         raise UnreadableVideo("no frames")
+    seen["claimed"] = claimed_frames(path)
     seen["seconds"] = round(float(last * whole.time_base + 1 / whole.rate), 3)
     return seen
 

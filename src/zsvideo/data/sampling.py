@@ -8,6 +8,7 @@ import numpy as np
 SHORT_VIDEOS = ("loop", "repeat_last")
 TEST_RULES = ("linspace", "authors_code")
 SINGLE_CLIPS = ("centre", "first")
+LENGTHS = ("decoded", "claimed")
 
 
 def train_start(length: int, frames: int, rng: np.random.Generator, last: bool = True) -> int:
@@ -92,6 +93,20 @@ def authors_frames(length: int, frames: int, clips: int, cap: int | None) -> np.
     played = np.unique(wanted) if cap is None else wanted[wanted < length]
     cut = np.arange(clips * frames) % len(played)
     return np.minimum(played[cut], length - 1).reshape(clips, frames)
+
+
+def held(indices: np.ndarray, length: int) -> np.ndarray:
+    """Replace frames that do not decode by the last one before them that is wanted.
+
+    So does the authors' code where a container claims more frames than it has. It makes noise where
+    none that is wanted decodes; here that is the last frame of the video.
+
+    Args:
+        indices: wanted, of any shape, at least 0.
+        length: frames that decode, at least 1.
+    """
+    there = indices[indices < length]
+    return np.where(indices < length, indices, there.max(initial=-1) if there.size else length - 1)
 
 
 def clip_frames(starts: np.ndarray, length: int, frames: int, short_videos: str) -> np.ndarray:

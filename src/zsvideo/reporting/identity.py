@@ -18,6 +18,8 @@ CLIPS = (
     "single_clip",
     "segment_cap",
     "resize",
+    "length",
+    "antialias",
 )
 UNKNOWN = "not recorded"
 
@@ -71,6 +73,8 @@ def stamps(run: Run) -> list[str]:
         found.append("LEAK: pre-training classes overlap")
     if any(link.get("leaks", link.get("overlap")) is None for link in chain):
         found.append("UNKNOWN: pre-training classes")
+    if run.protocol.get("declared"):
+        found.append("DECLARED: training classes")
     if run.protocol.get("leaks"):
         found.append("LEAK: training classes overlap")
     if run.protocol.get("leaks", None) is None:

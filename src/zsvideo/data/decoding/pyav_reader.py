@@ -170,13 +170,19 @@ def all_frames(path: str | Path) -> Whole:
 
 
 def claimed_frames(path: str | Path) -> int:
-    """Tell how many frames a video says it has, without decoding it; 0 if it says nothing."""
+    """Tell how many frames a video says it has, without decoding it; 0 if it says nothing.
+
+    As OpenCV does: what the container says, or where it says no number what its duration makes.
+    """
     with av.open(str(path), metadata_errors="ignore") as container:
         stream = next(iter(container.streams.video), None)
         if stream is None:
             return 0
-        lasting = float(stream.average_rate or 25) * (container.duration or 0) / av.time_base
-        return max(stream.frames, len(stream.index_entries), round(lasting))
+        seconds = (container.duration or 0) / av.time_base
+        if not seconds and stream.duration and stream.time_base:
+            seconds = float(stream.duration * stream.time_base)
+        lasting = int(seconds * float(stream.guessed_rate or stream.average_rate or 25) + 0.5)
+        return stream.frames or lasting or len(stream.index_entries)
 
 
 def is_timed(stream: Any, packets: Sequence[Any], stamps: Sequence[int | None], avi: bool) -> bool:

@@ -14,7 +14,7 @@ import numpy as np
 
 from zsvideo.data.decoding.faults import DAMAGED, ShorterVideo, UnreadableVideo
 from zsvideo.data.decoding.packs import SUFFIX, pack_frames
-from zsvideo.data.decoding.pyav_reader import pyav_frames
+from zsvideo.data.decoding.pyav_reader import claimed_frames, pyav_frames
 from zsvideo.data.transforms import Part, whole
 
 DECODERS = ("pyav", "decord")
@@ -74,6 +74,19 @@ def read_frames(
     except ShorterVideo:
         raise UnreadableVideo(DAMAGED) from None
     except (av.FFmpegError, OSError, RuntimeError, ValueError, MemoryError) as error:
+        raise UnreadableVideo(reason(error)) from None
+
+
+def claimed_length(path: str | Path) -> int:
+    """Tell how many frames a video says it has; 0 where it says nothing, as a pack.
+
+    Raises:
+        UnreadableVideo: the file is missing, empty, or no video.
+    """
+    check_file(path)
+    try:
+        return 0 if str(path).endswith(SUFFIX) else claimed_frames(path)
+    except (av.FFmpegError, OSError, ValueError) as error:
         raise UnreadableVideo(reason(error)) from None
 
 

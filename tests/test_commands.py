@@ -8,8 +8,13 @@ import pytest
 
 from helpers.commands import fails, finished
 from zsvideo.cli import REMOVED, check_removed, quote_digits, stored_options
-from zsvideo.data import datasets
-from zsvideo.data.layouts import HOW, check_root
+from zsvideo.data.datasets import check_data
+from zsvideo.data.datasets.activitynet import ActivityNet
+from zsvideo.data.datasets.base import VideoSet
+from zsvideo.data.datasets.hmdb51 import HMDB51
+from zsvideo.data.datasets.kinetics import Kinetics700
+from zsvideo.data.datasets.sun397 import SUN397
+from zsvideo.data.datasets.ucf101 import UCF101
 from zsvideo.errors import UserError
 from zsvideo.resources import CONF, ROOT
 from zsvideo.usage import COMMANDS, GROUPS, as_typed
@@ -64,13 +69,13 @@ def test_nothing_heavy_is_loaded_before_the_data_is_looked_for(tmp_path, options
     assert ("error: " in process.stderr) == ("--cfg" not in options), process.stderr
 
 
-@pytest.mark.parametrize("name", [n for n in HOW if n != "SyntheticDataModule"])
-def test_the_early_look_says_what_the_data_set_says(tmp_path, name):
-    module = getattr(datasets, name)
-    assert module.how == HOW[name]
-    options = {"_target_": f"zsvideo.data.datasets.{name}", "root": str(tmp_path), "table": None}
-    with pytest.raises(UserError, match=re.escape(f"folder is not at {tmp_path} (x.root)")):
-        check_root(options, "x.root")
+@pytest.mark.parametrize("kind", [VideoSet, UCF101, HMDB51, Kinetics700, ActivityNet, SUN397])
+def test_the_early_look_says_how_to_get_the_data(config, tmp_path, kind):
+    composed = config(
+        f"source._target_={kind.__module__}.{kind.__name__}", f"source.root={tmp_path}"
+    )
+    with pytest.raises(UserError, match=rf"is not at {tmp_path} \(source\.root\); {kind.how}"):
+        check_data(composed)
 
 
 @pytest.mark.parametrize("name", COMMANDS)

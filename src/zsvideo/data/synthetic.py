@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
-import av
 import numpy as np
 from PIL import Image
 
@@ -161,6 +160,8 @@ def generate(root: Path, classes: Sequence[str], videos: int, domain: str, seed:
 
 def encode(file: Path, frames: np.ndarray, domain: Domain) -> None:
     """Write (T, H, W, C) uint8 frames to a video file."""
+    import av  # heavy: names of classes need none of it
+
     with av.open(str(file), "w") as container:
         stream = container.add_stream(domain.codec, rate=domain.fps, options=domain.options)
         assert isinstance(stream, av.VideoStream)

@@ -1,14 +1,9 @@
 """Files of word vectors in every format, read by content."""
 
-import functools
 import gzip
-import hashlib
-import http.server
-import json
 import shlex
 import subprocess
 import sys
-import threading
 
 import numpy as np
 import pytest
@@ -17,7 +12,6 @@ from gensim.models.fasttext import save_facebook_model
 
 from helpers.vectors import toy_vectors
 from zsvideo.errors import UserError
-from zsvideo.resources import ROOT
 from zsvideo.semantics.files import read_vectors
 
 WORDS = ["red", "square", "fall", "rise"]
@@ -84,76 +78,24 @@ def test_no_vectors_is_told(tmp_path, content):
         read_vectors(tmp_path / "bad.bin", {"red"})
 
 
-def gensim_server(folder, checksum=None):
-    """Serve a tiny gensim-data on this machine; gives its address."""
-    keyed = toy_vectors(WORDS)
-    home = folder / "toy-vectors"
-    home.mkdir(parents=True)
-    keyed.save_word2vec_format(str(folder / "toy.bin"), binary=True)
-    data = gzip.compress((folder / "toy.bin").read_bytes())
-    (home / "toy-vectors.gz").write_bytes(data)
-    (home / "__init__.py").write_text("raise SystemExit('code of a download was run')\n")
-    entry = {
-        "file_name": "toy-vectors.gz",
-        "parts": 1,
-        "checksum": checksum or hashlib.md5(data).hexdigest(),
-    }
-    (folder / "list.json").write_text(json.dumps({"corpora": {}, "models": {"toy-vectors": entry}}))
-
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *args):
-            pass
-
-    handler = functools.partial(Quiet, directory=str(folder))
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    return server
+@pytest.mark.parametrize("header", [False, True])
+@pytest.mark.parametrize(
+    "row", ["blue 1 2", "blue", "blue " + "1 " * 19, "blue " + " ".join("1" * 21), "blue\t1\t2"]
+)
+def test_a_ragged_row_is_told_whichever_words_are_wanted(tmp_path, row, header):
+    text = lines(toy_vectors(WORDS), header).replace("4 20", "5 20") + row + "\n"
+    (tmp_path / "ragged.txt").write_text(text)
+    with pytest.raises(UserError, match=r"row 5, 'blue', has \d+ numbers where 20 are expected"):
+        read_vectors(tmp_path / "ragged.txt", {"red"})
 
 
-FETCH = """
-import sys
-from gensim import downloader
-downloader._load_info.__defaults__ = (sys.argv[1] + "/list.json", "utf-8")
-downloader.DOWNLOAD_BASE_URL = sys.argv[1]
-from zsvideo.errors import UserError
-from zsvideo.semantics.vectors import downloaded
-try:
-    vectors = downloaded("toy-vectors", cache=sys.argv[2])
-    print(vectors.of(["red square"], "own", None).matrix.shape)
-except UserError as error:
-    print("refused:", error)
-"""
-
-
-def fetched(address, tmp_path):
-    return subprocess.run(
-        [sys.executable, "-c", FETCH, address, str(tmp_path / "cache")],
-        cwd=ROOT,
-        env={"GENSIM_DATA_DIR": str(tmp_path / "data"), "PATH": ""},
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-
-
-def test_downloader_fetches_once_and_runs_no_code(tmp_path):
-    server = gensim_server(tmp_path / "served")
-    address = f"http://127.0.0.1:{server.server_port}"
-    assert "(1, 20)" in fetched(address, tmp_path).stdout
-    server.shutdown()
-    server.server_close()
-    assert "(1, 20)" in fetched(address, tmp_path).stdout  # from the disk, without a network
-
-
-@pytest.mark.parametrize("fault", ["checksum", "unreachable"])
-def test_downloader_faults_are_one_line(tmp_path, fault):
-    server = gensim_server(tmp_path / "served", "0" * 32 if fault == "checksum" else None)
-    if fault == "unreachable":
-        server.shutdown()
-        server.server_close()
-    process = fetched(f"http://127.0.0.1:{server.server_port}", tmp_path)
-    assert "refused: semantics.download=toy-vectors" in process.stdout, process.stderr
-    assert "semantics.path" in process.stdout and "Traceback" not in process.stderr
+def test_rows_of_odd_words_and_space_at_line_ends_are_not_ragged(tmp_path):
+    text = lines(toy_vectors(WORDS))
+    odd = [" ".join([word, *"9" * 20]) for word in ("", ". . .", "at name@domain.com")]
+    text = text.replace("\n", " \r\n") + "\n".join([*odd, "", ""])
+    (tmp_path / "odd.txt").write_bytes(text.encode())
+    found = read_vectors(tmp_path / "odd.txt", {"red", "rise", ".", "at", "9"})
+    assert sorted(found.key_to_index) == ["red", "rise"]
 
 
 def test_tabs_and_byte_order_mark(tmp_path):

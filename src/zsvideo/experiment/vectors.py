@@ -39,7 +39,7 @@ ITEM = Archive(  # as gensim-data lists it
 )
 FILES = ("GoogleNews-vectors-negative300.bin", "GoogleNews-vectors-negative300.bin.gz", ITEM.name)
 FOLDERS = (".", "word2vec", "GoogleNews", "googlenews", GENSIM)
-PAUSE = 1.0  # seconds before a download is tried again, doubled each time
+PAUSE = 0.2  # seconds before a download is tried again, doubled each time
 TRAINED, TESTED = ("source", "target", "pretrain", "seen"), ("target", "seen")
 
 

@@ -1,5 +1,6 @@
 """Doors take options as typed and fail in one line with exit code 2."""
 
+import os
 import re
 import subprocess
 import sys
@@ -180,6 +181,16 @@ def test_wrong_checkpoint(cli, folders, tmp_path, kind):
     if kind == "foreign":
         torch.save({"weights": torch.zeros(1)}, file)
     fails(cli("evaluate", f"ckpt={file}", *folders, f"hydra.run.dir={tmp_path}/run"), "ckpt")
+
+
+@pytest.mark.parametrize(
+    "typed", [["train", "--cfg", "job"], ["report"], ["prepare"], ["report", "--help"]]
+)
+def test_nothing_is_left_in_the_folder_where_a_command_was_typed(tmp_path, typed):
+    command = [sys.executable, "-m", f"src.{typed[0]}", *typed[1:]]
+    where = {"PYTHONPATH": f"{ROOT}/src{os.pathsep}{ROOT}"}
+    subprocess.run(command, cwd=tmp_path, env=os.environ | where, capture_output=True, timeout=120)
+    assert not list(tmp_path.iterdir())
 
 
 def test_report_of_no_run(cli, tmp_path):

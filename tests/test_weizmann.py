@@ -8,7 +8,7 @@ import pytest
 
 from helpers.commands import fails, finished
 from helpers.videos import write_video
-from zsvideo.data.actions import WeizmannDataModule
+from zsvideo.data.datasets.weizmann import ACTORS, CODES
 
 SMALL = [
     "clips.short_side=32",
@@ -25,8 +25,8 @@ def made(tmp_path):
     """Write one short video an actor and action, and two an interaction, into `tmp_path/data`."""
     rng = np.random.default_rng(0)
     data = tmp_path / "data"
-    for code in WeizmannDataModule.codes:
-        for actor in WeizmannDataModule.actors:
+    for code in CODES:
+        for actor in ACTORS:
             frames = rng.integers(0, 255, (4, 32, 40, 3), dtype=np.uint8)
             write_video(data / "weizmann" / code / f"{actor}_{code}.avi", frames)
     for number in range(12):

@@ -21,7 +21,7 @@ from helpers.videos import grey_video
 from zsvideo.cli import CONF, quote_digits
 from zsvideo.commands.train import train
 from zsvideo.data.datamodule import VideoDataModule
-from zsvideo.data.downloads import Item
+from zsvideo.data.datasets.base import Archive
 from zsvideo.errors import UserError
 from zsvideo.experiment import testing, vectors
 from zsvideo.experiment.jobs import is_finished, job_hash
@@ -91,7 +91,7 @@ def without_vectors(data, folder):
 def home(monkeypatch, tmp_path):
     """No vectors in the place of gensim's downloader, and a download that fails at once."""
     monkeypatch.setenv("GENSIM_DATA_DIR", str(tmp_path / "gensim-data"))
-    monkeypatch.setattr(vectors, "ITEM", Item("http://127.0.0.1:9/x.gz", size=1_700_000_000))
+    monkeypatch.setattr(vectors, "ITEM", Archive("http://127.0.0.1:9/x.gz", size=1_700_000_000))
     monkeypatch.setattr(vectors, "PAUSE", 0.001)
     say_left_out.cache_clear()
     return tmp_path / "gensim-data"
@@ -242,7 +242,7 @@ def served(monkeypatch, home, data, tmp_path):
     content = gzip.compress((data / FILE).read_bytes())
     server.files["w.gz"] = content
     checksum = f"md5:{hashlib.md5(content).hexdigest()}"
-    monkeypatch.setattr(vectors, "ITEM", Item(server.url("w.gz"), ".", len(content), checksum))
+    monkeypatch.setattr(vectors, "ITEM", Archive(server.url("w.gz"), ".", len(content), checksum))
     without_vectors(data, tmp_path / "data")
     yield server
     server.shutdown()
@@ -275,9 +275,9 @@ def test_nothing_is_fetched_before_the_data_are_there(job, served, tmp_path):
 def test_a_fetch_that_fails_names_what_to_do(job, served, monkeypatch, tmp_path, fault):
     item = vectors.ITEM
     if fault == "checksum":
-        monkeypatch.setattr(vectors, "ITEM", Item(item.url, ".", item.size, "md5:" + "0" * 32))
+        monkeypatch.setattr(vectors, "ITEM", Archive(item.url, ".", item.size, "md5:" + "0" * 32))
     if fault == "unreachable":
-        monkeypatch.setattr(vectors, "ITEM", Item("http://127.0.0.1:9/w.gz", size=item.size))
+        monkeypatch.setattr(vectors, "ITEM", Archive("http://127.0.0.1:9/w.gz", size=item.size))
     if fault == "gone":
         served.files.clear()
     if fault == "other":

@@ -1,12 +1,18 @@
 """The network, its loss and its training."""
 
+import io
+import re
+
 import numpy as np
 import pytest
+import pytorch_lightning as pl
 import torch
 from torch.nn import functional as F
+from torch.utils.data import DataLoader
 
 from helpers.networks import OPTIONS, clips, module
 from zsvideo.errors import UserError
+from zsvideo.models.callbacks import NarrowProgressBar
 from zsvideo.models.classifier import Classifier
 from zsvideo.models.module import ZeroShotModule
 
@@ -196,3 +202,28 @@ def test_other_networks_of_torchvision(name, size, features, config):
 def test_a_network_of_fixed_size_says_so():
     with pytest.raises(UserError, match="16 x 224 x 224, not 16 x 112 x 112"):
         module(backbone="mvit_v2_s").eval()(clips(1, 1, 112))
+
+
+def test_the_progress_bar_takes_one_line_of_80_columns(tmp_path):
+    shown = io.StringIO()
+    bar = NarrowProgressBar(
+        refresh_rate=1, console_kwargs={"file": shown, "width": 80, "force_terminal": True}
+    )
+    label = torch.arange(2)
+    features, target = torch.ones(2, 64), torch.nn.functional.normalize(torch.ones(2, 300))
+    batch = {"features": features, "target": target, "label": label}
+    pl.Trainer(
+        max_epochs=1,
+        accelerator="cpu",
+        logger=False,
+        enable_checkpointing=False,
+        enable_model_summary=False,
+        default_root_dir=tmp_path,
+        callbacks=[bar],
+    ).fit(module(), DataLoader([batch] * 100, batch_size=None))
+    text = shown.getvalue()
+    assert "100/100" in text and "loss: " in text
+    assert "\x1b[1A" not in text  # a bar of two lines goes up a line to draw itself again
+    lines = re.split(r"[\r\n]", re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text))
+    longest = max(len(line.rstrip()) for line in lines)
+    assert longest + len("Epoch 149/149 4547/4547") - len("Epoch 0/0 100/100") <= 80

@@ -18,7 +18,7 @@ from zsvideo.data.features import FeatureStore, content_hash
 from zsvideo.data.layouts import Video
 from zsvideo.data.zeroshot import ZeroShotDataModule
 from zsvideo.errors import UserError
-from zsvideo.models.callbacks import ClipProgressBar
+from zsvideo.models.callbacks import NarrowProgressBar
 from zsvideo.models.module import ZeroShotModule
 
 log = logging.getLogger(__name__)
@@ -116,7 +116,7 @@ def extract(
         strategy="auto",
         logger=False,
         enable_checkpointing=False,
-        callbacks=[ClipProgressBar()],
+        callbacks=[NarrowProgressBar()],
         _convert_="all",
     )
     loader = videos.load(clips, sampler, size, train=False)

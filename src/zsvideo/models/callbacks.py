@@ -1,10 +1,11 @@
-"""What is watched while a model trains and embeds: unreadable videos, clips a second."""
+"""What is watched while a model trains and embeds: unreadable videos, progress."""
 
-import time
 from typing import Any
 
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback, RichProgressBar
+
+LOSS = "train/loss_step"
 
 
 class UnreadableVideos(Callback):
@@ -46,53 +47,18 @@ class UnreadableVideos(Callback):
         self.source = dict(state_dict["source"])
 
 
-class ClipProgressBar(RichProgressBar):
-    """A Rich progress bar that also shows clips a second; time left is Rich's own column."""
+class NarrowProgressBar(RichProgressBar):
+    """Lightning's progress bar in one line of 80 columns: a shorter bar, and the loss alone."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.clips, self.since = 0, time.monotonic()
-
-    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Begin to count."""
-        super().on_train_epoch_start(trainer, pl_module)
-        self.clips, self.since = 0, time.monotonic()
-
-    def on_train_batch_end(
-        self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
-        """Count the clips of a training batch."""
-        self.count(batch)
-        super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
-
-    def on_predict_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Begin to count."""
-        super().on_predict_start(trainer, pl_module)
-        self.clips, self.since = 0, time.monotonic()
-
-    def on_predict_batch_end(
-        self,
-        trainer: Any,
-        pl_module: Any,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-        dataloader_idx: int = 0,
-    ) -> None:
-        """Count the clips of a batch of test videos."""
-        self.count(batch)
-        super().on_predict_batch_end(trainer, pl_module, outputs, batch, batch_idx, dataloader_idx)
-
-    def count(self, batch: dict[str, Any]) -> None:
-        """Add the clips of a batch."""
-        if "clips" in batch:
-            self.clips += batch["clips"].shape[0] * batch["clips"].shape[1]
-        elif "features" in batch:
-            self.clips += len(batch["features"])
+    def configure_columns(self, trainer: pl.Trainer) -> list[Any]:
+        """Shorten the bar, which Lightning makes 40 columns wide."""
+        columns: list[Any] = super().configure_columns(trainer)
+        for column in columns:
+            if hasattr(column, "bar_width"):
+                column.bar_width = 10
+        return columns
 
     def get_metrics(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> dict[str, Any]:
-        """Add the rate to what Lightning shows."""
+        """Show the loss of the last batch; the training curve has the rest."""
         metrics = super().get_metrics(trainer, pl_module)
-        metrics.pop("v_num", None)
-        rate = self.clips / max(time.monotonic() - self.since, 1e-9)
-        return {**metrics, "clips/s": f"{rate:.1f}"}
+        return {"loss": metrics[LOSS]} if LOSS in metrics else {}

@@ -273,3 +273,15 @@ def test_a_folder_that_may_not_be_listed(tmp_path, monkeypatch):
     monkeypatch.setattr(Path, "iterdir", denied)
     with pytest.raises(UserError, match=r"target\.x\.root=.*Permission denied"):
         module(VideoSet, tmp_path)
+
+
+def test_videos_outside_class_folders_are_counted_once(tmp_path, caplog):
+    touch(tmp_path, "run/a.mp4", "run/day2/b.mp4", "run/day2/c.avi", "run/.cache/d.mp4", "e.mp4")
+    data = module(VideoSet, tmp_path)
+    assert [video.id for video in data.videos] == ["run/a.mp4"]
+    (line,) = [r.getMessage() for r in caplog.records]
+    assert "3 videos do not lie in ROOT/<class>/" in line and "source=csv" in line
+    caplog.clear()
+    touch(tmp_path / "flat", "run/a.mp4", "run/notes.txt")
+    module(VideoSet, tmp_path / "flat")
+    assert not caplog.records

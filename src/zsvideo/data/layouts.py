@@ -61,6 +61,21 @@ def class_folders(root: Path, suffixes: Sequence[str] = VIDEO_FILES) -> list[Vid
     ]
 
 
+def warn_of_others(
+    videos: Sequence[Video], root: Path, suffixes: Sequence[str] = VIDEO_FILES
+) -> None:
+    """Tell how many files of some kinds lie elsewhere under the root than in a class folder."""
+    listed = {video.path for video in videos}
+    if others := [file for file in files_below(root, suffixes) if str(file) not in listed]:
+        log.warning(
+            "%s: %d videos do not lie in ROOT/<class>/ and are left out, such as %s; to take them, "
+            "list them in a CSV file with columns path and class (source=csv, target=[csv])",
+            root,
+            len(others),
+            others[0].relative_to(root),
+        )
+
+
 def distinct(videos: Sequence[Video]) -> list[Video]:
     """Leave out, and tell, videos with the name of another one, such as a copy elsewhere."""
     first = {video.id: video for video in reversed(videos)}

@@ -17,6 +17,7 @@ from zsvideo.data.layouts import (
     existing_root,
     spell,
     spelling_key,
+    warn_of_others,
 )
 from zsvideo.data.manifest import NAME, read_manifest
 from zsvideo.errors import UserError
@@ -184,7 +185,10 @@ class VideoSet:
 
     def find(self) -> list[Video]:
         """List the videos under `folder`; a data set with another layout overrides this."""
-        return self.official(class_folders(self.folder, self.suffixes))
+        videos = class_folders(self.folder, self.suffixes)
+        if self.table is None:
+            warn_of_others(videos, self.folder, self.suffixes)
+        return self.official(videos)
 
     @property
     def asked(self) -> str:

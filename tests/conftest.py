@@ -1,6 +1,10 @@
 """Fixtures: the real configs, tiny videos, toy vectors, and material beside the project."""
 
+import random
+
+import numpy as np
 import pytest
+import torch
 from hydra import compose, initialize_config_dir
 
 from helpers.commands import run_cli
@@ -9,6 +13,14 @@ from helpers.vectors import toy_vectors
 from helpers.videos import grey_video
 from zsvideo.cli import quote_digits
 from zsvideo.resources import CONF
+
+
+@pytest.fixture(autouse=True)
+def seeded():
+    """Begin every test with the same random numbers, whichever tests ran before."""
+    random.seed(0)
+    np.random.seed(0)
+    torch.manual_seed(0)
 
 
 @pytest.fixture

@@ -17,6 +17,8 @@ from helpers.vectors import toy_vectors
 from helpers.videos import write_video
 from zsvideo.resources import ROOT
 
+pytestmark = pytest.mark.slow
+
 NO_TORCH = """
 import runpy, sys
 class NoTorch:

@@ -33,6 +33,7 @@ COMMANDS = [
 GIVEN = {"clips", "loader", "seed", "option", "embedding_dim", "predictions", "self"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("cli", "group", "option"), COMMANDS, ids=lambda x: x)
 def test_every_option_composes(config, cli, group, option):
     value = f"[{option}]" if group in LISTS else option

@@ -19,6 +19,8 @@ from zsvideo.data.decoding.forms import FormSpec
 from zsvideo.data.layouts import Video
 from zsvideo.resources import ROOT
 
+pytestmark = pytest.mark.slow
+
 CHECK = FormSpec("check", 128, 90, 18, 16)
 
 

@@ -12,6 +12,8 @@ from torchvision.models.video import r3d_18
 from helpers.commands import finished, read
 from helpers.videos import grey_video
 
+pytestmark = pytest.mark.slow
+
 LAST = "checkpoints/last.ckpt"
 
 

@@ -1,8 +1,11 @@
 """Several processes test as one does, and train together."""
 
 import numpy as np
+import pytest
 
 from helpers.commands import finished, read
+
+pytestmark = pytest.mark.slow
 
 TWO = ["trainer.devices=2", "trainer.strategy=ddp", "loader.workers=0"]
 

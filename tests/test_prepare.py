@@ -29,6 +29,8 @@ from zsvideo.data.manifest import NAME, read_manifest
 from zsvideo.errors import UserError
 from zsvideo.resources import ROOT
 
+pytestmark = pytest.mark.slow
+
 
 def sound(file):
     with av.open(str(file), "w") as container:

@@ -15,6 +15,8 @@ from zsvideo.experiment.resume import finished as run_is_finished
 from zsvideo.experiment.trainer import plain
 from zsvideo.models.checkpoints import newest
 
+pytestmark = pytest.mark.slow
+
 HERE = str(Path(__file__).parent)
 
 

@@ -10,6 +10,8 @@ from wandb.proto import wandb_internal_pb2
 
 from helpers.commands import finished
 
+pytestmark = pytest.mark.slow
+
 
 def metrics(run):
     return json.loads((run / "metrics.json").read_text())

@@ -11,6 +11,8 @@ from helpers.commands import finished
 from helpers.videos import grey_video
 from zsvideo.resources import ROOT
 
+pytestmark = pytest.mark.slow
+
 EVERY = (
     "half",
     "half_casefold",

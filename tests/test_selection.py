@@ -10,6 +10,8 @@ from zsvideo.errors import UserError
 from zsvideo.experiment.build import build_data
 from zsvideo.semantics.holdout import hold_out
 
+pytestmark = pytest.mark.slow
+
 
 def unit(*angles):
     return {f"c{i}": np.array([np.cos(a), np.sin(a)]) for i, a in enumerate(angles)}

@@ -23,6 +23,8 @@ from zsvideo.experiment.jobs import Job, is_finished, job_hash, training_hash
 from zsvideo.reporting.studies.report import report
 from zsvideo.resources import CONF, ROOT
 
+pytestmark = pytest.mark.slow
+
 SWEEP = ["-m", "trainer.max_epochs=1"]
 
 

@@ -47,6 +47,7 @@ def compare(root, **more):
     )
 
 
+@pytest.mark.slow
 def test_planted_copies_are_found_and_nothing_else(generated, shared):
     files = sorted((generated / "source").glob("*/*.mp4"))
     for number, clip in enumerate(sorted((shared / "clips").glob("*/*/*"))):

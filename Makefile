@@ -8,7 +8,7 @@ STUDIES := table1 table2 table3 fig1 fig4_classes fig4_samples fig5 fig6 fig7
 SCALE ?= demo
 LAUNCHER ?= hydra/launcher=joblib hydra.launcher.n_jobs=2
 
-.PHONY: help setup demo paper-demo test lint bench bench-gpu clean
+.PHONY: help setup demo paper-demo test wheel-test lint bench bench-gpu clean
 
 help:  ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -38,6 +38,9 @@ paper-demo: $(READY)  ## every table and figure on generated videos; goes on whe
 test: $(READY)  ## lint, type check and the whole test suite
 	$(MAKE) lint
 	OMP_NUM_THREADS=1 $(RUN) -m pytest --numprocesses auto --dist loadfile
+
+wheel-test:  ## build the wheel, install it into a fresh environment, use it from another folder
+	PYTHON=$(PYTHON) .ci/wheel
 
 lint: $(READY)  ## ruff and mypy
 	$(RUN) -m ruff check .

@@ -122,8 +122,10 @@ def check_options(state: dict[str, Any], now: dict[str, Any], file: Path) -> Non
         raise UserError(f"{file} does not say its options; start anew in another hydra.run.dir")
     if training_hash(OmegaConf.create(before)) == training_hash(OmegaConf.create(now)):
         return
-    for options in (before, now):
-        options["semantics"]["sha256"] = vectors_hash(OmegaConf.create(options))
+    before, now = (
+        options | {"semantics": {**options["semantics"], "sha256": vectors_hash(config)}}
+        for options, config in ((o, OmegaConf.create(o)) for o in (before, now))
+    )
     if changed := changed_options(before, now):
         raise UserError(
             f"resume: {file} began with other options ({'; '.join(changed)}); give the same, or "

@@ -118,41 +118,41 @@ def vectors_hash(config: DictConfig) -> str:
 
 def planned(configs: Iterable[DictConfig]) -> list[str]:
     """Say for `--dry-run` which vectors jobs use, what is fetched, and which words are missing."""
-    said: dict[str, None] = {}
-    seen = set()
-    for config in configs:
-        name = choice(config)
-        file = located(config, name)
-        if file is None:
-            place = f"not under {config.paths.data}: {size()} will be fetched from {ITEM.url}"
-            said[f"word vectors: the full GoogleNews file is {place}"] = None
-            continue
-        if not file.is_file():
-            said[f"word vectors: no file at {file} (semantics.path)"] = None
-            continue
-        groups = ("semantics", "protocol", "source", "target", "pretrain")
-        key = str([str(file), *(OmegaConf.to_container(config[g], resolve=True) for g in groups)])
-        if key in seen:
-            continue
-        seen.add(key)
-        said[f"word vectors: {file}"] = None
-        said |= dict.fromkeys(f"MISSING: {line}" for line in missing_words(config, file))
-    return list(said)
+    groups = ("semantics", "protocol", "source", "target", "pretrain", "paths.data")
+    jobs = {str([OmegaConf.select(job, g) for g in groups]): job for job in configs}
+    lines: list[str] = []
+    for job in jobs.values():
+        try:
+            lines += planned_job(job)
+        except UserError as error:  # classes of own folders that are not there
+            lines.append(f"word vectors: unknown yet: {error}")
+    return list(dict.fromkeys(lines))
 
 
-def missing_words(config: DictConfig, file: Path) -> list[str]:
-    """List what would stop a job because words have no vector; class lists are those published."""
-    job, cache = config.copy(), Path(config.semantics.cache).expanduser()
+def planned_job(config: DictConfig) -> list[str]:
+    """Say which vectors one job uses, and what would stop it because words have none.
+
+    The classes are those of the published lists, so that no videos are needed.
+
+    Raises:
+        UserError: the classes of an own data set cannot be listed.
+    """
+    file = located(config, choice(config))
+    if file is None:
+        where = f"{config.paths.data}: {size()} will be fetched from {ITEM.url}"
+        return [f"word vectors: the full GoogleNews file is not under {where}"]
+    if not file.is_file():
+        return [f"word vectors: no file at {file} (semantics.path)"]
+    job, cache, lines = config.copy(), Path(config.semantics.cache).expanduser(), []
     with TemporaryDirectory() as folder:
         vectors = put(job, file)
         vectors.cache = cache if cache.is_dir() else Path(folder)
-        lines = []
         for classes, names in needed(job, TRAINED, vectors, lambda videos: videos.class_list()):
             try:
                 vectors.pick(classes, names)
             except UserError as error:
-                lines.append(str(error))
-    return lines
+                lines.append(f"MISSING: {error}")
+    return [f"word vectors: {file}", *lines]
 
 
 def put(config: DictConfig, file: Path) -> WordVectors:

@@ -13,7 +13,7 @@ import logging
 import os
 import zlib
 from collections.abc import Iterable, Sequence
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 from zipfile import BadZipFile
@@ -91,17 +91,21 @@ class WordVectors:
 
         It is that of the unpacked file, so that `x.bin` and `x.bin.gz` are the same vectors.
         """
-        state = self.path.stat()
-        seen = f"{self.path.resolve()} {state.st_size} {state.st_mtime_ns} {state.st_ctime_ns}"
-        if state.st_size < LARGE:
-            return content_hash(self.path, seen)
-        note = self.cache / f"sha256-{text_hash(seen)}.txt"
+        if self.path.stat().st_size < LARGE:
+            return content_hash(self.path, self.state)
+        note = self.cache / f"sha256-{text_hash(self.state)}.txt"
         try:
             return note.read_text()
         except OSError:
-            digest = content_hash(self.path, seen)
+            digest = content_hash(self.path, self.state)
             write_atomically(note, digest.encode())
             return digest
+
+    @property
+    def state(self) -> str:
+        """Name the file as it is now, by its place, size and times."""
+        now = self.path.stat()
+        return f"{self.path.resolve()} {now.st_size} {now.st_mtime_ns} {now.st_ctime_ns}"
 
     def of(self, names: Sequence[str], dataset: str, table: str | None) -> ClassVectors:
         """Give the classes' vectors: unit mean of unit word vectors (Sec. 4.4), cached on disk.
@@ -154,7 +158,6 @@ class WordVectors:
     def find(self, wanted: set[str]) -> KeyedVectors:
         """Read the wanted words, and those of all class tables with them: the file is read once."""
         if not wanted <= self.asked:
-            log.info("reading word vectors from %s", self.path)
             self.asked |= wanted | {
                 word
                 for dataset in DATASETS
@@ -163,7 +166,7 @@ class WordVectors:
                 for word in words(name, dataset, rules)
             }
             others = {s for w in self.asked for by in spellings(w) for s in by}
-            self.keyed = read_vectors(self.path, self.asked | others)
+            self.keyed = read_once(self.path, self.state, frozenset(self.asked | others))
         return self.keyed
 
     def known(self, vectors: KeyedVectors, word: str) -> tuple[str, ...]:
@@ -218,6 +221,13 @@ class WordVectors:
             "word_rules": self.word_rules,
             "oov": self.oov,
         }
+
+
+@lru_cache(maxsize=2)
+def read_once(path: Path, state: str, wanted: frozenset[str]) -> KeyedVectors:
+    """Read the wanted words of a file, once in a process while its `state` is the same."""
+    log.info("reading word vectors from %s", path)
+    return read_vectors(path, wanted)
 
 
 def has_direction(vectors: KeyedVectors, word: str) -> bool:

@@ -19,7 +19,7 @@ from zsvideo.data.layouts import (
     spelling_key,
     warn_of_others,
 )
-from zsvideo.data.manifest import NAME, read_manifest
+from zsvideo.data.manifest import NAME, NAMES, read_manifest
 from zsvideo.errors import UserError
 from zsvideo.options import Text, options
 from zsvideo.semantics.words import class_names
@@ -244,8 +244,9 @@ def names_in(file: Path, option: str) -> list[str]:
     Raises:
         UserError: the file is no text, or a manifest without classes.
     """
+    errors = NAMES if file.name == NAME else "strict"
     try:
-        lines = file.read_text(encoding="utf-8-sig").splitlines()
+        lines = file.read_text(encoding="utf-8-sig", errors=errors).splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{option}={file} cannot be read as text ({error})") from None
     rows = list(csv.DictReader(lines)) if file.suffix.lower() == ".csv" else []

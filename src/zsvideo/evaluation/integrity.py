@@ -192,7 +192,10 @@ def check_run(
     except UserError as error:
         changed.append(str(error))
     if RECORD_HASH not in metrics:
-        unchecked.append("metrics.json carries no hash of its own (an older version wrote it)")
+        unchecked.append(
+            "selection, settings and counts of files: metrics.json carries no hash of its own (an "
+            "older version wrote it)"
+        )
     return Check(tuple(changed), tuple(missing), tuple(unchecked))
 
 

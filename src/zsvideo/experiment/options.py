@@ -7,11 +7,9 @@ from pydantic import BeforeValidator, Field
 
 from zsvideo.data.datasets import video_set
 from zsvideo.data.datasets.base import VideoSet
-from zsvideo.data.options import AllVideos, Clips, Loader, Subset, subset_of
+from zsvideo.data.options import subset_of
 from zsvideo.errors import UserError
-from zsvideo.models.options import Model
-from zsvideo.options import Count, NotNegative, Number, Seed, Share, Switch, Text, Whole, options
-from zsvideo.semantics.protocol import Protocol
+from zsvideo.options import Count, Number, Share, Switch, Text, Whole, options
 
 
 def _set(group: str) -> BeforeValidator:
@@ -43,7 +41,7 @@ class Semantics:
     oov: Literal["error", "drop", "fallback"] = "error"
     """What becomes of a class with unknown words."""
     target_length: Literal["unit", "mean", "sum"] = "unit"
-    """Length of what training aims at: a unit vector, the mean of the words' vectors, or the sum."""
+    """Length of what training aims at: unit, the mean of the vectors of the words, or their sum."""
     sha256: str | None = None
     """Hash of the file, set where it is known."""
 

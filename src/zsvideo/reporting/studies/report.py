@@ -74,7 +74,7 @@ def report(artefact: str, top: Path) -> Path:
     if artefact in ("fig2", "fig3"):
         rows, drawn, lines = audit_figure(artefact, folder)
         held: list[Claim] = []
-        changed = []
+        changed: list[Job] = []
     else:
         names = READS.get(artefact, [artefact])
         studies = [Study.load(top / names[0])]

@@ -194,5 +194,14 @@ def test_nothing_is_left_in_the_folder_where_a_command_was_typed(tmp_path, typed
     assert not list(tmp_path.iterdir())
 
 
+def test_a_reader_that_has_read_enough_is_no_mistake():
+    command = f"{sys.executable} -m src.train --cfg job | head -n 1"
+    where = {"PYTHONPATH": f"{ROOT}/src"}
+    process = subprocess.run(
+        command, shell=True, cwd=ROOT, env=os.environ | where, capture_output=True, text=True
+    )
+    assert process.stdout.strip() and not process.stderr
+
+
 def test_report_of_no_run(cli, tmp_path):
     fails(cli("report", f"run={tmp_path}"), "metrics.json")

@@ -149,6 +149,9 @@ def run_command(
     except OSError as error:
         if begun:
             raise
+        if isinstance(error, BrokenPipeError):  # `--cfg job | head` has read enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return
         mistakes.append(error)
         tell(UserError(f"cannot write the run folder ({error}); set hydra.run.dir=FOLDER"))
     except ValueError as error:

@@ -13,6 +13,7 @@ from zsvideo.data.clips import ClipSpec
 from zsvideo.data.datamodule import LoaderSpec
 from zsvideo.data.options import subset_of
 from zsvideo.errors import UserError
+from zsvideo.experiment.environment import settings
 from zsvideo.resources import CONF, ROOT
 from zsvideo.semantics.protocol import Protocol
 
@@ -73,7 +74,7 @@ def test_every_key_is_read(config, group, option):
             "max_epochs",
         },
         "method": {"classify", "frozen", "legacy_bn", "cached_clips"},
-        "selection": {"name", "share"},
+        "selection": {"name", "share", "targets"},
     }  # read by zsvideo.experiment.pretraining and zsvideo.experiment.features
     if group in known:
         assert set(plain) <= known[group]
@@ -160,7 +161,35 @@ def test_compat_sets_every_switch_and_each_can_be_set_alone(config):
     )
     mixed = ClipSpec(**config("compat=authors_code", "clips.test_rule=linspace").clips)
     assert mixed == replace(authors, test_rule="linspace")
-    assert config("compat=paper").clips.flip == 0
+    assert (authors.length, authors.antialias) == ("claimed", False)
+    paper = config("compat=paper")
+    assert (paper.clips.flip, paper.semantics.target_length) == (0, "mean")
+    assert (paper.model.normalize_output, paper.model.reduction) == (False, "sum")
+    assert config("compat=authors_code").loader.partial_batch is True
+    assert list(config("compat=authors_code").selection.targets) == ["ucf101", "hmdb51"]
+
+
+def test_each_switch_is_set_by_every_group_and_alone_and_is_recorded(config):
+    plain = {
+        compat: settings(config(f"compat={compat}", "paths.run=runs"))
+        for compat in ("ours", "paper", "authors_code")
+    }
+    for switch in (
+        "semantics.target_length=sum",
+        "model.reduction=sum",
+        "model.loss=cosine",
+        "model.c3d_input=sports1m_raw",
+        "loader.partial_batch=false",
+        "clips.length=decoded",
+        "clips.antialias=true",
+    ):
+        key, value = switch.split("=")
+        group, name = key.split(".")
+        assert all(name in recorded[group] for recorded in plain.values()), switch
+        before = plain["authors_code"]
+        changed = settings(config("compat=authors_code", "paths.run=runs", switch))
+        assert str(changed[group][name]).lower() == value != str(before[group][name]).lower()
+        assert changed == before | {group: before[group] | {name: changed[group][name]}}
 
 
 @pytest.mark.parametrize(

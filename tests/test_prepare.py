@@ -143,6 +143,7 @@ def test_each_fault_has_its_reason_and_training_goes_on(mixed, cli, tmp_path):
     assert {name: row["reason"] for name, row in table.items() if row["status"] != "ok"} == reasons
     seen = {name: (row["frames"], row["width"], row["height"]) for name, row in table.items()}
     assert seen["0.mp4"] == ("30", "64", "48") and seen["fine-claims.avi"][0] == "40"
+    assert [table[name]["claimed"] for name in ("0.mp4", "fine-claims.avi")] == ["30", "43"]
     assert seen["fine-turned.mp4"] == ("20", "48", "64") and seen["fine-10-bit.mp4"][0] == "20"
     assert len(rows(tmp_path / "out" / "quarantine.csv")) == len(reasons)
     assert {file: file.lstat().st_mtime_ns for file in root.rglob("*")} == before

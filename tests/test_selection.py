@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from helpers.commands import finished, read
+from helpers.vectors import toy_vectors
+from helpers.videos import grey_video
 from zsvideo.errors import UserError
-from zsvideo.experiment.build import build_data
+from zsvideo.experiment.build import build_data, choosing
 from zsvideo.semantics.holdout import hold_out
 
 pytestmark = pytest.mark.slow
@@ -111,3 +113,45 @@ def test_selection_on_the_test_set_is_a_leak(cli, folders, tmp_path):
     last = run / "checkpoints" / "last.ckpt"
     finished(cli("evaluate", f"ckpt={last}", f"hydra.run.dir={again}"))
     assert read(again, "card.json")["stamps"] == []
+
+
+def named(folder, names):
+    for name in names:
+        grey_video(folder / name / "0.avi", 18)
+    return folder
+
+
+def test_ucf101_and_hmdb51_alone_choose_as_in_the_authors_code(config, folders, tmp_path, caplog):
+    """ActivityNet is tested and has no say; where neither of the two is tested, all have one."""
+    caplog.set_level("INFO")
+    vectors = toy_vectors(["jump", "run", "swim", "climb", "read", "write", "sing", "dance"])
+    vectors.add_vectors(["archery", "kick", "smile"], toy_vectors("abc", seed=1).vectors)
+    vectors.save_word2vec_format(str(tmp_path / "toy.bin"), binary=True)
+    roots = {
+        "ucf101": named(tmp_path / "ucf", ["Archery"]),
+        "hmdb51": named(tmp_path / "hmdb", ["kick", "smile"]),
+        "kinetics600": named(tmp_path / "k600", ["archery"]),
+    }
+    own = [o for o in folders if not o.startswith("target")]
+    cases = (
+        ("[ucf101,hmdb51,kinetics600]", [], ["ucf101", "hmdb51"]),
+        ("[kinetics600,hmdb51]", [], ["hmdb51"]),
+        ("[kinetics600]", [], ["kinetics600"]),
+        ("[ucf101,hmdb51,kinetics600]", ["selection.targets=null"], list(roots)),
+        ("[ucf101,kinetics600]", ["selection.targets=[kinetics600]"], ["kinetics600"]),
+    )
+    for targets, more, chosen in cases:
+        places = [f"target.{n}.root={roots[n]}" for n in targets.strip("[]").split(",")]
+        caplog.clear()
+        options = [*own, f"target={targets}", *places, f"paths.cache={tmp_path}/cache", *more]
+        data = build_data(config(*options, "compat=authors_code"))
+        assert sorted(data.validation) == sorted(chosen)
+        assert set(data.protocol["validation"]) == set(chosen)
+        others = set(data.targets) - set(chosen)
+        assert ("alone, not by" in caplog.text) == bool(others)
+        assert ("so all targets choose" in caplog.text) == (targets == "[kinetics600]")
+        assert len(data.val_dataloader()) == len(chosen)
+    with pytest.raises(UserError, match=r"selection\.targets=ucf101 must be null or a list of"):
+        choosing(data.targets, "ucf101")
+    with pytest.raises(UserError, match=r"selection\.targets=\['ucf'\] must be"):
+        choosing(data.targets, ["ucf"])

@@ -21,11 +21,13 @@ from zsvideo.resources import CONF, PACKAGE
 from zsvideo.usage import as_typed, usage
 
 SWITCHES = (
+    "clips.antialias",
     "clips.train_last",
     "download",
     "dry_run",
     "force",
     "loader.equal_updates",
+    "loader.partial_batch",
     "method.classify",
     "method.frozen",
     "method.legacy_bn",

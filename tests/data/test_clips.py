@@ -286,3 +286,18 @@ def test_batches_of_a_small_set(tmp_path, partial, sizes):
         assert sorted(torch.cat([b["index"] for b in data.train_dataloader()])) == list(range(10))
         shares = [len(b["label"]) for rank in (0, 1) for b in data.train_dataloader((rank, 2))]
         assert shares == [4, 1, 4, 1]
+
+
+@pytest.mark.parametrize("claimed", ["", "41"])
+def test_what_prepared_videos_no_longer_know_is_told(tmp_path, caplog, claimed):
+    rows = f"path,class,frames,claimed,prepared\na.avi,a,40,{claimed},a.frames\n"
+    (tmp_path / "manifest.csv").write_text(rows)
+    spec = replace(SPEC, length="claimed", antialias=True)
+    loader = LoaderSpec(4, 4, 0, 0)
+    (video,) = VideoDataModule(str(tmp_path), None, spec, loader, 0, "source.root").videos
+    assert (video.frames, video.claimed) == (40, int(claimed or 0) or None)
+    assert ("prepare again" in caplog.text) == (not claimed)
+    assert "needs the originals" in caplog.text
+    caplog.clear()
+    VideoDataModule(str(tmp_path), None, SPEC, loader, 0, "source.root")
+    assert not caplog.text

@@ -22,6 +22,8 @@ OPTIONS = {
     "compile": False,
     "fused": False,
     "seed": 0,
+    "loss": "squared",
+    "c3d_input": "kinetics_norm",
 }
 
 

@@ -14,7 +14,7 @@ from helpers.networks import OPTIONS, clips, module
 from zsvideo.errors import UserError
 from zsvideo.models.callbacks import NarrowProgressBar
 from zsvideo.models.classifier import Classifier
-from zsvideo.models.module import ZeroShotModule
+from zsvideo.models.module import ZeroShotModule, training_top1
 
 
 def parameters(network):
@@ -76,6 +76,40 @@ def test_loss_of_unit_vectors():
     assert torch.isclose(total, ((z - y) ** 2).sum())
 
 
+def test_cosine_loss_sees_no_length():
+    z, y = torch.randn(7, 300), torch.randn(7, 300)
+    distances = 1 - (F.normalize(z, dim=1) * F.normalize(y, dim=1)).sum(1)
+    mean, total = (module(loss="cosine", reduction=r).loss for r in ("mean", "sum"))
+    assert torch.isclose(mean(z, y), distances.mean(), atol=1e-6)
+    assert torch.isclose(total(z, y), distances.sum(), atol=1e-5)
+    assert torch.isclose(mean(3 * z, y / 5), mean(z, y), atol=1e-6)
+    assert not torch.isclose(mean(z, y), module().loss(z, y), atol=1e-2)
+
+
+def test_what_c3d_reads(tmp_path):
+    torch.manual_seed(3)
+    video = clips(1, 1, 112)
+    read = {}
+    for name in ("kinetics_norm", "sports1m_raw"):
+        net = module(backbone="c3d", c3d_input=name).eval()
+        net.f_v.register_forward_pre_hook(lambda _, args, n=name: read.update({n: args[0]}))
+        with torch.no_grad():
+            net.features(video)
+    assert torch.allclose(read["sports1m_raw"], video[0].float(), atol=1e-4)
+    assert torch.allclose(read["kinetics_norm"], (video[0] / 255 - 0.4) / 0.2, atol=1e-5)
+    # Features that are kept are known by these.
+    assert (net.hparams["mean"], net.hparams["std"]) == ([0.0] * 3, [1 / 255] * 3)
+
+
+def test_accuracy_of_training_is_computed_where_the_network_is():
+    """On the meta device nothing has a value: reading one, as a copy to a CPU does, would fail."""
+    vectors = F.normalize(torch.randn(5, 8), dim=1)
+    labels = torch.tensor([0, 1, 2, 3])
+    embeddings = 7 * vectors[[0, 1, 2, 4]]
+    assert training_top1(embeddings, labels, vectors) == 75
+    assert training_top1(*(t.to("meta") for t in (embeddings, labels, vectors))).is_meta
+
+
 def test_every_parameter_learns():
     net = module()
     target = F.normalize(torch.randn(4, 300), dim=1)
@@ -134,6 +168,12 @@ def test_bad_options():
         module(backbone="os.system")
     with pytest.raises(UserError, match="sum"):
         module(reduction="max")
+    with pytest.raises(UserError, match=r"reduction=cosine is unknown.*model\.loss=cosine"):
+        module(reduction="cosine")
+    with pytest.raises(UserError, match=r"model\.loss=l1 is unknown; allowed: squared, cosine"):
+        module(loss="l1")
+    with pytest.raises(UserError, match="sports1m_raw is for model=c3d, not for tiny"):
+        module(c3d_input="sports1m_raw")
 
 
 def after_steps(net, steps=20):

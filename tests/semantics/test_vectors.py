@@ -171,3 +171,36 @@ def test_classes_with_the_same_words_are_told(tmp_path):
     file = written(toy_vectors(WORDS), tmp_path, ".bin")
     found = WordVectors(str(file), str(tmp_path)).of(["red fall", "falling red", "rise"], "o", None)
     assert found.coverage()["same_vector"] == [["red fall", "falling red"]]
+
+
+@pytest.mark.parametrize("unit_words", [True, False])
+def test_targets_have_the_length_that_is_asked_for(tmp_path, unit_words):
+    """Eq. 2 and Sec. 4.4 scale neither the sum nor the mean; directions stay (S2)."""
+    keyed = toy_vectors(WORDS)
+    file = written(keyed, tmp_path, ".bin")
+    names = ["red", "red square", "jump fall rise"]
+    rows = [np.stack([keyed[w] for w in name.split()]).astype(np.float64) for name in names]
+    if unit_words:
+        rows = [r / np.linalg.norm(r, axis=1, keepdims=True) for r in rows]
+    expected = {
+        "mean": [r.mean(0) for r in rows],
+        "sum": [r.sum(0) for r in rows],
+        "unit": [r.sum(0) / np.linalg.norm(r.sum(0)) for r in rows],
+    }
+    matrices = []
+    for length, vectors in expected.items():
+        for _ in range(2):  # the second from the cache
+            own = WordVectors(str(file), str(tmp_path), unit_words, target_length=length)
+            classes = own.of(names, "own", None)
+            targets = own.targets(classes, names[1:])
+            assert list(targets) == names[1:]
+            assert np.allclose(list(targets.values()), vectors[1:], atol=1e-6), length
+            picked = np.stack(list(own.pick(classes, names).values()))
+            assert np.array_equal(picked, classes.matrix)
+            matrices.append(classes.matrix)
+        assert own.describe()["target_length"] == length
+        assert own.with_rules("fixed").target_length == length
+    assert all(np.array_equal(m, matrices[0]) for m in matrices)
+    assert np.allclose(np.linalg.norm(matrices[0], axis=1), 1)
+    with pytest.raises(UserError, match="target_length=long is unknown; allowed: unit, mean, sum"):
+        WordVectors(str(file), str(tmp_path), target_length="long")

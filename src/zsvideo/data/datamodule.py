@@ -89,17 +89,28 @@ class VideoDataModule(pl.LightningDataModule):
         self.table, self.option = videos.table, videos.option
         self.root, self.videos = self.listing.root, self.listing.videos
         self.published, self.quarantined = self.listing.published, self.listing.quarantined
-        packs = sum(v.claimed is None and v.path.endswith(SUFFIX) for v in self.videos)
-        if packs and clips.length == "claimed":
-            log.warning(
-                "%s does not say how many frames the containers of %d videos claim, so the number "
-                "that decodes is taken (clips.length=claimed); prepare them again",
-                self.root,
-                packs,
-            )
+        self.warn_of_packs()
         self.class_vectors: dict[str, np.ndarray] = {}
         self.features: dict[bool, FeatureStore] = {}  # of training and test clips, by a frozen f_v
         self.drawn: Sequence[Video] | None = None
+
+    def warn_of_packs(self) -> None:
+        """Tell what a switch of the clips no longer finds in prepared videos."""
+        packs = [video for video in self.videos if video.path.endswith(SUFFIX)]
+        unknown = sum(video.claimed is None for video in packs)
+        if unknown and self.clips.length == "claimed":
+            log.warning(
+                "%s does not say how many frames the containers of %d videos claim, so the number "
+                "that decodes is taken (clips.length=claimed); run python -m src.prepare again",
+                self.root,
+                unknown,
+            )
+        if packs and self.clips.antialias:
+            log.warning(
+                "the videos of %s were scaled without antialiasing when they were prepared; "
+                "clips.antialias=true needs the originals",
+                self.root,
+            )
 
     @property
     def classes(self) -> list[str]:

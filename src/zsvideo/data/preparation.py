@@ -244,6 +244,8 @@ def examine_video(path: str, settings: Settings) -> dict[str, Any]:
 def row(video: Video, found: dict[str, Any]) -> dict[str, Any]:
     """Make a row of the manifest."""
     start, end = video.window or (None, None)
+    if "fps" in found and "claimed" not in found:  # by an earlier version
+        found = found | {"claimed": claimed_frames(video.path)}
     if video.window and found["status"] == "ok" and start >= min(end, found["seconds"]):
         found = found | {"status": "bad", "reason": "the labelled segment has no frame"}
     return {

@@ -2,6 +2,7 @@
 
 import copy
 import os
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytorch_lightning as pl
@@ -81,6 +82,31 @@ class TargetsDataModule(pl.LightningDataModule):
             found["pretrain"] = self.audit_lineage(lineage)
         return found
 
+    def declare(
+        self, protocol: Protocol, dataset: str, table: str | None, names: Sequence[str]
+    ) -> dict[str, Any]:
+        """Write down a training of which only its options are known, as `record` takes it.
+
+        Args:
+            protocol: it is said to have been trained by.
+            dataset: it is said to have been trained on.
+            table: its class table; None for own classes.
+            names: its classes.
+        """
+        candidates = self.vectors.of(names, dataset, table)
+        protocol.check_listed(candidates)
+        kept_out = kept_out_classes(protocol, self.tested, self.vectors)
+        decisions = separate(protocol, candidates, kept_out)
+        kept = [d.name for d in decisions if d.kept]
+        return record(protocol, candidates, kept_out, decisions) | {
+            "vectors": self.vectors.describe(),
+            "trained_classes": kept,
+            "declared": (
+                f"declared, not known: trained on the {len(kept)} classes that protocol="
+                f"{protocol.name} leaves of {dataset}"
+            ),
+        }
+
     def check_vectors(self, there: dict[str, Any], what: str) -> None:
         """Check that a model was trained with the word vectors that are used here.
 
@@ -132,7 +158,7 @@ class ZeroShotDataModule(TargetsDataModule):
         vectors: WordVectors,
         subset: Draw = everything,
         hold_out_share: float = 0,
-        validate_on_targets: bool = False,
+        chosen_by: Mapping[str, VideoDataModule] | None = None,
     ) -> None:
         """Decide which classes of the source may be trained on, and draw a subset of the rest.
 
@@ -143,7 +169,7 @@ class ZeroShotDataModule(TargetsDataModule):
             vectors: of the words.
             subset: draws from the classes and videos that may be trained on.
             hold_out_share: of these classes, to validate on; they are not trained on.
-            validate_on_targets: choose the checkpoint on the test sets (authors' code).
+            chosen_by: test sets that choose the checkpoint (authors' code), by name.
 
         Raises:
             UserError: a class to train on or to tell apart has words without a vector, or the
@@ -164,7 +190,7 @@ class ZeroShotDataModule(TargetsDataModule):
                 f"{source.root} to train on; choose other videos or another protocol"
             )
         allowed = vectors.pick(candidates, trained)
-        self.validation = dict(self.targets) if validate_on_targets else {}
+        self.validation = {n: t for n, t in (chosen_by or {}).items() if n in self.targets}
         if hold_out_share:
             names = hold_out(allowed, hold_out_share, protocol.tau, source.seed)
             held_out = copy.copy(source)
@@ -173,14 +199,15 @@ class ZeroShotDataModule(TargetsDataModule):
             self.validation = {source.name: held_out}
         drawn = subset(source.videos, allowed)
         labels = {video.label for video in drawn.videos}
-        source.use({n: v for n, v in allowed.items() if n in labels}, drawn.videos)
+        classes = {name: vector for name, vector in allowed.items() if name in labels}
+        source.use(vectors.targets(candidates, list(classes)), drawn.videos)
         left = sum(video.label in allowed for video in source.videos)
         used = identities(source)
         self.protocol = record(protocol, candidates, kept_out, decisions) | {
             "vectors": vectors.describe(),
-            "trained_classes": list(source.class_vectors),
+            "trained_classes": list(classes),
             "validation": {n: list(v.class_vectors) for n, v in self.validation.items()} or None,
-            "subset": record_subset(drawn, left, source.class_vectors),
+            "subset": record_subset(drawn, left, classes),
             "videos_tested_too": {
                 name: len(used & identities(target)) for name, target in targets.items()
             },

@@ -2,6 +2,7 @@
 
 import json
 import logging
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from zsvideo.models.classifier import Classifier
 from zsvideo.models.module import ZeroShotModule
 from zsvideo.models.weights import import_weights, load_strictly, read_file
 from zsvideo.semantics.protocol import Protocol
+from zsvideo.semantics.words import DATASETS
 
 log = logging.getLogger(__name__)
 
@@ -64,10 +66,42 @@ def build_data(config: DictConfig, option: str = "source.root") -> ZeroShotDataM
         vectors,
         subset,
         share,
-        selection == "test_best",
+        choosing(targets, config.selection.get("targets")) if selection == "test_best" else None,
     )
     check_evaluations(config, data)
     return data
+
+
+def choosing(
+    targets: dict[str, VideoDataModule], tables: Sequence[str] | None
+) -> dict[str, VideoDataModule]:
+    """Name the targets that choose the checkpoint; all where none of the named is tested.
+
+    Args:
+        targets: all that are tested.
+        tables: class tables of those that choose; None for all.
+
+    Raises:
+        UserError: `tables` is no list of class tables.
+    """
+    if tables is None:
+        return targets
+    if isinstance(tables, str) or not set(tables) <= set(DATASETS):
+        raise UserError(
+            f"selection.targets={tables} must be null or a list of {', '.join(DATASETS)}"
+        )
+    chosen = {name: target for name, target in targets.items() if target.table in tables}
+    others = ", ".join(name for name in targets if name not in chosen)
+    if not chosen:
+        log.warning(
+            "none of %s is a target, so all targets choose the checkpoint: %s",
+            ", ".join(tables),
+            others,
+        )
+        return targets
+    if others:
+        log.info("the checkpoint is chosen by %s alone, not by %s", ", ".join(chosen), others)
+    return chosen
 
 
 def build_targets(config: DictConfig) -> TargetsDataModule:

@@ -5,6 +5,7 @@ Shapes: B batch, F features, K classes.
 
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -32,6 +33,11 @@ class Classifier(ZeroShotModule):
         super().__init__(embedding_dim=classes, **options)
         self.classifier = self.f_s
         del self.f_s
+
+    def on_fit_start(self) -> None:
+        """Compare scores, for the accuracy of training, as if each class were an axis."""
+        super().on_fit_start()
+        self.class_vectors = torch.eye(self.hparams["embedding_dim"], device=self.device)
 
     def project(self, features: Tensor) -> Tensor:
         """Score the classes: (B, F) to (B, K)."""

@@ -16,6 +16,10 @@ from zsvideo.data.clips import assemble
 from zsvideo.errors import UserError
 from zsvideo.models import backbones
 
+REDUCTIONS = ("mean", "sum")
+LOSSES = ("squared", "cosine")
+C3D_INPUTS = ("kinetics_norm", "sports1m_raw")
+
 
 class ZeroShotModule(pl.LightningModule):
     """A 3D CNN and a linear layer that map the clips of a video to one class-name vector.
@@ -25,10 +29,12 @@ class ZeroShotModule(pl.LightningModule):
         f_v: the network.
         f_s: the linear layer.
         epoch_loss: (2,) sum of the losses of this epoch's clips, and their number.
+        class_vectors: (K, D) unit vectors of the classes trained on, for the accuracy of training.
     """
 
     learns: ClassVar[str] = "target"
     epoch_loss: Tensor
+    class_vectors: Tensor
     mean: Tensor
     std: Tensor
 
@@ -51,6 +57,8 @@ class ZeroShotModule(pl.LightningModule):
         compile: bool = False,
         fused: bool = False,
         seed: int = 0,
+        loss: str = "squared",
+        c3d_input: str = "kinetics_norm",
     ) -> None:
         """Make a network with random weights.
 
@@ -59,7 +67,7 @@ class ZeroShotModule(pl.LightningModule):
             embedding_dim: D, of the word vectors.
             dropout: share of features dropped in training, after the mean over clips.
             normalize_output: scale g(x) to unit length, as in the authors' code.
-            reduction: of the squared error (Eq. 2): `mean` over B x D, or `sum`.
+            reduction: of the loss over a batch: `mean` (of squared errors over B x D), or `sum`.
             lr: of Adam.
             milestones: epochs at which `lr` is multiplied by `gamma`.
             gamma: see there.
@@ -73,16 +81,31 @@ class ZeroShotModule(pl.LightningModule):
             fused: on a GPU, update all weights in one kernel.
             seed: of dropout; each batch draws from (seed, its number, rank) alone, so that a run
                 can be continued anywhere.
+            loss: `squared` error (Eq. 2), or `cosine` distance, which no length has a part in.
+            c3d_input: what C3D reads: `kinetics_norm`, by `mean` and `std`, or `sports1m_raw`, RGB
+                in 0..255 as its published weights were trained on.
 
         Raises:
-            UserError: an unknown backbone or reduction.
+            UserError: an option has an unknown value.
         """
         super().__init__()
         if backbone not in backbones.__all__:
             allowed = ", ".join(backbones.__all__)
             raise UserError(f"model.backbone={backbone} is unknown; allowed: {allowed}")
-        if reduction not in ("mean", "sum"):
-            raise UserError(f"model.reduction={reduction} is unknown; allowed: mean, sum")
+        for name, value, choices in (
+            ("reduction", reduction, REDUCTIONS),
+            ("loss", loss, LOSSES),
+            ("c3d_input", c3d_input, C3D_INPUTS),
+        ):
+            if value not in choices:
+                raise UserError(
+                    f"model.{name}={value} is unknown; allowed: {', '.join(choices)}"
+                    + ("; model.loss=cosine is the cosine distance" if value == "cosine" else "")
+                )
+        if c3d_input == "sports1m_raw":
+            if backbone != "c3d":
+                raise UserError(f"model.c3d_input={c3d_input} is for model=c3d, not for {backbone}")
+            mean, std = [0.0] * 3, [1 / 255] * 3
         for name, number in (("lr", lr), ("gamma", gamma), ("dropout", dropout)):
             if not isinstance(number, (int, float)) or number < 0:
                 raise UserError(f"model.{name}={number} must be a number, at least 0")
@@ -95,6 +118,7 @@ class ZeroShotModule(pl.LightningModule):
         self.dropout = nn.Dropout(dropout)
         self.f_s = nn.Linear(int(self.f_v.feature_dim), embedding_dim)
         self.register_buffer("epoch_loss", torch.zeros(2, dtype=torch.float32), persistent=False)
+        self.register_buffer("class_vectors", torch.zeros(0, embedding_dim), persistent=False)
         self.register_buffer("mean", torch.tensor(mean).view(-1, 1, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(-1, 1, 1, 1), persistent=False)
         self.f_v.requires_grad_(not frozen)
@@ -144,13 +168,20 @@ class ZeroShotModule(pl.LightningModule):
         return batch
 
     def loss(self, embeddings: Tensor, targets: Tensor) -> Tensor:
-        """Squared error of (B, D) to the class vectors (Eq. 2)."""
-        return F.mse_loss(embeddings, targets, reduction=self.hparams["reduction"])
+        """Squared error of (B, D) to the targets (Eq. 2), or cosine distance."""
+        if self.hparams["loss"] == "squared":
+            return F.mse_loss(embeddings, targets, reduction=self.hparams["reduction"])
+        distances = 1 - F.cosine_similarity(embeddings, targets)
+        return distances.sum() if self.hparams["reduction"] == "sum" else distances.mean()
 
     def on_fit_start(self) -> None:
-        """Compile f_v; its parameters keep their names."""
+        """Compile f_v, whose parameters keep their names; take over the classes trained on."""
         if self.hparams["compile"]:
             self.f_v.compile()
+        if (data := getattr(self._trainer, "datamodule", None)) is not None:
+            vectors = np.stack(list(data.source.class_vectors.values()))
+            unit = F.normalize(torch.from_numpy(vectors).float(), dim=1)
+            self.class_vectors = unit.to(self.device)
 
     def on_train_batch_start(self, batch: dict[str, Any], batch_idx: int) -> None:
         """Seed what the batch draws."""
@@ -166,10 +197,14 @@ class ZeroShotModule(pl.LightningModule):
                 f"none of the {len(batch['unreadable'])} training videos tried can be decoded: "
                 f"{video} ({reason}) and others; check the files under source.root"
             )
-        loss = self.loss(self.embed(batch), batch[self.learns])
+        embeddings = self.embed(batch)
+        loss = self.loss(embeddings, batch[self.learns])
         size = len(batch["label"])
         self.epoch_loss += torch.stack([loss.detach().float() * size, loss.new_tensor(size)])
         self.log("train/loss_step", loss, prog_bar=True, batch_size=size)
+        if len(self.class_vectors) and self.trainer._logger_connector.should_update_logs:
+            top1 = training_top1(embeddings.detach(), batch["label"], self.class_vectors)
+            self.log("train/top1", top1, batch_size=size)
         if self.hparams["reduction"] == "sum":  # Lightning and DDP average over parts of a batch
             loss = loss * self.trainer.accumulate_grad_batches * self.trainer.world_size
         return loss
@@ -212,3 +247,18 @@ class ZeroShotModule(pl.LightningModule):
             optimizer, self.hparams["milestones"], self.hparams["gamma"]
         )
         return {"optimizer": optimizer, "lr_scheduler": schedule}
+
+
+def training_top1(embeddings: Tensor, labels: Tensor, class_vectors: Tensor) -> Tensor:
+    """Compute the share of clips nearest to their class vector, where they are: no value is read.
+
+    Args:
+        embeddings: (B, D), of any length.
+        labels: (B,) rows of the classes.
+        class_vectors: (K, D) unit rows.
+
+    Returns:
+        () percent.
+    """
+    nearest = (embeddings.float() @ class_vectors.T).argmax(dim=1)
+    return 100 * (nearest == labels).float().mean()

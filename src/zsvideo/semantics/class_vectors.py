@@ -22,6 +22,8 @@ class ClassVectors:
         table: the class table that knows the names, None for own names.
         replaced: words without a vector to the words that stand in for them (`oov=fallback`), or
             to none where the other words of the name suffice.
+        lengths: (K,) float64, of the means over the words' vectors before they became unit rows;
+            empty where nobody asks for them.
     """
 
     dataset: str
@@ -31,6 +33,7 @@ class ClassVectors:
     unknown: dict[str, tuple[str, ...]]
     table: str | None = None
     replaced: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    lengths: np.ndarray = field(default_factory=lambda: np.zeros(0))
 
     def coverage(self) -> dict[str, Any]:
         """Report how many classes have a vector, and the words that are missing or replaced."""

@@ -32,6 +32,7 @@ logging.getLogger("gensim").setLevel(logging.WARNING)
 OOV = ("error", "drop", "fallback")
 LARGE = 1 << 27  # bytes of a file whose hash is worth keeping
 EMBEDDED = "GoogleNews-vectors-negative300-bolukbasi.bin"
+TARGET_LENGTHS = ("unit", "mean", "sum")
 
 
 class WordVectors:
@@ -45,6 +46,7 @@ class WordVectors:
         word_rules: str = "legacy",
         oov: str = "error",
         sha256: str | None = None,
+        target_length: str = "unit",
     ) -> None:
         """Name the file and how its vectors are used; nothing is read yet.
 
@@ -58,18 +60,27 @@ class WordVectors:
                 which first tries other spellings of the word (`spellings`). Words of the published
                 lists that GoogleNews has not are no error (`gaps`).
             sha256: hash of the content, where it is known.
+            target_length: of what training aims at (Eq. 2): a `unit` vector, the `mean` of the
+                vectors of a name's words, or their `sum`. The direction is the same, and so are
+                distances and scores, which take unit vectors.
 
         Raises:
-            UserError: there is no such file, or an unknown `oov`.
+            UserError: there is no such file, or an unknown `oov` or `target_length`.
         """
         self.path = Path(path).expanduser()
         self.cache = Path(cache).expanduser()
         self.unit_words, self.word_rules, self.oov = unit_words, word_rules, oov
+        self.target_length = target_length
         self.asked: set[str] = set()
         if not isinstance(unit_words, bool):
             raise UserError(f"semantics.unit_words={unit_words} must be true or false")
         if oov not in OOV:
             raise UserError(f"semantics.oov={oov} is unknown; allowed: {', '.join(OOV)}")
+        if target_length not in TARGET_LENGTHS:
+            raise UserError(
+                f"semantics.target_length={target_length} is unknown; allowed: "
+                f"{', '.join(TARGET_LENGTHS)}"
+            )
         if not self.path.is_file():
             raise UserError(
                 f"no word vectors at {path} (semantics.path); give a word2vec file such as "
@@ -122,16 +133,21 @@ class WordVectors:
         file = self.cache / f"class-vectors-{text_hash(json.dumps(how))}.npz"
         try:
             with np.load(file) as cached:
-                matrix, notes = cached["matrix"], json.loads(str(cached["notes"]))
+                matrix, lengths = cached["matrix"], cached["lengths"]
+                notes = json.loads(str(cached["notes"]))
         except (OSError, ValueError, KeyError, EOFError, BadZipFile):
             found = self.find(needed)
             stands_for = {word: self.known(found, word) for word in sorted(needed)}
             notes = {w: by for w, by in stands_for.items() if by != (w,)}
             passed = passed_over(gaps, (word for word, by in notes.items() if not by))
             kept = [[w for w in bag if w not in passed] or bag for bag in bags]
-            matrix = np.stack([self.mean(found, [stands_for[w] for w in bag]) for bag in kept])
+            means = np.stack([self.mean(found, [stands_for[w] for w in bag]) for bag in kept])
+            lengths = np.array([np.linalg.norm(mean) for mean in means])
+            with np.errstate(invalid="ignore"):  # vectors that cancel out
+                matrix = means / lengths[:, None]
             content = io.BytesIO()
-            np.savez(content, matrix=matrix, notes=np.array(json.dumps(notes)))
+            noted = np.array(json.dumps(notes))
+            np.savez(content, matrix=matrix, lengths=lengths, notes=noted)
             write_atomically(file, content.getvalue())
         unknown = {word for word, by in notes.items() if not by}
         lost = {  # vectors that cancel out leave no direction either
@@ -141,7 +157,7 @@ class WordVectors:
         }
         needless = unknown - {word for lacking in lost.values() for word in lacking}
         replaced = {word: tuple(by) for word, by in notes.items() if by or word in needless}
-        return ClassVectors(dataset, tuple(names), bags, matrix, lost, table, replaced)
+        return ClassVectors(dataset, tuple(names), bags, matrix, lost, table, replaced, lengths)
 
     def gaps(self, table: str | None) -> frozenset[str]:
         """Give the words of a published list that GoogleNews has not, where `oov` is `error`.
@@ -198,8 +214,19 @@ class WordVectors:
         rows = dict(zip(classes.names, classes.matrix, strict=True))
         return {name: rows[name] for name in names if name not in classes.unknown}
 
+    def targets(self, classes: ClassVectors, names: Sequence[str]) -> dict[str, np.ndarray]:
+        """Choose what training aims at (D,) for some of the classes, by name; see `pick`."""
+        counts = [
+            sum(classes.replaced.get(w) != () for w in bag) or len(bag) for bag in classes.bags
+        ]
+        factors = {
+            name: {"unit": 1.0, "mean": length, "sum": length * count}[self.target_length]
+            for name, count, length in zip(classes.names, counts, classes.lengths, strict=True)
+        }
+        return {name: row * factors[name] for name, row in self.pick(classes, names).items()}
+
     def mean(self, vectors: KeyedVectors, bag: Sequence[Sequence[str]]) -> np.ndarray:
-        """Average the vectors of words to one unit vector (D,) float64; NaN if one is unknown.
+        """Average the vectors of words (D,) float64; NaN if one is unknown.
 
         A word is given as the words that stand for it, whose mean counts as one word.
         """
@@ -208,9 +235,7 @@ class WordVectors:
         rows = np.stack([vectors[list(by)].astype(np.float64).mean(axis=0) for by in bag])
         if self.unit_words:
             rows /= np.linalg.norm(rows, axis=1, keepdims=True)
-        mean = rows.mean(axis=0)
-        length = np.linalg.norm(mean)
-        return mean / length if length > 0 else np.full(len(mean), np.nan)
+        return rows.mean(axis=0)
 
     def describe(self) -> dict[str, object]:
         """Say which vectors these are, for a run's records."""
@@ -220,6 +245,7 @@ class WordVectors:
             "unit_words": self.unit_words,
             "word_rules": self.word_rules,
             "oov": self.oov,
+            "target_length": self.target_length,
         }
 
 

@@ -1,5 +1,6 @@
 """The frozen baseline, pre-training and imported checkpoints, as a user runs them."""
 
+import argparse
 import csv
 
 import numpy as np
@@ -10,7 +11,10 @@ from torch import nn
 from torchvision.models.video import r3d_18
 
 from helpers.commands import finished, read
+from helpers.runs import finished_run, predictions
 from helpers.videos import grey_video
+from zsvideo.experiment.build import build_data, build_model, build_targets, declared_training
+from zsvideo.experiment.pretraining import pretrain
 
 pytestmark = pytest.mark.slow
 
@@ -168,6 +172,9 @@ def test_pretraining_on_still_images_in_one_command(cli, folders, tmp_path):
     assert "LEAK: first weights: sun" in said
 
 
+UNKNOWN, FIRST = "UNKNOWN: training classes", "UNKNOWN: pre-training classes"
+
+
 def test_authors_checkpoints_can_be_evaluated(cli, folders, tmp_path):
     torch.manual_seed(0)
     whole = r3d_18(weights=None)
@@ -181,6 +188,33 @@ def test_authors_checkpoints_can_be_evaluated(cli, folders, tmp_path):
     said = finished(cli("evaluate", theirs, *options, f"hydra.run.dir={run}"))
     assert "no claim of zero-shot" in said and "authors' checkpoint of r3d" in said
     assert read(run, "metrics.json")["targets"]["folder"]["used"] == 8
+    assert read(run, "card.json")["stamps"] == ["LEAK: selected on test", UNKNOWN]
+
+    # of the source's classes jump, run and climb are HMDB51's, so protocol=664 leaves swim
+    declared = [o for o in folders if not o.startswith("protocol")]
+    declared += ["protocol=664", "target=[folder]", "evaluation=[full,distance,generalised]"]
+    beside = {"opt": argparse.Namespace(network="r3d_18", lr=1e-3), "epoch": 7}
+    torch.save({"state_dict": state, **beside}, tmp_path / "checkpoint.pth.tar")
+    said = finished(cli("evaluate", theirs, *declared, f"hydra.run.dir={run}"))
+    assert "also holds, unused: epoch" in said
+    metrics, protocol, card = (read(run, f"{n}.json") for n in ("metrics", "protocol", "card"))
+    words = "declared, not known: trained on the 1 classes that protocol=664 leaves of folder"
+    assert words == protocol["declared"] == metrics["protocol"]["declared"]
+    assert words in said and words in (run / "results.md").read_text()
+    assert (
+        words == card["training classes"]["known from"] and words in (run / "card.md").read_text()
+    )
+    assert card["stamps"] == ["LEAK: selected on test", FIRST, "DECLARED: training classes"]
+    assert protocol["trained_classes"] == ["swim"] and protocol["leaks"] == []
+    target = metrics["targets"]["folder"]
+    assert target["distance"]["candidates"] == 4 and target["generalised"]["seen_classes"] == 1
+    assert metrics["checkpoint"]["options"] == {"network": "r3d_18", "lr": 1e-3}
+    assert metrics["checkpoint"]["unused"] == card["checkpoint"]["unused"] == ["epoch"]
+    assert metrics["selection"] == "test_best"
+
+    again = tmp_path / "again"
+    finished(cli("evaluate", f"predictions={run}", f"hydra.run.dir={again}"))
+    assert read(again, "card.json")["stamps"] == card["stamps"]
     torch.save(whole.state_dict(), tmp_path / "checkpoint.pth.tar")
     told = cli("evaluate", theirs, *options, f"hydra.run.dir={run}")
     assert told.returncode == 2 and "method=baseline pretrain.ckpt=" in told.stderr
@@ -243,3 +277,78 @@ def test_both_arms_see_fresh_clips(config, compat):
         for method in ("e2e", "baseline"):
             composed = config(*options, f"method={method}", f"compat={compat}")
             assert composed.method.cached_clips is None
+
+
+def test_the_papers_targets_and_the_accuracy_of_training(cli, folders, tmp_path):
+    run = tmp_path / "run"
+    options = ["compat=paper", "model.loss=cosine", "trainer.log_every_n_steps=2"]
+    options += ["loader.batch_size=2", f"hydra.run.dir={run}"]
+    finished(cli("train", *folders, *options))
+    with (run / "metrics.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    accuracies = [(int(r["step"]), float(r["train/top1"])) for r in rows if r["train/top1"]]
+    assert [step for step, _ in accuracies] == [1, 3, 5, 7]
+    assert {value for _, value in accuracies} <= {0.0, 50.0, 100.0}
+    setup = read(run, "metrics.json")["setup"]
+    assert (setup["semantics"]["target_length"], setup["model"]["reduction"]) == ("mean", "sum")
+    assert setup["model"]["loss"] == "cosine"
+    compat = read(run, "card.json")["compat"]
+    assert {"loader.partial_batch", "clips.length", "semantics.target_length"} < set(compat)
+    assert "not recorded" not in compat.values()
+
+
+def test_training_aims_at_longer_targets_and_nothing_else_sees_them(config, folders, tmp_path):
+    found = {}
+    for length in ("unit", "mean", "sum"):
+        options = ["semantics.unit_words=false", f"semantics.target_length={length}"]
+        held_out = ["selection=val", "selection.share=0.5", f"paths.cache={tmp_path}/cache"]
+        data = build_data(config(*folders, *options, *held_out))
+        (batch,) = data.source.train_dataloader()
+        norms = batch["target"].norm(dim=1)
+        assert (norms > 0.999).all()
+        assert bool(((norms - 1).abs() < 1e-5).all()) == (length == "unit")
+        for videos in (*data.targets.values(), *data.validation.values()):
+            units = np.stack(list(videos.class_vectors.values()))
+            assert np.allclose(np.linalg.norm(units, axis=1), 1)
+        record = {k: v for k, v in data.protocol.items() if k != "vectors"}
+        found[length] = (record, norms.sort().values)
+    assert found["unit"][0] == found["mean"][0] == found["sum"][0]
+    assert torch.allclose(found["mean"][1], found["sum"][1])  # each class here is one word
+
+
+def test_what_options_declare_of_foreign_weights(config, folders, tmp_path):
+    own = [o for o in folders if not o.startswith(("source", "protocol"))]
+    cache = f"paths.cache={tmp_path}/cache"
+
+    def declared(*options, typed=("protocol",)):
+        composed = config(*own, cache, *options, "target=[folder]", cli="evaluate")
+        return declared_training(composed, build_targets(composed), typed)
+
+    found = declared("protocol=664")  # these vectors know few words: classes differ by their words
+    assert found["counts"]["kept"] == len(found["trained_classes"]) == 664
+    assert found["pretrain"]["name"] == "not declared" and "classes" not in found["pretrain"]
+    assert declared("protocol=all", "source=kinetics400")["counts"]["kept"] == 400
+    both = ("protocol", "pretrain")
+    assert "pretrain" not in declared("protocol=664", "pretrain=none", typed=both)
+    lineage = declared("protocol=664", "pretrain=kinetics400", typed=both)["pretrain"]
+    assert (lineage["dataset"], len(lineage["classes"])) == ("kinetics400", 400)
+    lineage = declared("protocol=664", "pretrain=sun", typed=both)["pretrain"]
+    assert (lineage["dataset"], len(lineage["classes"])) == ("sun397", 397)
+    # the default protocol declares nothing, nor one that depends on what is tested now
+    assert declared("protocol=664", typed=()) is None
+    assert declared("protocol=targets") is None
+
+
+def test_authors_checkpoints_as_first_weights_say_how_they_were_selected(config, folders, tmp_path):
+    whole = r3d_18(weights=None)
+    net = nn.Module()
+    net.model, net.regressor = nn.Sequential(*list(whole.children())[:-1]), nn.Linear(512, 20)
+    content = {"state_dict": net.state_dict(), "opt": argparse.Namespace(network="r3d_18")}
+    file = tmp_path / "checkpoint.pth.tar"
+    torch.save(content, file)
+    composed = config(*folders, "model=r3d", f"pretrain.ckpt={file}", f"paths.cache={tmp_path}")
+    data = build_targets(composed)
+    lineage = pretrain(composed, data, build_model(composed, data), tmp_path)
+    assert lineage["options"] == {"network": "r3d_18"} and lineage["unused"] == []
+    run = finished_run(tmp_path / "run", predictions(), pretrain=data.audit_lineage(lineage))
+    assert "LEAK: first weights selected on test" in read(run, "card.json")["stamps"]

@@ -2,6 +2,7 @@
 
 import argparse
 import hashlib
+import json
 import os
 from collections import OrderedDict
 from functools import partial
@@ -197,3 +198,39 @@ def test_published_weights(tmp_path, monkeypatch):
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")  # nobody there
     with pytest.raises(UserError, match=r"put it at .*r3d_18-b3b3357e\.pth"):
         published_weights("r3d", "kinetics400", tmp_path)
+
+
+def test_what_is_not_used_of_a_file_is_named(tmp_path):
+    net = authors_resnet(video.r3d_18)
+    state = {f"module.{k}": v for k, v in net.state_dict().items()}
+    options = argparse.Namespace(lr=np.float64(0.5), flags=[1, 2], none=None, device="cuda")
+    file = saved(tmp_path, state, opt=options, epoch=3, optimizer={"state": {}})
+    imported = import_weights(read_file(file, "ckpt"), file, "ckpt")
+    assert imported.unused == ("accuracy", "epoch", "optimizer")
+    assert imported.selection == "test_best"
+    plain = {"lr": 0.5, "flags": "[1, 2]", "none": None, "device": "cuda"}
+    assert imported.describe() == {"options": plain, "unused": list(imported.unused)}
+    assert json.loads(json.dumps(imported.describe())) == imported.describe()
+    plain = import_weights(video.r3d_18(weights=None).state_dict(), file, "ckpt")
+    assert plain.unused == ("fc.weight", "fc.bias") and plain.selection is None
+
+
+@pytest.mark.parametrize("key", ["extra.weight", "model.extra.weight", "aux.regressor.weight"])
+def test_a_parameter_without_a_place_is_named(key, tmp_path):
+    net = authors_resnet(video.r3d_18)
+    state = {f"module.{k}": v for k, v in net.state_dict().items()}
+    state[f"module.{key}"] = torch.zeros(1)
+    file = saved(tmp_path, state)
+    imported = import_weights(read_file(file, "ckpt"), file, "ckpt")
+    assert imported.backbone == "r3d"
+    with pytest.raises(UserError, match=f"unexpected: network.{key.removeprefix('model.')}"):
+        load_strictly(backbones.r3d(), imported.f_v, file, "ckpt")
+
+
+def test_a_parameter_without_a_place_in_c3d_is_named(tmp_path):
+    state = {f"{layer}.{kind}": torch.zeros(1) for layer in (*C3D, "fc6") for kind in ("weight",)}
+    state |= dict.fromkeys(("fc7.bias", "fc8.weight", "extra", "odd.one.weight"), torch.zeros(1))
+    imported = import_weights(state, tmp_path, "pretrain.ckpt")
+    assert imported.unused == ("fc7.bias", "fc8.weight")
+    with pytest.raises(UserError, match=r"unexpected: extra, odd\.one\.weight"):
+        load_strictly(backbones.c3d(), imported.f_v, tmp_path, "pretrain.ckpt")

@@ -32,7 +32,7 @@ def evaluate(config: DictConfig) -> None:
 
         return rescore(config, Path(HydraConfig.get().runtime.output_dir))
     check_data(config, ["target"])
-    from zsvideo.experiment.build import build_targets, load_model, read_protocol
+    from zsvideo.experiment.build import build_targets, declared_training, load_model, read_protocol
     from zsvideo.experiment.testing import selection_of, test
     from zsvideo.experiment.trainer import folder, lightning_trainer
     from zsvideo.experiment.vectors import TESTED, settle
@@ -43,10 +43,15 @@ def evaluate(config: DictConfig) -> None:
     training = read_protocol(trained)
     settle(config, TESTED, training)
     data = build_targets(config)
-    model = load_model(config, checkpoint, data)
-    protocol, how = data.record(training), selection_of(trained, checkpoint)
+    model, imported = load_model(config, checkpoint, data)
+    if imported is None:
+        how = selection_of(trained, checkpoint)
+    else:
+        typed = {option.partition("=")[0] for option in HydraConfig.get().overrides.task}
+        training, how = declared_training(config, data, typed), imported.selection or "unknown"
+    protocol, beside = data.record(training), imported.describe() if imported else None
     with lightning_trainer(config, run) as (trainer, unreadable):
-        test(config, trainer, unreadable, model, data, protocol, checkpoint, how)
+        test(config, trainer, unreadable, model, data, protocol, checkpoint, how, beside)
 
 
 def main() -> None:

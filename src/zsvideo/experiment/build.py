@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from zsvideo.data.clips import ClipSpec
 from zsvideo.data.datamodule import LoaderSpec, VideoDataModule
-from zsvideo.data.datasets import video_set
+from zsvideo.data.datasets import named
 from zsvideo.data.options import subset_of
 from zsvideo.data.subsets import draw
 from zsvideo.data.zeroshot import TargetsDataModule, ZeroShotDataModule
@@ -21,9 +21,9 @@ from zsvideo.errors import UserError
 from zsvideo.evaluation.protocols import check_lists
 from zsvideo.models.classifier import Classifier
 from zsvideo.models.module import ZeroShotModule
-from zsvideo.models.weights import import_weights, load_strictly, read_file
-from zsvideo.semantics.protocol import Protocol
-from zsvideo.semantics.words import DATASETS
+from zsvideo.models.weights import Imported, import_weights, load_strictly, read_file
+from zsvideo.semantics.protocol import TARGETS, Protocol
+from zsvideo.semantics.words import DATASETS, class_names
 
 log = logging.getLogger(__name__)
 
@@ -136,9 +136,7 @@ def build_videos(videos: DictConfig, config: DictConfig, option: str) -> VideoDa
     if not isinstance(config.seed, int) or not 0 <= config.seed < 2**32:
         raise UserError(f"seed={config.seed} must be a whole number, at least 0 and below 2**32")
     clips, loader = ClipSpec(**config.clips), LoaderSpec(**config.loader)
-    group = option.removesuffix(".root")
-    values: Any = OmegaConf.to_container(videos, resolve=True)
-    return VideoDataModule(video_set(values, group), clips, loader, config.seed)
+    return VideoDataModule(named(videos, option.removesuffix(".root")), clips, loader, config.seed)
 
 
 def build_model(config: DictConfig, data: ZeroShotDataModule) -> ZeroShotModule:
@@ -154,14 +152,19 @@ def build_model(config: DictConfig, data: ZeroShotDataModule) -> ZeroShotModule:
     return model
 
 
-def load_model(config: DictConfig, checkpoint: Path, data: TargetsDataModule) -> ZeroShotModule:
+def load_model(
+    config: DictConfig, checkpoint: Path, data: TargetsDataModule
+) -> tuple[ZeroShotModule, Imported | None]:
     """Load a trained network, of this project or the authors'; nothing in the file is executed.
+
+    Returns:
+        The network, and what the file held where it is the authors'.
 
     Raises:
         UserError: the file is no such checkpoint, or its embeddings have another dimension than
             the word vectors.
     """
-    content = read_file(checkpoint, "ckpt")
+    content, imported = read_file(checkpoint, "ckpt"), None
     if "pytorch-lightning_version" in content:
         if not any(key.startswith("f_s.") for key in content["state_dict"]):
             raise no_f_s(content["hyper_parameters"]["backbone"], checkpoint)
@@ -175,16 +178,18 @@ def load_model(config: DictConfig, checkpoint: Path, data: TargetsDataModule) ->
                 f"{str(error).strip().splitlines()[0]}"
             ) from None
     else:
-        model = import_model(config, content, checkpoint)
+        model, imported = import_model(config, content, checkpoint)
     if model.hparams["embedding_dim"] != data.dimension:
         raise UserError(
             f"{checkpoint} (ckpt) gives {model.hparams['embedding_dim']}-d embeddings, the word "
             f"vectors have {data.dimension}; give the semantics options of its training"
         )
-    return model
+    return model, imported
 
 
-def import_model(config: DictConfig, content: dict[str, Any], file: Path) -> ZeroShotModule:
+def import_model(
+    config: DictConfig, content: dict[str, Any], file: Path
+) -> tuple[ZeroShotModule, Imported]:
     """Make the network of the authors' checkpoint, whatever `model` says of the backbone.
 
     Raises:
@@ -201,7 +206,45 @@ def import_model(config: DictConfig, content: dict[str, Any], file: Path) -> Zer
     load_strictly(model.f_s, imported.f_s, file, "ckpt")
     options = " ".join(f"{key}={value}" for key, value in sorted(imported.options.items()))
     log.warning("authors' checkpoint of %s, trained with: %s", imported.backbone, options or "-")
-    return model
+    if imported.unused:
+        log.warning("ckpt=%s also holds, unused: %s", file, ", ".join(imported.unused))
+    return model, imported
+
+
+def declared_training(
+    config: DictConfig, data: TargetsDataModule, typed: Collection[str]
+) -> dict[str, Any] | None:
+    """Write down what foreign weights were trained on, as `protocol` and `source` declare it.
+
+    Only a protocol that is typed declares something, and none that keeps out the targets chosen
+    now, which nobody knew when the weights were trained. `pretrain` declares first weights, where
+    it is typed.
+
+    Args:
+        config: the whole config.
+        data: the targets.
+        typed: the options that are not left as they are.
+
+    Returns:
+        As `protocol.json` of a training, with what is `declared`; None where nothing is.
+    """
+    protocol = Protocol(**config.protocol)
+    if "protocol" not in typed or TARGETS in protocol.keep_out:
+        log.warning(
+            "what the authors' checkpoint was trained on is unknown; an option protocol=664 (or "
+            "605 ...), with source=..., would declare it"
+        )
+        return None
+    source = named(config.source, "source")
+    training = data.declare(protocol, source.name, source.table, source.class_list())
+    first = config.pretrain
+    if "pretrain" in typed and first.name == "none":
+        return training
+    lineage = {"name": first.name if "pretrain" in typed else "not declared", "sha256": None}
+    table = (first.get("source") or first).get("table")
+    if table:
+        lineage |= {"dataset": table, "table": table, "classes": list(class_names(table))}
+    return training | {"pretrain": lineage}
 
 
 def no_f_s(backbone: str, file: Path) -> UserError:

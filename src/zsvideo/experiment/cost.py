@@ -6,9 +6,9 @@ Numbers of videos are those published, so a plan needs no data.
 from collections.abc import Sequence
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
-from zsvideo.data.datasets import video_set
+from zsvideo.data.datasets import named
 from zsvideo.errors import UserError
 from zsvideo.experiment.jobs import Job, axis_value
 
@@ -20,7 +20,7 @@ TESTED = 300 * 4  # bytes of an embedding
 
 def published(values: DictConfig, group: str) -> tuple[int, int]:
     """Give the classes and videos of a data set as published or generated; 0 if unknown."""
-    videos = video_set(OmegaConf.to_container(values, resolve=True), group)  # type: ignore[arg-type]
+    videos = named(values, group)
     count = videos.estimated_videos()
     return (len(videos.class_list()), count) if count else (0, 0)
 

@@ -1,6 +1,7 @@
 """First weights: from training on another source, from a finished run, or from published files."""
 
 import fcntl
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ from zsvideo.models.checkpoints import LAST
 from zsvideo.models.classifier import Classifier
 from zsvideo.models.module import ZeroShotModule
 from zsvideo.models.weights import import_weights, load_strictly, published_weights, read_file
+
+log = logging.getLogger(__name__)
 
 OPTION = "pretrain.ckpt"
 
@@ -109,7 +112,8 @@ def load_weights(
 
     Returns:
         What is known of the training: `dataset`, `table`, `classes`, `protocol`, `pretrain` of a
-        run of this project, `options` of the authors' checkpoint; empty for other files.
+        run of this project, `options`, `unused` and `selection` of the authors' checkpoint; empty
+        for other files.
 
     Raises:
         UserError: the file does not fit the network or the word vectors.
@@ -136,8 +140,10 @@ def load_weights(
     else:
         imported = import_weights(content, file, OPTION)
         backbone, f_v, f_s = imported.backbone, imported.f_v, imported.f_s
-        if imported.options:
-            trained = {"options": imported.options}
+        if imported.options or imported.f_s:
+            trained = {"selection": imported.selection, **imported.describe()}
+        if imported.unused:
+            log.info("%s=%s also holds, unused: %s", OPTION, file, ", ".join(imported.unused))
     if backbone != model.hparams["backbone"]:
         raise UserError(
             f"{OPTION}={file} holds weights of {backbone}, not of model.backbone="

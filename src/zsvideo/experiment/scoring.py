@@ -69,6 +69,7 @@ def summary(protocol: dict[str, Any]) -> dict[str, Any]:
         "vectors": protocol["vectors"],
         "leaks": protocol["leaks"] and [leak["name"] for leak in protocol["leaks"]],
         "pretrain": lineage_summary(protocol.get("pretrain")),
+        "declared": protocol.get("declared"),
         "test_only": protocol["test_only"],
         "same_vector": {
             name: entry["same_vector"]

@@ -43,6 +43,7 @@ def test(
     protocol: dict[str, Any],
     checkpoint: Path,
     selection: str,
+    beside: dict[str, Any] | None = None,
 ) -> None:
     """Embed every target video once, score it by each evaluation protocol, write and show it all.
 
@@ -55,6 +56,7 @@ def test(
         protocol: what `protocol.json` holds.
         checkpoint: the file, for the record.
         selection: how it was chosen.
+        beside: what else the file holds, of weights from elsewhere.
     """
     run = folder()
     if not checkpoint.is_file():
@@ -94,7 +96,7 @@ def test(
     about = {
         "source": source_counts(data, unreadable.source),
         "selection": selection,
-        "checkpoint": {"file": str(checkpoint), "sha256": file_hash(checkpoint)}
+        "checkpoint": {"file": str(checkpoint), "sha256": file_hash(checkpoint), **(beside or {})}
         | ({"trained by": maker} if (maker := trained_by(config, checkpoint)) else {}),
         "seed": config.seed,
         "test_clips": config.clips.test_clips,
@@ -150,12 +152,17 @@ def accelerators(trainer: pl.Trainer) -> list[str]:
 def trained_vectors(
     data: TargetsDataModule, protocol: dict[str, Any]
 ) -> dict[str, np.ndarray] | None:
-    """Give the class vectors that the model was trained on, by name; None if they are unknown."""
+    """Give the class vectors that the model was trained on, by name; None if they are unknown.
+
+    Of classes that are only declared, those without a vector are left out; the record counts them.
+    """
     if not (names := protocol.get("trained_classes")):
         return None
     source = protocol["source"]
     classes = data.vectors.of(names, source["dataset"], source["table"])
-    return data.vectors.pick(classes, names)
+    if protocol.get("declared"):
+        names = [name for name in names if name not in classes.unknown]
+    return data.vectors.pick(classes, names) or None
 
 
 def seen_videos(

@@ -17,7 +17,7 @@ from typing import Any
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from zsvideo.data.datasets import video_set
+from zsvideo.data.datasets import named
 from zsvideo.data.datasets.base import Archive, VideoSet
 from zsvideo.data.downloads import check, fetch
 from zsvideo.errors import UserError
@@ -221,11 +221,6 @@ def data_sets(config: DictConfig, roles: Sequence[str]) -> list[VideoSet]:
         "seen": {"seen": config.get("seen")},
     }
     return [named(v, group) for role in roles for group, v in sets[role].items() if v]
-
-
-def named(values: DictConfig, group: str) -> VideoSet:
-    """Make the data set of a config node."""
-    return video_set(OmegaConf.to_container(values, resolve=True), group)  # type: ignore[arg-type]
 
 
 def choice(

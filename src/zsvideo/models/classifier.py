@@ -37,7 +37,7 @@ class Classifier(ZeroShotModule):
     def on_fit_start(self) -> None:
         """Compare scores, for the accuracy of training, as if each class were an axis."""
         super().on_fit_start()
-        self.class_vectors = torch.eye(self.hparams["embedding_dim"], device=self.device)
+        self.class_vectors = torch.eye(self.classifier.out_features, device=self.device)
 
     def project(self, features: Tensor) -> Tensor:
         """Score the classes: (B, F) to (B, K)."""

@@ -6,6 +6,7 @@ an `argparse.Namespace` and numpy numbers, as the authors saved them, are read.
 
 import argparse
 import pickle
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ TORCHVISION = {  # backbone -> weights trained on Kinetics-400
 SPORTS1M = "c3d.pickle"
 CHILDREN = {"0": "stem", **{str(n): f"layer{n}" for n in range(1, 5)}}  # of a video ResNet
 CLASSIFIERS = ("fc.", "classifier.", "head.")
+C3D_CLASSIFIER = ("fc7.", "fc8.")  # not used by the authors' network either
 C3D_LAYERS = {  # name in the public C3D -> place in `zsvideo.models.c3d`
     "conv1": "features.0",
     "conv2": "features.3",
@@ -60,12 +62,23 @@ class Imported:
         f_v: state of the network without a classifier.
         f_s: state of the linear layer; empty for a plain classifier.
         options: the authors' options stored beside the weights, as plain values.
+        unused: what else the file holds: parameters of a classifier, and entries beside the state.
     """
 
     backbone: str
     f_v: State
     f_s: State
     options: dict[str, Any] = field(default_factory=dict)
+    unused: tuple[str, ...] = ()
+
+    @property
+    def selection(self) -> str | None:
+        """How it was chosen: the authors' code always selects on the test sets; None for others."""
+        return "test_best" if self.f_s else None
+
+    def describe(self) -> dict[str, Any]:
+        """Tell what the file says of itself and what of it is not used, for a run's record."""
+        return {"options": self.options, "unused": list(self.unused)}
 
 
 def read_file(file: Path, option: str) -> dict[str, Any]:
@@ -100,29 +113,37 @@ def import_weights(content: dict[str, Any], file: Path, option: str) -> Imported
     Raises:
         UserError: it is none of them.
     """
-    state = content.get("state_dict", content)
-    state = {k.removeprefix("module."): v for k, v in state.items() if isinstance(v, Tensor)}
+    held = content.get("state_dict", content)
+    state = {k.removeprefix("module."): v for k, v in held.items() if isinstance(v, Tensor)}
     f_s = {k.removeprefix("regressor."): v for k, v in state.items() if k.startswith("regressor.")}
-    state = {k.removeprefix("model."): v for k, v in state.items() if "regressor." not in k}
-    if "conv5b.weight" in state:
-        f_v = {
-            ".".join([C3D_LAYERS[layer], kind]): tensor
-            for layer, kind, tensor in ((*k.split("."), v) for k, v in state.items())
-            if layer in C3D_LAYERS
-        }
-        backbone = "c3d"
+    state = {
+        k.removeprefix("model."): v for k, v in state.items() if not k.startswith("regressor.")
+    }
+    backbone = "c3d" if "conv5b.weight" in state else ""
+    classifier = C3D_CLASSIFIER if backbone else CLASSIFIERS
+    unused = [k for k, v in held.items() if not isinstance(v, Tensor)]
+    unused += [k for k in state if k.startswith(classifier)]
+    unused += [k for k in content if k not in ("state_dict", "opt") and held is not content]
+    f_v = {k: v for k, v in state.items() if not k.startswith(classifier)}
+    if backbone:
+        f_v = {renamed(k, C3D_LAYERS): v for k, v in f_v.items()}
     else:
-        state = {k: v for k, v in state.items() if not k.startswith(CLASSIFIERS)}
-        if all(k.split(".")[0] in {*CHILDREN, "5"} for k in state):
-            state = {".".join([CHILDREN[k[0]], k[2:]]): v for k, v in state.items()}
-        f_v = {f"network.{k}": v for k, v in state.items()}
+        if "0.0.weight" in f_v:  # a Sequential of the network's parts
+            f_v = {renamed(k, CHILDREN): v for k, v in f_v.items()}
+        f_v = {f"network.{k}": v for k, v in f_v.items()}
         backbone = recognise(f_v)
     if not backbone or not f_v:
         raise UserError(
             f"{option}={file} holds weights of no network known here; it takes checkpoints of this "
             "project and of the authors, and states of torchvision's video networks and C3D"
         )
-    return Imported(backbone, f_v, f_s, plain_options(content.get("opt")))
+    return Imported(backbone, f_v, f_s, plain_options(content.get("opt")), tuple(unused))
+
+
+def renamed(key: str, names: Mapping[str, str]) -> str:
+    """Give the first part of a parameter's name its name here; one that has none stays."""
+    first, dot, rest = key.partition(".")
+    return names.get(first, first) + dot + rest
 
 
 def recognise(state: State) -> str:
@@ -141,14 +162,12 @@ def recognise(state: State) -> str:
 
 def plain_options(namespace: Any) -> dict[str, Any]:
     """Turn the authors' options into plain values."""
-    return (
-        {
-            key: value if isinstance(value, (int, float, str, bool)) else str(value)
-            for key, value in vars(namespace).items()
-        }
-        if isinstance(namespace, argparse.Namespace)
-        else {}
-    )
+    options = vars(namespace) if isinstance(namespace, argparse.Namespace) else namespace
+    if not isinstance(options, dict):
+        return {}
+    items = {k: v.item() if isinstance(v, np.generic) else v for k, v in options.items()}
+    plain = (int, float, str, bool, type(None))
+    return {str(k): v if isinstance(v, plain) else str(v) for k, v in items.items()}
 
 
 def load_strictly(network: nn.Module, state: State, file: Path, option: str) -> None:

@@ -85,6 +85,8 @@ def training(run: Run) -> dict[str, Any]:
     protocol, source = run.protocol, run.metrics.get("source") or {}
     listed = protocol.get("source", {})
     return {
+        "known from": protocol.get("declared")
+        or ("nowhere" if protocol.get("leaks") is None else "the run that trained"),
         "protocol": protocol["name"] or "unknown",
         "rule": f"{protocol.get('rule')}, tau {protocol.get('tau')}"
         + (" inclusive" if protocol.get("inclusive") else ""),

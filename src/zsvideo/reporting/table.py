@@ -71,7 +71,8 @@ def borderline(run: Run) -> str:
 
 def first_weights(lineage: dict[str, Any]) -> str:
     """Say where first weights come from, and which classes they saw that are tested."""
-    what = f"first weights: {lineage['name']} (sha256 {lineage['sha256'][:12]})"
+    sha256 = lineage["sha256"]
+    what = f"first weights: {lineage['name']}" + (f" (sha256 {sha256[:12]})" if sha256 else "")
     if lineage["leaks"] is None:
         return f"{what}; which classes they were trained on is unknown: no claim of zero-shot"
     if not lineage["leaks"]:
@@ -103,6 +104,8 @@ def remarks(run: Run) -> list[str]:
         said.append(classification(run))
     protocol, source = run.metrics["protocol"], run.metrics["source"]
     counts = protocol["counts"]
+    if protocol.get("declared"):
+        said.append(f"what the model was trained on is {protocol['declared']}")
     if counts and counts["paper"] and counts["paper"] != counts["kept"]:
         said.append(
             f"protocol {protocol['name']}: the paper states {counts['paper']} classes, computed "

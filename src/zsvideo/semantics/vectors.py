@@ -235,7 +235,8 @@ class WordVectors:
         rows = np.stack([vectors[list(by)].astype(np.float64).mean(axis=0) for by in bag])
         if self.unit_words:
             rows /= np.linalg.norm(rows, axis=1, keepdims=True)
-        return rows.mean(axis=0)
+        mean: np.ndarray = rows.mean(axis=0)
+        return mean
 
     def describe(self) -> dict[str, object]:
         """Say which vectors these are, for a run's records."""

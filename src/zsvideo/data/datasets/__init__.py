@@ -41,6 +41,11 @@ def video_set(values: Mapping[str, Any], group: str = "") -> VideoSet:
     return videos
 
 
+def named(values: DictConfig, group: str) -> VideoSet:
+    """Make the data set of a config node; raises UserError as `video_set`."""
+    return video_set(OmegaConf.to_container(values, resolve=True), group)  # type: ignore[arg-type]
+
+
 def check_data(config: DictConfig, groups: Sequence[str] = ("source", "target")) -> None:
     """Check that something lies where the data sets of a config are looked for.
 
@@ -51,10 +56,9 @@ def check_data(config: DictConfig, groups: Sequence[str] = ("source", "target"))
     Raises:
         UserError: what is missing, where it was looked for, and how to get it.
     """
-    chosen = {group: config.get(group) or {} for group in groups}
+    chosen: dict[str, Any] = {g: config.get(g) or {} for g in groups}
     targets = chosen.pop("target", {})
     chosen |= {f"target.{name}": values for name, values in targets.items()}
     for group, node in chosen.items():
-        values: Any = OmegaConf.to_container(node, resolve=True)
-        if values.get("root") != "???":  # told apart from data that are missing
-            video_set(values, group).check_there()
+        if not OmegaConf.is_missing(node, "root"):  # told apart from data that are missing
+            named(node, group).check_there()

@@ -1,14 +1,16 @@
 """Which classes a protocol keeps and removes."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from scipy.spatial.distance import cdist
 
+from helpers.vectors import toy_vectors
 from zsvideo.errors import UserError
 from zsvideo.semantics.class_vectors import ClassVectors, cosine_distances
-from zsvideo.semantics.protocol import Protocol, kept_out_classes, separate
+from zsvideo.semantics.protocol import Protocol, decide, kept_out_classes, separate
 from zsvideo.semantics.records import borderline, record, record_targets
 from zsvideo.semantics.vectors import WordVectors, embedded
 from zsvideo.semantics.words import class_names, words
@@ -234,3 +236,41 @@ def test_what_passes_the_rule_and_still_leaks_is_written_down(tmp_path):
     assert (survivor["source"], survivor["target"]) == ("riding the bike", "ucf101/Biking")
     assert survivor["grade"] == "duplicate" and not written["leaks"]
     assert record_targets(None, tested, None)["survivors"] is None
+
+
+def test_an_ablation_over_class_vectors_trains_on_the_same_classes(tmp_path):
+    """The protocol decides by vectors of its own: the same file by the authors' words."""
+    tables = ("ucf101", "hmdb51", "activitynet")
+    protocol = Protocol("605", "tau", 0.05, False, tables)
+    kept = {}
+    for rules in ("legacy", "fixed"):
+        vectors = embedded(cache=str(tmp_path), word_rules=rules)
+        source = vectors.of(class_names("kinetics700"), "kinetics700", "kinetics700")
+        tested = {name: vectors.of(class_names(name), name, name) for name in tables}
+        decisions, _, deciding = decide(protocol, source, tested, vectors)
+        kept[rules] = [d.name for d in decisions if d.kept]
+        assert deciding.describe()["word_rules"] == "legacy"
+        alone = separate(protocol, source, kept_out_classes(protocol, tested, vectors))
+        kept[f"{rules} alone"] = [d.name for d in alone if d.kept]
+    assert kept["legacy"] == kept["fixed"] == kept["legacy alone"]
+    assert len(kept["legacy"]) == 586 and len(kept["fixed alone"]) == 555
+
+
+def test_a_protocol_may_decide_by_another_file(tmp_path):
+    words = ["run", "jog", "swim", "sing"]
+    for name, seed in (("learned", 0), ("deciding", 1)):
+        toy_vectors(words, seed=seed).save_word2vec_format(str(tmp_path / name), binary=True)
+    vectors = WordVectors(str(tmp_path / "learned"), str(tmp_path / "cache"))
+    source = vectors.of(["jog", "swim"], "s", None)
+    tested = {"t": vectors.of(["run"], "t", None)}
+    near = Protocol("p", "tau", 2.0, True, ["targets"], vectors=str(tmp_path / "deciding"))
+    decisions, _, deciding = decide(near, source, tested, vectors)
+    other = WordVectors(str(tmp_path / "deciding"), str(tmp_path / "cache"))
+    distances = cosine_distances(
+        other.of(["jog", "swim"], "s", None).matrix, other.of(["run"], "t", None).matrix
+    )
+    assert [d.distance for d in decisions] == distances[:, 0].tolist()
+    assert deciding.describe()["sha256"] == other.sha256 != vectors.sha256
+    lost = replace(near, vectors="nowhere.bin")
+    with pytest.raises(UserError, match=r"nowhere\.bin \(protocol\.vectors\)"):
+        decide(lost, source, tested, vectors)

@@ -31,7 +31,7 @@ def audit(config: DictConfig) -> None:
         raise UserError("target is empty; name data sets to test on, such as target=[ucf101]")
     protocol = Protocol(**config.protocol)
     settle_names(config)
-    vectors = instantiate(config.semantics)
+    vectors = instantiate(config.semantics).deciding(protocol.vectors)
     sets: Any = OmegaConf.to_container(config, resolve=True)
     source, before = video_set(sets["source"], "source"), pretrained_on(sets["pretrain"])
     training = {

@@ -12,7 +12,7 @@ from zsvideo.data.datamodule import VideoDataModule
 from zsvideo.data.subsets import Draw, everything, record_subset
 from zsvideo.errors import UserError
 from zsvideo.semantics.holdout import hold_out
-from zsvideo.semantics.protocol import Protocol, kept_out_classes, separate
+from zsvideo.semantics.protocol import Protocol, decide
 from zsvideo.semantics.records import record, record_targets
 from zsvideo.semantics.vectors import WordVectors
 from zsvideo.semantics.words import class_names
@@ -95,11 +95,11 @@ class TargetsDataModule(pl.LightningDataModule):
         """
         candidates = self.vectors.of(names, dataset, table)
         protocol.check_listed(candidates)
-        kept_out = kept_out_classes(protocol, self.tested, self.vectors)
-        decisions = separate(protocol, candidates, kept_out)
+        decisions, kept_out, deciding = decide(protocol, candidates, self.tested, self.vectors)
         kept = [d.name for d in decisions if d.kept]
         return record(protocol, candidates, kept_out, decisions) | {
             "vectors": self.vectors.describe(),
+            "deciding_vectors": deciding.describe(),
             "trained_classes": kept,
             "declared": (
                 f"declared, not known: trained on the {len(kept)} classes that protocol="
@@ -180,8 +180,7 @@ class ZeroShotDataModule(TargetsDataModule):
         listed = class_names(source.table) if source.table else source.classes
         candidates = vectors.of(listed, source.name, source.table)
         protocol.check_listed(candidates)
-        kept_out = kept_out_classes(protocol, self.tested, vectors)
-        decisions = separate(protocol, candidates, kept_out)
+        decisions, kept_out, deciding = decide(protocol, candidates, self.tested, vectors)
         present = set(source.classes)
         trained = [d.name for d in decisions if d.kept and d.name in present]
         if not trained:
@@ -205,6 +204,7 @@ class ZeroShotDataModule(TargetsDataModule):
         used = identities(source)
         self.protocol = record(protocol, candidates, kept_out, decisions) | {
             "vectors": vectors.describe(),
+            "deciding_vectors": deciding.describe(),
             "trained_classes": list(classes),
             "validation": {n: list(v.class_vectors) for n, v in self.validation.items()} or None,
             "subset": record_subset(drawn, left, classes),

@@ -24,7 +24,7 @@ from zsvideo.errors import UserError
 from zsvideo.experiment.jobs import first_stage
 from zsvideo.semantics.class_lists import NotListedError
 from zsvideo.semantics.class_vectors import ClassVectors
-from zsvideo.semantics.protocol import Protocol, kept_out_classes, separate
+from zsvideo.semantics.protocol import Protocol, decide
 from zsvideo.semantics.vectors import EMBEDDED, WordVectors, embedded, embedded_file
 from zsvideo.semantics.words import words
 
@@ -200,8 +200,8 @@ def needed(
         source = vectors.of(videos.class_list(), videos.name, videos.table)
         if source.unknown:
             protocol = Protocol(**stage.protocol)
-            kept_out = kept_out_classes(protocol, tested, vectors)
-            kept = {d.name for d in separate(protocol, source, kept_out) if d.kept}
+            decisions, _, _ = decide(protocol, source, tested, vectors)
+            kept = {d.name for d in decisions if d.kept}
             yield source, [name for name in names_of(videos) if name in kept]
 
 

@@ -116,6 +116,7 @@ def vectors(run: Run) -> dict[str, Any]:
     """Say which word vectors, and how far they cover each list of classes."""
     return {
         **(run.protocol.get("vectors") or {"file": UNKNOWN}),
+        "classes kept apart by": run.protocol.get("deciding_vectors", UNKNOWN),
         "classes with a vector": {
             name: f"{entry['covered']} of {entry['count']}"
             for name, entry in run.metrics["protocol"]["coverage"].items()

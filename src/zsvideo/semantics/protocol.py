@@ -38,6 +38,9 @@ class Protocol:
         inclusive: remove also at a distance of exactly tau (Eq. 3); Sec. 4.2 says smaller.
         keep_out: class tables whose classes are kept out of training, whatever is tested;
             `targets` stands for the classes of the chosen targets.
+        vectors: the file of word vectors by which classes are kept apart; None takes that of the
+            class vectors. The words are always those of the authors' rules, so that an ablation
+            over class vectors trains on the same classes.
         expected: for a source, the number of classes the paper states, to be compared with what
             is computed.
         grades: of pairs, that `audited` removes.
@@ -55,6 +58,7 @@ class Protocol:
     grades: Sequence[str] = LEAKS
     remove: Sequence[str] | str = ()
     test_only: str | None = None
+    vectors: str | None = None
 
     def __post_init__(self) -> None:
         tau = self.tau
@@ -260,3 +264,26 @@ def kept_out_classes(
             names = protocol.tested(entry, class_names(entry))
             listed.append(vectors.of(names, entry, entry))
     return listed
+
+
+def decide(
+    protocol: Protocol,
+    source: ClassVectors,
+    tested: Mapping[str, ClassVectors],
+    vectors: WordVectors,
+) -> tuple[list[Decision], list[ClassVectors], WordVectors]:
+    """Decide for each source class whether it may be trained on, by the protocol's own vectors.
+
+    Args:
+        protocol: that keeps classes apart.
+        source: the classes that might be trained on.
+        tested: the chosen targets by name.
+        vectors: the class vectors that are learned and scored.
+
+    Returns:
+        The decisions, the classes kept out by data set, and the vectors that decided.
+    """
+    deciding = vectors.deciding(protocol.vectors)
+    others = {name: deciding.again(classes) for name, classes in tested.items()}
+    kept_out = kept_out_classes(protocol, others, deciding)
+    return separate(protocol, deciding.again(source), kept_out), kept_out, deciding

@@ -96,6 +96,29 @@ class WordVectors:
         other.word_rules, other.asked = word_rules, set(self.asked)
         return other
 
+    def deciding(self, path: str | None) -> "WordVectors":
+        """Give the vectors by which a protocol keeps classes apart (Sec. 3.3).
+
+        Args:
+            path: of another file; None takes this one, by the words of the authors' rules.
+
+        Raises:
+            UserError: there is no such file.
+        """
+        if path is None:
+            if self.unit_words and self.word_rules == "legacy":
+                return self
+            other = self.with_rules("legacy")
+            other.unit_words = True
+            return other
+        if not Path(path).expanduser().is_file():
+            raise UserError(f"no word vectors at {path} (protocol.vectors); give a file, or null")
+        return WordVectors(path, str(self.cache), oov=self.oov)
+
+    def again(self, classes: ClassVectors) -> ClassVectors:
+        """Give classes that have other vectors those of this file."""
+        return self.of(classes.names, classes.dataset, classes.table)
+
     @cached_property
     def sha256(self) -> str:
         """Hash of the content; a large file's is kept in the cache until its size or times change.

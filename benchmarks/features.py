@@ -9,10 +9,10 @@ import numpy as np
 import torch
 
 from benchmarks.videos import make
-from zsvideo.data.clips import ClipSpec
-from zsvideo.data.datamodule import LoaderSpec, VideoDataModule
+from zsvideo.data.datamodule import VideoDataModule
 from zsvideo.data.datasets.base import VideoSet
 from zsvideo.data.features import FeatureStore
+from zsvideo.data.options import ClipSpec, LoaderSpec
 from zsvideo.models.module import ZeroShotModule
 
 OPTIONS = {

@@ -15,11 +15,11 @@ import torch
 from torch.nn import functional as F
 
 from benchmarks.videos import make
-from zsvideo.data.clips import ClipSpec
-from zsvideo.data.datamodule import LoaderSpec, VideoDataModule
+from zsvideo.data.datamodule import VideoDataModule
 from zsvideo.data.datasets.base import VideoSet
 from zsvideo.data.decoding.forms import SUFFIXES, FormSpec, write_form
 from zsvideo.data.decoding.pyav_reader import all_frames
+from zsvideo.data.options import ClipSpec, LoaderSpec
 from zsvideo.models.meter import Meter
 from zsvideo.models.module import ZeroShotModule
 

@@ -37,7 +37,7 @@ class Run:
         ({"frames": "x"}, "clips.frames=x must be a whole number"),
         ({"frames": True}, "clips.frames=true must be a whole number"),
         ({"frames": 0}, "clips.frames=0 must be at least 1"),
-        ({"flip": 2}, "clips.flip=2 must be at most 1"),
+        ({"flip": 2}, "clips.flip=2 must be a number from 0 to 1"),
         ({"resize": "other"}, "clips.resize=other is unknown; allowed: exact, floor"),
         ({"last": 1}, "clips.last=1 must be true or false"),
         ({"last": "yes"}, "clips.last=yes must be true or false"),

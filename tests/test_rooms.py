@@ -9,6 +9,7 @@ from zsvideo.resources import ROOT
 ROOMS = [
     "errors",
     "resources",
+    "options",
     "semantics",
     "data",
     "models",

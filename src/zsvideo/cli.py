@@ -17,33 +17,10 @@ from omegaconf.errors import OmegaConfBaseException
 
 from zsvideo.errors import UserError
 from zsvideo.experiment.jobs import job_name
+from zsvideo.experiment.options import check_options
 from zsvideo.resources import CONF, PACKAGE
 from zsvideo.usage import as_typed, usage
 
-SWITCHES = (
-    "clips.antialias",
-    "clips.train_last",
-    "download",
-    "dry_run",
-    "force",
-    "loader.equal_updates",
-    "loader.partial_batch",
-    "method.classify",
-    "method.frozen",
-    "method.legacy_bn",
-    "model.channels_last",
-    "model.compile",
-    "model.fused",
-    "model.normalize_output",
-    "pretrain.classify",
-    "pretrain.filter",
-    "pretrain.reset_head",
-    "protocol.inclusive",
-    "semantics.unit_words",
-    "subset.legacy",
-    "subset.nested",
-    "videos",
-)
 REMOVED = {  # options of earlier versions: what does now what they did
     "loader.micro_batch": "loader.batch_size=11 trainer.accumulate_grad_batches=2, for one",
 }
@@ -123,7 +100,7 @@ def run_command(
             if unset := sorted(OmegaConf.missing_keys(config)):
                 given = " ".join(f"{key}=..." for key in unset)
                 raise UserError(f"not set: {', '.join(unset)}; add {given} to the command")
-            check_switches(config)
+            check_options(config)
             if config.get("dry_run") and "study" in config:
                 raise UserError("--dry-run tells what a sweep lacks; add -m and what is swept")
             task(config)
@@ -170,14 +147,6 @@ def help_of(config: DictConfig) -> str:
     keys = [*config, *config.hydra.runtime.choices]
     text = usage(config.hydra.job.config_name, [str(k) for k in keys if k != "hydra"])
     return text.replace("$", "$$")  # Hydra fills in a template
-
-
-def check_switches(config: DictConfig) -> None:
-    """Check that what is on or off is true or false; raises UserError."""
-    for name in SWITCHES:
-        value = OmegaConf.select(config, name)
-        if value is not None and not isinstance(value, bool):
-            raise UserError(f"{name}={value} must be true or false")
 
 
 def is_mistake(error: Exception) -> bool:

@@ -6,6 +6,7 @@ options in the documentation is made from the same docstrings.
 """
 
 import dataclasses
+import functools
 from collections.abc import Mapping
 from typing import Annotated, Any, TypeVar, dataclass_transform
 
@@ -21,7 +22,21 @@ Whole = Annotated[int, Strict()]
 Count = Annotated[int, Strict(), Field(ge=1)]
 NotNegative = Annotated[int, Strict(), Field(ge=0)]
 Number = Annotated[float, Strict(), Field(ge=0)]
-Share = Annotated[float, Strict(), Field(ge=0, le=1)]
+
+
+def between(low: float, high: float) -> BeforeValidator:
+    """Give the check of a number that has to lie between two others."""
+
+    def check(value: Any) -> float:
+        number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        if not number or not low <= value <= high:
+            raise ValueError(f"must be a number from {low:g} to {high:g}")
+        return float(value)
+
+    return BeforeValidator(check)
+
+
+Share = Annotated[float, between(0, 1)]
 Seed = Annotated[int, Strict(), Field(ge=0, lt=2**32)]
 
 
@@ -56,9 +71,24 @@ SAID = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
 
 @dataclass_transform(frozen_default=True, field_specifiers=(dataclasses.field, Field))
 def options(group: type[T]) -> type[T]:
-    """Declare a config group: a frozen dataclass whose fields are checked, unknown ones refused."""
+    """Declare a config group: a frozen dataclass whose fields are checked, unknown ones refused.
+
+    A class attribute `group` names it in messages.
+    """
     config = ConfigDict(extra="forbid", arbitrary_types_allowed=True, use_attribute_docstrings=True)
-    return dataclass(frozen=True, config=config)(group)  # type: ignore[return-value]
+    typed: Any = dataclass(frozen=True, config=config)(group)
+    construct, names = typed.__init__, [field.name for field in dataclasses.fields(typed)]
+
+    @functools.wraps(construct)
+    def checked(self: Any, *args: Any, **values: Any) -> None:
+        values |= dict(zip(names, args, strict=False))
+        try:
+            construct(self, **values)
+        except ValidationError as error:
+            raise UserError(explain(error, getattr(typed, "group", ""))) from None
+
+    typed.__init__ = checked
+    return typed  # type: ignore[no-any-return]
 
 
 def parse(group: type[T] | Any, values: Mapping[str, Any], prefix: str = "") -> T:
@@ -100,7 +130,8 @@ def explain(error: ValidationError, prefix: str = "") -> str:
         tag = str(context["discriminator"]).strip("'")
         return f"{name}.{tag}={context['tag']} is unknown; allowed: {context['expected_tags']}"
     if kind == "value_error":
-        return f"{shown}: {context['error']}"
+        told = context["error"]
+        return str(told) if isinstance(told, UserError) else f"{shown} {told}"
     if kind in BOUNDS:
         return f"{shown} must be {SAID[BOUNDS[kind]]} {context[BOUNDS[kind]]:g}"
     words = [WORDS.get(detail["type"], detail["msg"]) for detail in same]

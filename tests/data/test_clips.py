@@ -11,10 +11,12 @@ import torch
 from torch.utils.data import DataLoader
 
 from helpers.videos import grey_video, write_video
-from zsvideo.data.clips import Clips, ClipSpec, Video, assemble, collate
-from zsvideo.data.datamodule import LoaderSpec, VideoDataModule
+from zsvideo.data.clips import Clips, Video, assemble, collate
+from zsvideo.data.datamodule import VideoDataModule
+from zsvideo.data.datasets.base import VideoSet
 from zsvideo.data.decoding.reading import claimed_length, read_frames
 from zsvideo.data.epochs import EpochSampler
+from zsvideo.data.options import ClipSpec, LoaderSpec
 from zsvideo.data.sampling import authors_frames, held
 from zsvideo.errors import UserError
 
@@ -267,8 +269,6 @@ def test_the_last_batch_of_a_small_epoch_may_be_small():
     }
     assert kept.epoch_batches(1000, 2) == 23 and kept.epoch_batches(45, 2) == 1
     assert replace(kept, equal_updates=True).epoch_batches(1000) == 4547
-    with pytest.raises(UserError, match=r"micro_batch=11 does not go with loader\.partial_batch"):
-        replace(kept, micro_batch=11)
 
 
 @pytest.mark.parametrize(("partial", "sizes"), [(True, [4, 4, 2]), (False, [4, 4])])
@@ -277,7 +277,7 @@ def test_batches_of_a_small_set(tmp_path, partial, sizes):
         for number in range(5):
             grey_video(tmp_path / label / f"{number}.avi", 20)
     loader = LoaderSpec(4, 4, 0, 0, partial_batch=partial)
-    data = VideoDataModule(str(tmp_path), None, SPEC, loader, 0, "source.root")
+    data = VideoDataModule(VideoSet(root=str(tmp_path)), SPEC, loader, 0)
     data.use(VECTORS)
     for done in range(len(sizes)):
         batches = list(data.train_dataloader(batches_done=3 * len(sizes) + done))
@@ -294,10 +294,10 @@ def test_what_prepared_videos_no_longer_know_is_told(tmp_path, caplog, claimed):
     (tmp_path / "manifest.csv").write_text(rows)
     spec = replace(SPEC, length="claimed", antialias=True)
     loader = LoaderSpec(4, 4, 0, 0)
-    (video,) = VideoDataModule(str(tmp_path), None, spec, loader, 0, "source.root").videos
+    (video,) = VideoDataModule(VideoSet(root=str(tmp_path)), spec, loader, 0).videos
     assert (video.frames, video.claimed) == (40, int(claimed or 0) or None)
     assert ("prepare again" in caplog.text) == (not claimed)
     assert "needs the originals" in caplog.text
     caplog.clear()
-    VideoDataModule(str(tmp_path), None, SPEC, loader, 0, "source.root")
+    VideoDataModule(VideoSet(root=str(tmp_path)), SPEC, loader, 0)
     assert not caplog.text

@@ -8,11 +8,12 @@ import pytest
 import torch
 from PIL import Image
 
-from zsvideo.data.clips import Clips, ClipSpec, Video, assemble
-from zsvideo.data.datamodule import LoaderSpec, VideoDataModule
+from zsvideo.data.clips import Clips, Video, assemble
+from zsvideo.data.datamodule import VideoDataModule
 from zsvideo.data.datasets.sun397 import SUN397
 from zsvideo.data.decoding.faults import UnreadableVideo
 from zsvideo.data.kenburns import authors_boxes, cut, draw_boxes, ken_burns
+from zsvideo.data.options import ClipSpec, LoaderSpec
 
 SIZES = [(60, 60), (60, 300), (100, 80), (171, 256), (600, 800), (3, 2), (1, 1)]
 

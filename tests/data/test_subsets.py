@@ -11,10 +11,10 @@ from scipy.spatial.distance import pdist
 from helpers.vectors import toy_vectors
 from helpers.videos import grey_video
 from zsvideo.data import subsets
-from zsvideo.data.clips import ClipSpec
-from zsvideo.data.datamodule import LoaderSpec, VideoDataModule
+from zsvideo.data.datamodule import VideoDataModule
 from zsvideo.data.datasets.base import VideoSet
 from zsvideo.data.layouts import Video
+from zsvideo.data.options import ClipSpec, LoaderSpec
 from zsvideo.data.zeroshot import ZeroShotDataModule
 from zsvideo.errors import UserError
 from zsvideo.semantics.protocol import Protocol

@@ -1,8 +1,8 @@
 """What data modules of tests have in common."""
 
-from zsvideo.data.clips import ClipSpec
-from zsvideo.data.datamodule import LoaderSpec, VideoDataModule
+from zsvideo.data.datamodule import VideoDataModule
 from zsvideo.data.datasets.kinetics import Kinetics600
+from zsvideo.data.options import ClipSpec, LoaderSpec
 from zsvideo.options import parse
 
 SPECS = ClipSpec(16, 3, 40, 32, 0.5, "loop"), LoaderSpec(2, 2, 0, 0), 0

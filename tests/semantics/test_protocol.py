@@ -217,8 +217,9 @@ def test_kept_out_classes_follow_the_fixed_list(tmp_path):
         ({"inclusive": "maybe"}, "true or false"),
         ({"keep_out": "ucf101"}, "must be a list"),
         ({"grades": "duplicate"}, "must be a list"),
-        ({"remove": 605}, "list of class names or a file"),
-        ({"expected": 5}, "by data set"),
+        ({"remove": {"a": 1}}, "must be a list"),
+        ({"expected": 5}, "must be a mapping"),
+        ({"rule": "near"}, "allowed: tau, identical, audited, manual, none"),
     ],
 )
 def test_bad_values(changes, words):

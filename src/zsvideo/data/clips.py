@@ -5,7 +5,6 @@ Shapes: B batch, N clips, C channels, T frames, H W, D embedding.
 
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
@@ -15,76 +14,17 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from zsvideo.data.decoding.faults import UnreadableVideo
-from zsvideo.data.decoding.reading import DECODERS, claimed_length, read_frames
-from zsvideo.data.kenburns import RULES, is_image, ken_burns
+from zsvideo.data.decoding.reading import claimed_length, read_frames
+from zsvideo.data.kenburns import is_image, ken_burns
 from zsvideo.data.layouts import Video
+from zsvideo.data.options import ClipSpec
 from zsvideo.data.sampling import (
-    LENGTHS,
-    SHORT_VIDEOS,
-    SINGLE_CLIPS,
-    TEST_RULES,
     clip_frames,
     held,
     test_frames,
     train_start,
 )
-from zsvideo.data.transforms import RESIZES, Crop, View, random_crop
-from zsvideo.errors import UserError
-
-
-@dataclass(frozen=True)
-class ClipSpec:
-    """What a clip is: the config groups `clips` and `compat`, see `conf/clips/paper.yaml`.
-
-    The defaults are those of `conf/compat/ours.yaml`.
-    """
-
-    frames: int
-    test_clips: int
-    short_side: int
-    crop: int
-    flip: float
-    short_videos: str
-    decoder: str = "pyav"
-    test_rule: str = "linspace"
-    single_clip: str = "centre"
-    segment_cap: int | None = None
-    train_last: bool = True
-    resize: str = "exact"
-    ken_burns: str = "ours"
-    length: str = "decoded"
-    antialias: bool = False
-
-    def __post_init__(self) -> None:
-        """Check the values; raises UserError."""
-        for name in ("frames", "test_clips", "short_side", "crop"):
-            value = getattr(self, name)
-            if not isinstance(value, int) or value < 1:
-                raise UserError(f"clips.{name}={value} must be a whole number above 0")
-        if not isinstance(self.flip, (int, float)) or not 0 <= self.flip <= 1:
-            raise UserError(f"clips.flip={self.flip} must be a share from 0 to 1")
-        for name, allowed in (
-            ("decoder", DECODERS),
-            ("short_videos", SHORT_VIDEOS),
-            ("test_rule", TEST_RULES),
-            ("single_clip", SINGLE_CLIPS),
-            ("resize", RESIZES),
-            ("ken_burns", RULES),
-            ("length", LENGTHS),
-        ):
-            if (value := getattr(self, name)) not in allowed:
-                raise UserError(f"clips.{name}={value} is unknown; allowed: {', '.join(allowed)}")
-        cap = self.segment_cap
-        if cap is not None and (not isinstance(cap, int) or cap < self.frames):
-            raise UserError(f"clips.segment_cap={cap} must be null or at least clips.frames")
-        for name in ("train_last", "antialias"):
-            if not isinstance(value := getattr(self, name), bool):
-                raise UserError(f"clips.{name}={value} must be true or false")
-        if self.crop > self.short_side - (self.resize == "floor"):
-            raise UserError(
-                f"clips.crop={self.crop} is larger than clips.short_side={self.short_side} leaves "
-                f"by clips.resize={self.resize}"
-            )
+from zsvideo.data.transforms import Crop, View, random_crop
 
 
 class Clips(Dataset[dict[str, Any]]):

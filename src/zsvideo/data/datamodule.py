@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,55 +10,16 @@ import pytorch_lightning as pl
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from zsvideo.data.clips import Clips, ClipSpec, collate
+from zsvideo.data.clips import Clips, collate
 from zsvideo.data.datasets.base import VideoSet
 from zsvideo.data.decoding.packs import SUFFIX
 from zsvideo.data.epochs import EpochSampler
 from zsvideo.data.features import FeatureClips, FeatureStore
 from zsvideo.data.layouts import Video
+from zsvideo.data.options import ClipSpec, LoaderSpec
 from zsvideo.errors import UserError
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class LoaderSpec:
-    """How clips are loaded: the config group `loader`, see `conf/loader/default.yaml`."""
-
-    batch_size: int
-    test_batch_size: int
-    workers: int
-    timeout: int
-    epoch_samples: int = 100_000
-    equal_updates: bool = False
-    partial_batch: bool = False
-
-    def __post_init__(self) -> None:
-        """Check the values; raises UserError."""
-        for name, least in (
-            ("batch_size", 1),
-            ("test_batch_size", 1),
-            ("workers", 0),
-            ("timeout", 0),
-            ("epoch_samples", 1),
-        ):
-            value = getattr(self, name)
-            if not isinstance(value, int) or value < least:
-                raise UserError(f"loader.{name}={value} must be a whole number, at least {least}")
-
-    def epoch_batches(self, videos: int, world: int = 1) -> int:
-        """Count the batches of an epoch in each of `world` processes.
-
-        As in the authors' code an epoch takes each video once but ends with the batch after the one
-        that reaches `epoch_samples` clips: at 22 and 100,000, 4,547 batches, 100,034 clips.
-        With `equal_updates` a smaller set is taken again until then. What is left of a smaller set
-        is a batch by `partial_batch` alone, or where there is no other.
-        """
-        batch = self.batch_size * world
-        most = self.epoch_samples // batch + 2
-        full, left = divmod(videos, batch)
-        full += self.partial_batch and left >= world
-        return most if self.equal_updates else max(1, min(full, most))
 
 
 class VideoDataModule(pl.LightningDataModule):

@@ -18,7 +18,6 @@ from zsvideo.data.decoding.faults import DAMAGED, UnreadableVideo
 from zsvideo.data.decoding.reading import check_file
 from zsvideo.data.layouts import IMAGE_FILES
 
-RULES = ("ours", "authors_code")
 SMALLEST = 0.5  # side of the smallest crop, as a share of the image's short side; not in the paper
 LEAD, NEAR, FAR = 24, 0.015, 0.06  # see `cut_fast`
 

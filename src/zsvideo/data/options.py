@@ -1,15 +1,17 @@
 """What a clip is, how clips are loaded, and which part of the training videos is taken."""
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from zsvideo.errors import UserError
 from zsvideo.options import Count, NotNegative, Seed, Share, Switch, options, parse
 
 
 @options
-class Clips:
+class ClipSpec:
     """What a clip is, and how it is cut from a video (Sec. 3.2 and 4.4)."""
+
+    group: ClassVar[str] = "clips"
 
     frames: Count = 16
     """T, consecutive frames of a clip (Sec. 3.2)."""
@@ -56,8 +58,10 @@ class Clips:
 
 
 @options
-class Loader:
+class LoaderSpec:
     """How clips are loaded, and what an epoch is."""
+
+    group: ClassVar[str] = "loader"
 
     batch_size: Count = 22
     """Training clips a step (Sec. 4.4)."""

@@ -5,11 +5,6 @@ Shapes: N clips, T frames a clip.
 
 import numpy as np
 
-SHORT_VIDEOS = ("loop", "repeat_last")
-TEST_RULES = ("linspace", "authors_code")
-SINGLE_CLIPS = ("centre", "first")
-LENGTHS = ("decoded", "claimed")
-
 
 def train_start(length: int, frames: int, rng: np.random.Generator, last: bool = True) -> int:
     """Draw the first frame of a training clip, uniform over 0..length-frames (Sec. 3.2).

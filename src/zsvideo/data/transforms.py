@@ -39,9 +39,6 @@ def random_crop(rng: np.random.Generator, flip: float) -> Crop:
     return Crop(top, left, bool(coin < flip))
 
 
-RESIZES = ("exact", "floor")
-
-
 def scaled_size(height: int, width: int, size: int, resize: str = "exact") -> tuple[int, int]:
     """Give height and width for a short side of `size`, the aspect kept to 1 pixel.
 

@@ -11,10 +11,9 @@ import pytorch_lightning as pl
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from zsvideo.data.clips import ClipSpec
-from zsvideo.data.datamodule import LoaderSpec, VideoDataModule
+from zsvideo.data.datamodule import VideoDataModule
 from zsvideo.data.datasets import named
-from zsvideo.data.options import subset_of
+from zsvideo.data.options import ClipSpec, LoaderSpec, subset_of
 from zsvideo.data.subsets import draw
 from zsvideo.data.zeroshot import TargetsDataModule, ZeroShotDataModule
 from zsvideo.errors import UserError

@@ -1,29 +1,27 @@
 """The options of an experiment, typed: every group, and the whole."""
 
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import BeforeValidator, Field
+from omegaconf import DictConfig, OmegaConf
+from pydantic import Field
 
-from zsvideo.data.datasets import video_set
-from zsvideo.data.datasets.base import VideoSet
-from zsvideo.data.options import subset_of
+from zsvideo.data.datasets import named, video_set
+from zsvideo.data.options import ClipSpec, LoaderSpec, subset_of
 from zsvideo.errors import UserError
-from zsvideo.options import Count, Number, Share, Switch, Text, Whole, options
-
-
-def _set(group: str) -> BeforeValidator:
-    return BeforeValidator(lambda v: video_set(v, group) if isinstance(v, Mapping) else v)
-
-
-def _sets(values: Any) -> Any:
-    if not isinstance(values, Mapping):
-        return values
-    return {name: video_set(own, f"target.{name}") for name, own in values.items()}
-
-
-def _subset(values: Any) -> Any:
-    return subset_of(values) if isinstance(values, Mapping) else values
+from zsvideo.models.options import ModelSpec
+from zsvideo.options import (
+    Count,
+    NotNegative,
+    Number,
+    Seed,
+    Share,
+    Switch,
+    Text,
+    Whole,
+    options,
+    parse,
+)
+from zsvideo.semantics.protocol import Protocol
 
 
 @options
@@ -70,7 +68,7 @@ class Pretrain:
     """Class table of what they were trained on, for the audit."""
     root: Text | None = None
     """For the audit: a text file with the names of their classes, or class folders."""
-    source: Annotated[VideoSet | None, _set("pretrain.source")] = None
+    source: Any = None
     """A data set to train on first."""
     ckpt: Text | None = None
     """A run folder, or a file of the authors, torchvision or C3D."""
@@ -105,22 +103,6 @@ class Selection:
 
 
 @options
-class Paths:
-    """Where things lie."""
-
-    data: Text = "data"
-    """Each data set in a folder of its own name."""
-    cache: Text = "data/cache"
-    """Class vectors, features, published weights."""
-    run: Text = "."
-    """The run folder."""
-    pretrained: Text = "pretrain"
-    """Runs that make pretrained weights; a study shares them."""
-    trained: Text | None = None
-    """Where the runs of a study that differ in tests alone find each other."""
-
-
-@options
 class Study:
     """What a sweep is for; presets in experiments/ fill it."""
 
@@ -134,7 +116,7 @@ class Study:
 
 @options
 class Trainer:
-    """Lightning's Trainer; what is not named here goes to it as it is (`+trainer.KEY=VALUE`)."""
+    """Lightning's Trainer: these are checked here, all others by Lightning itself."""
 
     max_epochs: Whole | None = 150
     """Epochs of training (Sec. 4.4)."""
@@ -146,5 +128,84 @@ class Trainer:
     """Largest norm of a gradient."""
     log_every_n_steps: Count = 10
     """Steps between rows of the training curve."""
-    others: dict[str, Any] = Field(default_factory=dict)
-    """Devices, precision and the like, see Lightning's documentation."""
+
+    def __post_init__(self) -> None:
+        """Check that training ends; raises UserError."""
+        if (self.max_epochs or 0) < 0 and self.max_steps < 0:
+            raise UserError(
+                f"trainer.max_epochs={self.max_epochs} would train without end; give "
+                "trainer.max_epochs or trainer.max_steps"
+            )
+
+
+@options
+class Top:
+    """Options that are in no group."""
+
+    seed: Seed = 0
+    """Of weights, clips, order and draws."""
+    resume: Text | None = None
+    """`auto` continues what is in the run's folder; or the folder of a run."""
+    save_every: Count = 500
+    """Optimiser steps between checkpoints within an epoch."""
+    resamples: NotNegative = 1000
+    """Of the bootstrap intervals; 0 makes none."""
+    rate: Number = 1000
+    """Training clips a second of one device, for --dry-run: an assumption, give yours."""
+    dry_run: Switch = False
+    """Tell what a sweep lacks, or what a preparation would do."""
+    force: Switch = False
+    """Compare rows of other protocols too, with what differs."""
+    download: Switch = False
+    """Fetch the official archives first."""
+    videos: Switch = False
+    """Compare the video files too."""
+
+
+GROUPS: dict[str, Any] = {
+    "protocol": Protocol,
+    "clips": ClipSpec,
+    "loader": LoaderSpec,
+    "model": ModelSpec,
+    "method": Method,
+    "selection": Selection,
+    "semantics": Semantics,
+    "study": Study,
+}
+
+
+def check_options(config: DictConfig) -> None:
+    """Check every option of a composed config, once, before anything is done with it.
+
+    Raises:
+        UserError: an option has a value that is not allowed; names it and what is.
+    """
+    top = {key: config[key] for key in Top.__dataclass_fields__ if key in config}
+    parse(Top, top)
+    for group, kind in GROUPS.items():
+        if config.get(group) is not None:
+            parse(kind, own_values(config[group]), group)
+    for group in ("source", "seen"):
+        if config.get(group):
+            named(config[group], group)
+    for name, node in (config.get("target") or {}).items():
+        named(node, f"target.{name}")
+    if config.get("subset"):
+        subset_of(own_values(config.subset))
+    if config.get("pretrain"):
+        first = own_values(config.pretrain)
+        if first.get("source"):
+            video_set(first["source"], "pretrain.source")
+        parse(Pretrain, first | {"source": None}, "pretrain")
+    if config.get("trainer"):
+        known = own_values(config.trainer)
+        parse(Trainer, {k: v for k, v in known.items() if k in TRAINER}, "trainer")
+
+
+TRAINER = set(Trainer.__dataclass_fields__)
+
+
+def own_values(node: DictConfig) -> dict[str, Any]:
+    """Give the values of a group as plain data, without the class that Hydra makes of it."""
+    values: Any = OmegaConf.to_container(node, resolve=True)
+    return {key: value for key, value in values.items() if not key.startswith("_")}

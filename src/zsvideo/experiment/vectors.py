@@ -2,7 +2,8 @@
 
 `semantics.path` names a file; or `googlenews`, the full file, which is found under `paths.data` or
 fetched there; or `auto`, which is the embedded subset where that has every word of the classes (as
-of generated videos), and else `googlenews`. What is at hand has no say in it.
+of generated videos), and else, and for the data sets of the paper, `googlenews`. What is at hand
+has no say in it.
 """
 
 import fcntl
@@ -26,7 +27,7 @@ from zsvideo.semantics.class_lists import NotListedError
 from zsvideo.semantics.class_vectors import ClassVectors
 from zsvideo.semantics.protocol import Protocol, decide
 from zsvideo.semantics.vectors import EMBEDDED, WordVectors, embedded, embedded_file
-from zsvideo.semantics.words import words
+from zsvideo.semantics.words import PAPER, words
 
 log = logging.getLogger(__name__)
 
@@ -242,12 +243,11 @@ def choice(
     if trained and trained.get("vectors"):
         return EMBEDDED if trained["vectors"]["file"] == EMBEDDED else FULL
     sets = data_sets(config, roles)
-    if any(videos.table for videos in sets):
+    if any(videos.table in PAPER for videos in sets):
         return FULL
-    rules = config.semantics.word_rules
-    own = (videos.class_list() for videos in sets if not videos.generated)
-    asked = frozenset(word for names in own for name in names for word in words(name, None, rules))
-    return EMBEDDED if embedded_has(asked) else FULL
+    rules, others = config.semantics.word_rules, [v for v in sets if not v.generated]
+    asked = {w for v in others for name in v.class_list() for w in words(name, v.table, rules)}
+    return EMBEDDED if embedded_has(frozenset(asked)) else FULL
 
 
 @cache

@@ -10,7 +10,7 @@ Three = Annotated[list[Annotated[float, Strict()]], Field(min_length=3, max_leng
 
 
 @options
-class Model:
+class ModelSpec:
     """The network g = f_s(mean of f_v over clips), its loss and its optimiser."""
 
     backbone: str

@@ -13,7 +13,7 @@ from sklearn.manifold import TSNE
 
 from zsvideo.semantics.class_vectors import ClassVectors
 from zsvideo.semantics.pairs import LEAKS, VERDICTS, Pair, agreement, find_pairs
-from zsvideo.semantics.protocol import Protocol, kept_out_classes, separate
+from zsvideo.semantics.protocol import Protocol, kept_out_classes, leaks, separate
 from zsvideo.semantics.records import plain_pair, record
 from zsvideo.semantics.vectors import WordVectors
 
@@ -139,7 +139,7 @@ def strictness(
     decisions = separate(replace(protocol, rule="none"), classes, kept_out)
     distances = np.array([np.inf if d.distance is None else d.distance for d in decisions])
     by_fixed = [vectors.with_rules("fixed").of(c.names, c.dataset, c.table) for c in kept_out]
-    base = replace(protocol, remove=())
+    base = replace(protocol, remove=[])
     rules = {
         "none": left(replace(base, rule="none"), classes, kept_out),
         "identical words": left(replace(base, rule="identical"), classes, kept_out),
@@ -153,7 +153,7 @@ def strictness(
         "audited, duplicates": left(
             replace(base, rule="audited", grades=["duplicate"]), classes, kept_out
         ),
-        "audited": left(replace(base, rule="audited", grades=LEAKS), classes, kept_out),
+        "audited": left(replace(base, rule="audited", grades=leaks()), classes, kept_out),
     }
     return {
         "tau": TAUS.tolist(),

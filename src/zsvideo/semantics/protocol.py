@@ -7,82 +7,65 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 import numpy as np
+from pydantic import Field
 
 from zsvideo.errors import UserError
+from zsvideo.options import Switch, Text, Whole, between, options
 from zsvideo.semantics.class_lists import ClassList, NotListedError
 from zsvideo.semantics.class_vectors import ClassVectors, cosine_distances
-from zsvideo.semantics.pairs import LEAKS, Pair, find_pairs
-from zsvideo.semantics.vectors import WordVectors
+from zsvideo.semantics.pairs import Pair, find_pairs
 from zsvideo.semantics.words import class_names
 from zsvideo.semantics.words import plain as plain_name
 
+if TYPE_CHECKING:
+    from zsvideo.semantics.vectors import WordVectors
+
 log = logging.getLogger(__name__)
 
-RULES = ("tau", "identical", "audited", "manual", "none")
-GRADES = (*LEAKS, "near", "sibling")
 TARGETS = "targets"
+Grade = Literal["duplicate", "contained", "near", "sibling"]
 
 
-@dataclass(frozen=True)
+def leaks() -> list[Grade]:
+    """List the grades of pairs that teach a class kept out."""
+    return ["duplicate", "contained"]
+
+
+@options
 class Protocol:
-    """A training protocol: the config group `protocol`.
+    """A training protocol: which classes are kept out of training (Sec. 3.3 and 4.2)."""
 
-    Attributes:
-        name: as in the paper, or the file's.
-        rule: `tau` removes a class nearer than tau to any class kept out, `identical` one with the
-            same bag of words, `audited` one that `tau` removes or that leaks by its pairs
-            (`zsvideo.semantics.pairs`), `manual` the classes of a list, `none` nothing.
-        tau: cosine distance (Eq. 3).
-        inclusive: remove also at a distance of exactly tau (Eq. 3); Sec. 4.2 says smaller.
-        keep_out: class tables whose classes are kept out of training, whatever is tested;
-            `targets` stands for the classes of the chosen targets.
-        vectors: the file of word vectors by which classes are kept apart; None takes that of the
-            class vectors. The words are always those of the authors' rules, so that an ablation
-            over class vectors trains on the same classes.
-        expected: for a source, the number of classes the paper states, to be compared with what
-            is computed.
-        grades: of pairs, that `audited` removes.
-        remove: class names, or a file with one a line, for `manual`.
-        test_only: a table or file with the target classes that alone are tested and kept out, for
-            fixed lists such as TruZe's; each of a data set (`zsvideo.semantics.class_lists`).
-    """
+    group: ClassVar[str] = "protocol"
 
-    name: str
-    rule: str
-    tau: float
-    inclusive: bool
-    keep_out: Sequence[str]
-    expected: Mapping[str, int] | None = None
-    grades: Sequence[str] = LEAKS
-    remove: Sequence[str] | str = ()
-    test_only: str | None = None
-    vectors: str | None = None
-
-    def __post_init__(self) -> None:
-        tau = self.tau
-        if isinstance(tau, bool) or not isinstance(tau, (int, float)) or not 0 <= tau <= 2:
-            raise UserError(f"protocol.tau={tau} must be a number from 0 to 2")
-        if not isinstance(self.inclusive, bool):
-            raise UserError(f"protocol.inclusive={self.inclusive} must be true or false")
-        for key in ("keep_out", "grades"):
-            value = getattr(self, key)
-            if isinstance(value, str) or not isinstance(value, Sequence):
-                raise UserError(f"protocol.{key}={value} must be a list: protocol.{key}=[A,B]")
-        if not isinstance(self.remove, (str, Sequence)):
-            raise UserError(
-                f"protocol.remove={self.remove} must be a list of class names or a file"
-            )
-        if self.expected is not None and not isinstance(self.expected, Mapping):
-            raise UserError(f"protocol.expected={self.expected} must name a count by data set")
-        if self.rule not in RULES:
-            raise UserError(f"protocol.rule={self.rule} is unknown; allowed: {', '.join(RULES)}")
-        if unknown := set(self.grades) - set(GRADES):
-            raise UserError(
-                f"protocol.grades: {', '.join(sorted(map(str, unknown)))} is unknown; allowed: "
-                f"{', '.join(GRADES)}"
-            )
+    name: Text
+    """As in the paper, or the file's."""
+    rule: Literal["tau", "identical", "audited", "manual", "none"]
+    """`tau` removes a class nearer than tau to any class kept out, `identical` one with the same
+    bag of words, `audited` one that `tau` removes or that leaks by its pairs
+    (`zsvideo.semantics.pairs`), `manual` the classes of a list, `none` nothing."""
+    tau: Annotated[float, between(0, 2)]
+    """Cosine distance (Eq. 3)."""
+    inclusive: Switch
+    """Remove also at a distance of exactly tau (Eq. 3); Sec. 4.2 says smaller."""
+    keep_out: list[Text]
+    """Class tables whose classes are kept out of training, whatever is tested; `targets` stands
+    for the classes of the chosen targets."""
+    expected: dict[str, Whole] | None = None
+    """For a source, the number of classes the paper states, compared with what is computed."""
+    grades: list[Grade] = Field(default_factory=leaks)
+    """Of pairs, that `audited` removes."""
+    remove: list[Text] | Text = Field(default_factory=list)
+    """Class names, or a file with one a line, for `manual`."""
+    test_only: Text | None = None
+    """A table or file with the target classes that alone are tested and kept out, for fixed lists
+    such as TruZe's; each of a data set (`zsvideo.semantics.class_lists`)."""
+    vectors: Text | None = None
+    """The file of word vectors by which classes are kept apart; null takes that of the class
+    vectors. The words are always those of the authors' rules, so that an ablation over class
+    vectors trains on the same classes."""
 
     def listed(self) -> set[str]:
         """Give the names to remove by `manual`, spaces and underscores made equal.
@@ -247,7 +230,7 @@ def explain(pair: Pair) -> str:
 
 
 def kept_out_classes(
-    protocol: Protocol, tested: Mapping[str, ClassVectors], vectors: WordVectors
+    protocol: Protocol, tested: Mapping[str, ClassVectors], vectors: "WordVectors"
 ) -> list[ClassVectors]:
     """List the classes that a protocol keeps out of training, by data set.
 
@@ -270,8 +253,8 @@ def decide(
     protocol: Protocol,
     source: ClassVectors,
     tested: Mapping[str, ClassVectors],
-    vectors: WordVectors,
-) -> tuple[list[Decision], list[ClassVectors], WordVectors]:
+    vectors: "WordVectors",
+) -> tuple[list[Decision], list[ClassVectors], "WordVectors"]:
     """Decide for each source class whether it may be trained on, by the protocol's own vectors.
 
     Args:

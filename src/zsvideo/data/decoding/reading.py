@@ -17,7 +17,6 @@ from zsvideo.data.decoding.packs import SUFFIX, pack_frames
 from zsvideo.data.decoding.pyav_reader import claimed_frames, pyav_frames
 from zsvideo.data.transforms import Part, whole
 
-DECODERS = ("pyav", "decord")
 SMALLEST = 8  # pixels of a side
 
 Made = TypeVar("Made")

@@ -178,9 +178,8 @@ def test_commands_run_without_data(cli, tmp_path, line):
     """What needs data ends in lines that say so; what needs none does its work."""
     name, options = own(line)
     options = [re.sub(r"=((data|prepared)/)", rf"={tmp_path}/\1", o) for o in options]
-    if name not in ("report", "prepare"):
-        options += [f"hydra.run.dir={tmp_path}/run", f"hydra.sweep.dir={tmp_path}/sweep"]
-    process = cli(name, *options)
+    folders = [f"hydra.run.dir={tmp_path}/run", f"hydra.sweep.dir={tmp_path}/sweep"]
+    process = cli(name, *([] if name in ("report", "prepare") else folders), *options)
     works = name == "audit" or "job" in options or "--help" in options
     if works or (name == "train" and "--dry-run" in options):
         assert finished(process)

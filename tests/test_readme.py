@@ -1,32 +1,300 @@
-"""The README's commands are accepted as they stand there."""
+"""The documents: their commands are accepted and run, their links, paths and options exist."""
 
 import re
 import shlex
+import shutil
+import subprocess
+import sys
+from contextlib import suppress
+from itertools import product
 
 import pytest
+from hydra.errors import HydraException
+from omegaconf.errors import OmegaConfBaseException
 
-from zsvideo.resources import ROOT
+from helpers.commands import fails, finished
+from helpers.runs import predictions
+from helpers.videos import grey_video
+from zsvideo.resources import CONF, EXPERIMENTS, ROOT
+from zsvideo.usage import COMMANDS, GROUPS
 
-TEXT = "".join((ROOT / name).read_text() for name in ("README.md", "experiments/README.md"))
-COMMANDS = re.findall(r"^python -m src\.(\w+) ([^#\n]*)", TEXT, re.M)
+FILES = [
+    *(ROOT / f for f in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")),
+    *sorted((ROOT / "docs").glob("*.md")),
+    ROOT / "experiments" / "README.md",
+    ROOT / "benchmarks" / "README.md",
+]
+RECIPES = ROOT / "CONTRIBUTING.md"  # names files and options that its reader is to make
+BLOCK = re.compile(r"^( *)```(\w*)\n(.*?)^\1```$", re.M | re.S)
 
 
-@pytest.mark.parametrize(("name", "options"), COMMANDS, ids=lambda x: x)
-def test_commands_compose(config, name, options):
-    typed = [o for o in shlex.split(options) if o not in ("-m", "--dry-run")]
-    typed = [o for o in typed if not o.startswith("hydra")]  # launchers of other packages
+def blocks(file, language):
+    """List the code blocks of a language in a document, without their indentation."""
+    found = BLOCK.findall(file.read_text())
+    return [
+        "".join(line.removeprefix(indent) for line in text.splitlines(keepends=True))
+        for indent, kind, text in found
+        if kind == language
+    ]
+
+
+def prose(file):
+    return BLOCK.sub("", file.read_text())
+
+
+def quotes(file):
+    """List what stands between backticks, in prose."""
+    return re.findall(r"(?<!`)`([^`\n]+)`(?!`)", prose(file))
+
+
+def lines(file):
+    """List the commands in the blocks of a document."""
+    typed = [line for block in blocks(file, "bash") for line in block.splitlines()]
+    return [line for line in typed if line and not line.startswith("#")]
+
+
+def own(line):
+    """Split a command of this project into its name and options; None for any other."""
+    match = re.search(r"(?:-m src\.|^zsvideo )([a-z]+)\b ?(.*)$", line.split(" #")[0])
+    return (match[1], shlex.split(match[2])) if match else None
+
+
+IN_PROSE = [q for f in FILES if f != RECIPES for q in quotes(f) if "..." not in q and own(q)]
+TYPED = list(dict.fromkeys([line for f in FILES for line in lines(f)] + IN_PROSE))
+TYPED = [line for line in TYPED if not re.search(r"\b[A-Z]+/[A-Z]+\b|=NAME\b", line)]
+OURS = [line for line in TYPED if own(line)]
+ON_A_RUN = [line for line in OURS if re.search(r"runs/(demo|a)\b", line)]
+GENERATED = [line for line in OURS if re.search(r"(scale|experiments)=demo\b", line)]
+
+
+@pytest.mark.parametrize("line", OURS)
+def test_commands_compose(config, line):
+    name, options = own(line)
+    switches = ("-m", "--dry-run", "--help", "--force", "--cfg", "job")
+    typed = [o for o in options if o not in switches and not o.startswith("hydra")]
     single = [o if "[" in o else o.split(",")[0] for o in typed]  # the first of what is swept
     assert config(*single, cli=name)
 
 
-def test_there_are_commands_and_make_targets():
-    assert {name for name, _ in COMMANDS} == {"train", "evaluate", "report", "audit", "prepare"}
-    makefile = (ROOT / "Makefile").read_text()
-    for target in ("help", "setup", "demo", "paper-demo", "test", "lint", "bench", "clean"):
-        assert re.search(rf"^{target}:", makefile, re.M)
+def test_every_command_is_shown_and_other_commands_exist():
+    assert {own(line)[0] for line in OURS} == set(COMMANDS)
+    targets = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.M)
+    asked = {line.split()[1] for line in TYPED if line.startswith("make ")}
+    asked |= {q.split()[1] for f in FILES for q in quotes(f) if q.startswith("make ")}
+    assert {"demo", "test", "setup"} <= asked <= set(targets)
+    others = {line.split()[0] for line in TYPED if not own(line)}
+    assert others <= {"make", "pip", "pytest", "python", "source"}
+    modules = {m for line in TYPED for m in re.findall(r"-m (zsvideo[\w.]+)", line)}
+    assert modules == {"zsvideo.semantics.words"}
 
 
-def test_files_named_in_the_readme_exist():
+def test_the_readme_is_one_page():
     text = (ROOT / "README.md").read_text()
-    for path in re.findall(r"`((?:src|conf|experiments)/[\w/.]+)`", text):
-        assert (ROOT / path).exists(), path
+    assert len(text.splitlines()) <= 150
+    assert (ROOT / "docs" / "demo.png").stat().st_size < 150_000
+    for file in (ROOT / "docs").glob("*.md"):
+        assert f"(docs/{file.name})" in text
+
+
+def anchor(heading):
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda f: f.name)
+def test_links_and_paths_lead_somewhere(file):
+    for link in re.findall(r"\]\(([^)\s]+)\)", prose(file)):
+        if link.startswith("https://"):
+            continue
+        path, _, heading = link.partition("#")
+        goal = (file.parent / path).resolve() if path else file
+        assert goal.exists(), link
+        if heading:
+            assert heading in map(anchor, re.findall(r"^#+ (.*)$", prose(goal), re.M)), link
+    if file != RECIPES:
+        for path in quotes(file):
+            if re.fullmatch(r"(src|conf|experiments|docs|tests|benchmarks)/[\w/.]+", path):
+                known = path in ("conf/evaluation/", "data/<name>") or (ROOT / path).exists()
+                assert known, path
+
+
+def test_the_table_of_groups_lists_every_option():
+    text = (ROOT / "docs" / "configuration.md").read_text()
+    table = dict(re.findall(r"^\| `([\w/]+)` \| ([^|]*) \|", text, re.M))
+    assert set(table) == set(GROUPS) - {"paths", "hydra/launcher"}
+    for group, listed in table.items():
+        folder = EXPERIMENTS if group == "experiments" else CONF / group
+        options = {file.stem for file in folder.glob("*.yaml")}
+        assert set(re.findall(r"`([^`]+)`", listed)) == options, group
+
+
+OPTIONS = list(
+    dict.fromkeys(
+        quote
+        for file in FILES
+        if file not in (RECIPES, ROOT / "benchmarks" / "README.md")
+        for quote in quotes(file)
+        if re.match(r"[a-z][\w.@/]*=[^=]", quote) and "mine" not in quote
+    )
+)
+
+
+def contexts(option):
+    """List what has to be chosen, perhaps, before there is an option; nothing first."""
+    group = option.split(".")[0]
+    group = "source" if group == "seen" else group
+    key = "source@seen" if option.startswith("seen.") else group
+    names = [file.stem for file in (CONF / group).glob("*.yaml")] if "." in option else []
+    lists = group in ("target", "evaluation")
+    return [[], *([f"{key}=[{n}]" if lists else f"{key}={n}"] for n in sorted(names))]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("quote", OPTIONS)
+def test_options_in_prose_are_options(config, quote):
+    options = [o for o in shlex.split(quote) if "=" in o and not o.startswith("hydra")]
+    options = [re.sub(r"=(\w+),.*", r"=\1", o) if "[" not in o else o for o in options]
+    commands = [*COMMANDS] if "." not in quote else ["train"]
+    for name, context in product(commands, contexts(quote)):
+        with suppress(HydraException, OmegaConfBaseException, ValueError):
+            assert config(*context, *options, cli=name)
+            return
+    pytest.fail(f"no command takes {quote}")
+
+
+def offline(line):
+    """Tell whether a command ends in seconds where there are no data and no network."""
+    name, options = own(line)
+    if line in (*ON_A_RUN, *GENERATED) or "download=true" in options:
+        return False
+    if name == "audit":
+        return line == "zsvideo audit protocol=605"
+    sweep = "-m" in options and any(o.startswith("experiments=") for o in options)
+    return not sweep or options == ["-m", "experiments=table3", "--dry-run"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("line", filter(offline, OURS))
+def test_commands_run_without_data(cli, tmp_path, line):
+    """What needs data ends in lines that say so; what needs none does its work."""
+    name, options = own(line)
+    options = [re.sub(r"=((data|prepared)/)", rf"={tmp_path}/\1", o) for o in options]
+    folders = [f"hydra.run.dir={tmp_path}/run", f"hydra.sweep.dir={tmp_path}/sweep"]
+    process = cli(name, *([] if name in ("report", "prepare") else folders), *options)
+    works = name == "audit" or "job" in options or "--help" in options
+    if works or (name == "train" and "--dry-run" in options):
+        assert finished(process)
+    else:
+        fails(process)
+
+
+@pytest.mark.slow
+def test_commands_on_finished_runs(cli, folders, tmp_path):
+    """`runs/demo`, `runs/a` and `runs/b` are tiny runs here."""
+    for name in ("jump", "run"):
+        grey_video(tmp_path / "seen" / name / "9.avi", 20)
+    options = [*folders, "source@seen=folder", f"seen.root={tmp_path}/seen", "resamples=20"]
+    for seed, run in enumerate(("demo", "b")):
+        run = f"hydra.run.dir={tmp_path}/runs/{run}"
+        finished(cli("train", *options, f"seed={seed}", "trainer.max_epochs=1", run))
+    shutil.copytree(tmp_path / "runs" / "demo", tmp_path / "runs" / "a")
+    assert len(ON_A_RUN) >= 4
+    for number, line in enumerate(ON_A_RUN):
+        name, typed = own(line)
+        typed = [option.replace("runs/", f"{tmp_path}/runs/") for option in typed]
+        place = f"out={tmp_path}/out" if name == "report" else f"hydra.run.dir={tmp_path}/{number}"
+        said = finished(cli(name, *typed, place))
+        assert "top-1" in said, line
+
+
+@pytest.fixture
+def copy(tmp_path):
+    """A copy of the project that recipes may change, and a way to run a module of it there."""
+    for folder in ("src", "conf", "experiments"):
+        shutil.copytree(ROOT / folder, tmp_path / "copy" / folder, symlinks=True)
+
+    def run(*command):
+        return subprocess.run(
+            [sys.executable, *map(str, command)],
+            cwd=tmp_path / "copy",
+            env={"PYTHONPATH": f"{tmp_path}/copy/src", "PATH": "", "OMP_NUM_THREADS": "1"},
+            capture_output=True,
+            text=True,
+            timeout=200,
+        )
+
+    return tmp_path / "copy", run
+
+
+def change(file, old, new):
+    text = file.read_text()
+    assert text.count(old) == 1, f"{old} in {file}"
+    file.write_text(text.replace(old, new))
+
+
+def of_recipe(language, word):
+    """Find the one block of the recipes that has a word."""
+    (block,) = (b for b in blocks(RECIPES, language) if word in b)
+    return block
+
+
+@pytest.mark.slow
+def test_recipe_of_a_data_set(copy):
+    top, run = copy
+    package = top / "src" / "zsvideo"
+    (package / "data" / "datasets" / "toys.py").write_text(of_recipe("python", "class Toys"))
+    table = package / "semantics" / "tables" / "toys.tsv"
+    table.write_text("name\nspin top\nthrow ball\nride scooter\n")
+    assert "toys: 3 classes, equal" in run("-m", "zsvideo.semantics.words", "write").stdout
+    assert "throw ball\tthrow ball\tthrow ball" in table.read_text()
+    (top / "conf" / "source" / "toys.yaml").write_text(of_recipe("yaml", "toys.Toys"))
+    (top / "conf" / "target" / "toys.yaml").write_text(of_recipe("yaml", "/source@toys"))
+    for name in ("spin_top", "throw ball", "Ride Scooter", "dance"):
+        grey_video(top / "data" / "toys" / name / "1.avi", 18)
+    options = ["dataset=toys", "root=data/toys", "out=prepared"]
+    said = finished(run("-m", "src.prepare", *options))
+    assert "3 of 3 videos can be used" in said and "left out: dance" in said
+    options = ["source=toys", "target=[toys]", "protocol=targets", "semantics=word2vec_small"]
+    assert "toys (source)" in finished(run("-m", "src.audit", *options))
+
+
+@pytest.mark.slow
+def test_recipe_of_a_backbone(copy):
+    top, run = copy
+    file = top / "src" / "zsvideo" / "models" / "backbones.py"
+    file.write_text(file.read_text() + "\n\n" + of_recipe("python", "def r18"))
+    change(file, '__all__ = ["c3d", ', '__all__ = ["c3d", "r18", ')
+    (top / "conf" / "model" / "r18.yaml").write_text(of_recipe("yaml", "backbone: r18"))
+    assert "backbone: r18" in finished(run("-m", "src.train", "model=r18", "--cfg", "job"))
+    code = """if True:
+        from hydra import compose, initialize_config_dir
+        from hydra.utils import instantiate
+        from zsvideo.resources import CONF
+        with initialize_config_dir(str(CONF), version_base="1.3"):
+            model = compose("train", ["model=r18"]).model
+        net = instantiate(model, _convert_="all", embedding_dim=7)
+        print(CONF.parents[2], net.f_v.feature_dim)
+    """
+    assert finished(run("-c", code)).split() == [str(top), "512"]
+
+
+@pytest.mark.slow
+def test_recipe_of_an_evaluation(copy):
+    top, run = copy
+    folder = top / "src" / "zsvideo" / "evaluation"
+    change(
+        folder / "protocols.py", "def half(", of_recipe("python", "def without") + "\n\ndef half("
+    )
+    change(folder / "scoring.py", "(full, half, ", "(full, without, half, ")
+    change(folder / "scoring.py", "    shuffled,\n)", "    shuffled,\n    without,\n)")
+    block = of_recipe("yaml", "protocols.without")
+    (top / "conf" / "evaluation" / "without_cross.yaml").write_text(block.replace("cross", "c01"))
+    (top / "predictions").mkdir()
+    predictions(videos=60, classes=12).save(top / "predictions" / "own.npz")
+    options = [
+        "predictions=predictions/own.npz",
+        "evaluation=[full,without_cross]",
+        "hydra.run.dir=run",
+    ]
+    said = finished(run("-m", "src.evaluate", *options))
+    assert re.search(r"without_c01 +│ 11 ", said) and re.search(r"full +│ 12 ", said)
+    assert "without_c01" in finished(run("-m", "src.report", "run=run"))

@@ -31,3 +31,13 @@ def test_imports_go_upward(file):
             for name in names:
                 other = name.split(".")[1]
                 assert ROOMS.index(other) <= ROOMS.index(room), f"{file} imports {name}"
+
+
+@pytest.mark.parametrize(
+    "file", sorted(PACKAGE.glob("**/__init__.py")), ids=lambda f: f.parent.name
+)
+def test_no_module_hides_a_function_of_its_package(file):
+    """To import `datasets.named` would put that module in the place of a function `named`."""
+    kinds = (ast.FunctionDef, ast.ClassDef)
+    names = {node.name for node in ast.parse(file.read_text()).body if isinstance(node, kinds)}
+    assert not names & {path.stem for path in file.parent.iterdir()}

@@ -14,7 +14,7 @@ class ModelSpec:
     """The network g = f_s(mean of f_v over clips), its loss and its optimiser."""
 
     backbone: str
-    """f_v: r2plus1d, r3d, mc3, c3d, s3d, mvit_v2_s, swin3d_t or tiny."""
+    """f_v: a function of `zsvideo.models.backbones`, such as r2plus1d."""
     dropout: Share = 0.05
     """Share of features dropped in training, after the mean over clips (authors' code)."""
     normalize_output: Switch = True

@@ -1,7 +1,7 @@
 """UT-Interaction, segmented: six interactions of two persons (Ryoo and Aggarwal, 2010)."""
 
 from zsvideo.data.datasets.base import Archive
-from zsvideo.data.datasets.named import NamedFiles
+from zsvideo.data.datasets.file_names import NamedFiles
 from zsvideo.options import Text, options
 
 NAMES = ("shake hands", "hug", "kick", "point", "punch", "push")

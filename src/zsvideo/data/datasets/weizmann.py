@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from zsvideo.data.datasets.base import Archive
-from zsvideo.data.datasets.named import NamedFiles
+from zsvideo.data.datasets.file_names import NamedFiles
 from zsvideo.data.layouts import Video
 from zsvideo.options import Text, options
 

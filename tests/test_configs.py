@@ -12,7 +12,8 @@ from omegaconf import OmegaConf
 from zsvideo.data.options import ClipSpec, LoaderSpec, subset_of
 from zsvideo.errors import UserError
 from zsvideo.experiment.environment import settings
-from zsvideo.experiment.options import check_options
+from zsvideo.experiment.options import GROUPS as GROUPS_TYPED
+from zsvideo.experiment.options import check_options, fields_page
 from zsvideo.resources import CONF, ROOT
 from zsvideo.semantics.protocol import Protocol
 
@@ -229,3 +230,21 @@ def test_every_switch_of_the_configs_is_checked(config):
             wrong.subset = {"kind": "classes", name.partition(".")[2]: "abc"}
         with pytest.raises(UserError, match=f"{re.escape(name)}=abc must be true or false"):
             check_options(wrong)
+
+
+def test_the_page_of_options_is_in_step():
+    page = (ROOT / "docs" / "configuration.md").read_text()
+    assert page.partition("<!-- fields -->\n\n")[2] == fields_page()
+
+
+def test_typed_defaults_are_those_of_the_configs(config):
+    composed = config("protocol=605", "model=r2plus1d")
+    for group, kind in GROUPS_TYPED.items():
+        typed = kind.__pydantic_fields__
+        values = OmegaConf.to_container(composed[group], resolve=True)
+        for key, value in values.items():
+            if key in typed and not typed[key].is_required():
+                default = typed[key].get_default(call_default_factory=True)
+                places = {("semantics", "cache")}
+                named = group == "protocol" and key in ("expected", "grades")
+                assert (group, key) in places or named or default == value, (group, key)

@@ -8,7 +8,17 @@ options in the documentation is made from the same docstrings.
 import dataclasses
 import functools
 from collections.abc import Mapping
-from typing import Annotated, Any, TypeVar, dataclass_transform
+from types import UnionType
+from typing import (
+    Annotated,
+    Any,
+    Literal,
+    TypeVar,
+    Union,
+    dataclass_transform,
+    get_args,
+    get_origin,
+)
 
 from pydantic import BeforeValidator, ConfigDict, Field, Strict, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
@@ -146,13 +156,35 @@ def show(value: Any) -> str:
 
 
 def described(group: Any) -> list[tuple[str, str, str, str]]:
-    """List the fields of a group: name, type, default and docstring, for the documentation."""
+    """List the fields of a group: name, allowed values, default, docstring; for documentation."""
     rows = []
-    for name, info in group.__pydantic_fields__.items():
-        default = "" if info.is_required() else show(info.get_default(call_default_factory=True))
-        kind = str(info.annotation).replace("typing.", "")
-        rows.append((name, kind, default, " ".join((info.description or "").split())))
+    for name, field in group.__pydantic_fields__.items():
+        default = "" if field.is_required() else show(field.get_default(call_default_factory=True))
+        rows.append(
+            (name, kind(field.annotation), default, " ".join((field.description or "").split()))
+        )
     return rows
+
+
+def kind(annotation: Any) -> str:
+    """Write a type for people: what values are allowed."""
+    names = {bool: "true or false", int: "whole number", float: "number", str: "text"}
+    if annotation in names:
+        return names[annotation]
+    if annotation is type(None):
+        return "null"
+    origin, inner = get_origin(annotation), get_args(annotation)
+    if origin is Literal:
+        return ", ".join(f"`{show(value)}`" for value in inner)
+    if origin is Annotated:
+        return kind(inner[0])
+    if origin in (Union, UnionType):
+        return " or ".join(dict.fromkeys(kind(one) for one in inner))
+    if origin is list:
+        return f"list of {kind(inner[0])}"
+    if origin is dict:
+        return "mapping"
+    return "any"
 
 
 def plain(value: Any) -> Any:

@@ -6,7 +6,7 @@ from omegaconf import DictConfig, OmegaConf
 from pydantic import Field
 
 from zsvideo.data.datasets import named, video_set
-from zsvideo.data.options import ClipSpec, LoaderSpec, subset_of
+from zsvideo.data.options import SUBSETS, ClipSpec, LoaderSpec, subset_of
 from zsvideo.errors import UserError
 from zsvideo.models.options import ModelSpec
 from zsvideo.options import (
@@ -18,6 +18,7 @@ from zsvideo.options import (
     Switch,
     Text,
     Whole,
+    described,
     options,
     parse,
 )
@@ -166,8 +167,8 @@ GROUPS: dict[str, Any] = {
     "protocol": Protocol,
     "clips": ClipSpec,
     "loader": LoaderSpec,
-    "model": ModelSpec,
     "method": Method,
+    "model": ModelSpec,
     "selection": Selection,
     "semantics": Semantics,
     "study": Study,
@@ -209,3 +210,25 @@ def own_values(node: DictConfig) -> dict[str, Any]:
     """Give the values of a group as plain data, without the class that Hydra makes of it."""
     values: Any = OmegaConf.to_container(node, resolve=True)
     return {key: value for key, value in values.items() if not key.startswith("_")}
+
+
+def fields_page() -> str:
+    """Write a table of the fields of each group, for `docs/configuration.md`."""
+    groups = {
+        **{name: group for name, group in GROUPS.items() if name != "study"},
+        **{f"subset={name}": group for name, group in SUBSETS.items()},
+        "pretrain": Pretrain,
+        "trainer": Trainer,
+        "in no group": Top,
+    }
+    parts = []
+    for name, group in groups.items():
+        lines = [f"### `{name}`", "", " ".join((group.__doc__ or "").split()), ""]
+        lines += ["| key | values | default | |", "|---|---|---|---|"]
+        lines += [f"| `{key}` | {k} | {d} | {text} |" for key, k, d, text in described(group)]
+        parts.append("\n".join(lines))
+    return "\n\n".join(parts) + "\n"
+
+
+if __name__ == "__main__":
+    print(fields_page(), end="")

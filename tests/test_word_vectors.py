@@ -108,7 +108,9 @@ def home(monkeypatch, tmp_path):
 def job(data, home, tmp_path, monkeypatch):
     """Compose a job as typed, on the paper's data; `run` starts it up to the end of training."""
     tested = {}
-    monkeypatch.setattr(testing, "test", lambda config, trainer, *rest: tested.update(t=trainer))
+    monkeypatch.setattr(
+        testing, "test", lambda config, run, trainer, *rest: tested.update(t=trainer)
+    )
 
     def make(*options, root=data, cli="train"):
         with initialize_config_dir(str(CONF), version_base="1.3"):

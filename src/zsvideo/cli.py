@@ -149,6 +149,28 @@ def help_of(config: DictConfig) -> str:
     return text.replace("$", "$$")  # Hydra fills in a template
 
 
+def composed(options: Iterable[str], run: Path) -> DictConfig:
+    """Compose and check the config of `train` outside Hydra's own command line.
+
+    Args:
+        options: as typed.
+        run: folder of the run.
+
+    Raises:
+        UserError: an option does not exist, or has a value that is not allowed.
+    """
+    try:
+        check_removed(options := list(options))
+        with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
+            config = hydra.compose("train", [*quote_digits(options), f"paths.run={run}"])
+        if unset := sorted(OmegaConf.missing_keys(config)):
+            raise UserError(f"not set: {', '.join(unset)}")
+        check_options(config)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise UserError(line(error)) from None
+    return config
+
+
 def is_mistake(error: Exception) -> bool:
     """Tell whether an error is the user's to put right, and not one of the program."""
     hangs = isinstance(error, RuntimeError) and str(error).startswith("DataLoader")

@@ -34,10 +34,10 @@ def evaluate(config: DictConfig) -> None:
     check_data(config, ["target"])
     from zsvideo.experiment.build import build_targets, declared_training, load_model, read_protocol
     from zsvideo.experiment.testing import selection_of, test
-    from zsvideo.experiment.trainer import folder, lightning_trainer
+    from zsvideo.experiment.trainer import lightning_trainer
     from zsvideo.experiment.vectors import TESTED, settle
 
-    run = folder()
+    run = Path(HydraConfig.get().runtime.output_dir)
     checkpoint = checkpoint_of(config.ckpt, "ckpt")
     trained = checkpoint.parent.parent
     training = read_protocol(trained)
@@ -51,7 +51,7 @@ def evaluate(config: DictConfig) -> None:
         training, how = declared_training(config, data, typed), imported.selection or "unknown"
     protocol, beside = data.record(training), imported.describe() if imported else None
     with lightning_trainer(config, run) as (trainer, unreadable):
-        test(config, trainer, unreadable, model, data, protocol, checkpoint, how, beside)
+        test(config, run, trainer, unreadable, model, data, protocol, checkpoint, how, beside)
 
 
 def main() -> None:

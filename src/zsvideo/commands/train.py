@@ -7,6 +7,7 @@ options.
 import sys
 from pathlib import Path
 
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from zsvideo.cli import run_command, stored_options
@@ -16,43 +17,17 @@ from zsvideo.usage import typed
 
 
 def train(config: DictConfig) -> None:
-    """Train a model and score it; `zsvideo.experiment` says what the run folder then holds."""
-    if config.resume is None:  # a finished run is shown without its data
+    """Train a model and score it, in the run folder that Hydra has made."""
+    if config.resume is None:  # said before anything heavy is loaded
         check_data(config)
     from pytorch_lightning.utilities.exceptions import SIGTERMException
 
-    from zsvideo.experiment.build import build_data, build_model
-    from zsvideo.experiment.classification import show_classifier
-    from zsvideo.experiment.features import cache_features
-    from zsvideo.experiment.pretraining import pretrain
-    from zsvideo.experiment.resume import resume
-    from zsvideo.experiment.selection import select, selecting
-    from zsvideo.experiment.sharing import shared_training
-    from zsvideo.experiment.testing import test
-    from zsvideo.experiment.trainer import folder, lightning_trainer
-    from zsvideo.experiment.vectors import settle
+    from zsvideo.experiment import training
     from zsvideo.models.checkpoints import SIGTERM_STATUS
 
-    run = folder()
+    run = Path(HydraConfig.get().runtime.output_dir)
     try:
-        with shared_training(config, run):
-            begun = resume(config, run)
-            if begun.finished:
-                return
-            settle(config)
-            data = build_data(config)
-            model = build_model(config, data)
-            lineage = pretrain(config, data, model, run)
-            protocol = data.record(data.protocol | {"pretrain": lineage})
-            cache_features(config, data, model)
-            by = selecting(config, data, run)
-            with lightning_trainer(config, run, begun.step, by) as (trainer, unreadable):
-                trainer.fit(model, data, ckpt_path=begun.checkpoint, weights_only=True)
-                if config.method.classify:
-                    show_classifier(config, trainer, unreadable, model, data, protocol)
-                    return
-                chosen, how = select(config, model, run), config.selection.name
-                test(config, trainer, unreadable, model, data, protocol, chosen, how)
+        training.train(config, run)
     except SIGTERMException:
         print(f"stopped; continue with: {typed('train')} resume={run}", file=sys.stderr)
         sys.exit(SIGTERM_STATUS)

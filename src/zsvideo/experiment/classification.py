@@ -16,7 +16,6 @@ from zsvideo.evaluation.predictions import SEEN, file_hash
 from zsvideo.experiment.environment import environment, settings
 from zsvideo.experiment.scoring import summary, write_json
 from zsvideo.experiment.testing import accelerators, seen_videos, source_counts, trained_vectors
-from zsvideo.experiment.trainer import folder
 from zsvideo.models.callbacks import UnreadableVideos
 from zsvideo.models.checkpoints import LAST
 from zsvideo.models.classifier import Classifier
@@ -70,6 +69,7 @@ def record_training(
 
 def show_classifier(
     config: DictConfig,
+    run: Path,
     trainer: pl.Trainer,
     unreadable: UnreadableVideos,
     model: ZeroShotModule,
@@ -81,7 +81,6 @@ def show_classifier(
     Raises:
         UserError: nothing was trained.
     """
-    run = folder()
     checkpoint = run / "checkpoints" / LAST
     if not checkpoint.is_file():
         raise UserError("nothing was trained, so there is no checkpoint: see trainer.max_*")

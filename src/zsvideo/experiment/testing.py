@@ -23,7 +23,6 @@ from zsvideo.experiment.build import build_videos
 from zsvideo.experiment.environment import environment, settings
 from zsvideo.experiment.scoring import score_run
 from zsvideo.experiment.sharing import trained_by
-from zsvideo.experiment.trainer import folder
 from zsvideo.models.callbacks import UnreadableVideos
 from zsvideo.models.checkpoints import LAST, began_with, read_checkpoint
 from zsvideo.models.meter import Meter
@@ -36,6 +35,7 @@ log = logging.getLogger(__name__)
 
 def test(
     config: DictConfig,
+    run: Path,
     trainer: pl.Trainer,
     unreadable: UnreadableVideos,
     model: ZeroShotModule,
@@ -49,6 +49,7 @@ def test(
 
     Args:
         config: with the group `evaluation` and, for generalised scoring, `seen`.
+        run: folder of the run.
         trainer: the one that trained, or a new one.
         unreadable: its callback that collects the videos left out.
         model: with the weights of `checkpoint`.
@@ -58,7 +59,6 @@ def test(
         selection: how it was chosen.
         beside: what else the file holds, of weights from elsewhere.
     """
-    run = folder()
     if not checkpoint.is_file():
         raise UserError("nothing was trained, so there is no checkpoint to test: see trainer.max_*")
     state = read_checkpoint(checkpoint) or {}

@@ -27,11 +27,6 @@ logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
 warnings.filterwarnings("ignore", module="(pytorch_lightning|lightning_fabric)")
 
 
-def folder() -> Path:
-    """Give the folder of this run."""
-    return Path(HydraConfig.get().runtime.output_dir)
-
-
 @contextmanager
 def lightning_trainer(
     config: DictConfig,

@@ -30,7 +30,7 @@ class ClipSpec:
     test_rule: Literal["linspace", "authors_code"] = "linspace"
     """Where test clips lie; `authors_code` plays short videos in a loop and cuts them anew."""
     single_clip: Literal["centre", "first"] = "centre"
-    """Where the only clip starts for `test_clips=1`."""
+    """Where the only clip starts for `clips.test_clips=1`."""
     segment_cap: Count | None = None
     """Frames of a labelled segment (ActivityNet) that are used; null for all."""
     train_last: Switch = True

@@ -231,7 +231,7 @@ def test_authors_checkpoints_can_be_evaluated(cli, folders, tmp_path):
         (["selection.share=0.5"], "selection.share=0.5 does not go with selection=last"),
         (["selection=val", "selection.share=0"], "selection=val needs a share"),
         (["trainer.accumulate_grad_batches=0"], "accumulate_grad_batches=0 must be at least 1"),
-        (["model.milestones=x"], "model.milestones=x must be a list of epochs"),
+        (["model.milestones=x"], "model.milestones=x must be a list"),
         (["method.cached_clips=1", "pretrain=none"], "needs an f_v that does not change"),
     ],
 )

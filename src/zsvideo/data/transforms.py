@@ -9,8 +9,6 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-import torch
-from torch.nn import functional as F
 
 cv2.setNumThreads(0)  # loaders' workers are the threads
 
@@ -88,6 +86,9 @@ class Part(NamedTuple):
     def finish(self, pixels: np.ndarray) -> np.ndarray:
         """Scale the needed pixels (bottom - top, right - left, C) uint8, and keep the rest cut."""
         if self.scale and self.antialias:
+            import torch  # heavy: the audit reads frames without it
+            from torch.nn import functional as F
+
             planes = torch.from_numpy(np.ascontiguousarray(pixels)[None]).permute(0, 3, 1, 2)
             # PyTorch cuts the new size off, which must not lose a pixel by rounding.
             scaled = F.interpolate(

@@ -266,7 +266,7 @@ def located(config: DictConfig, name: str) -> Path | None:
     data = Path(config.paths.data).expanduser()
     home = Path(os.environ.get("GENSIM_DATA_DIR") or Path.home() / "gensim-data")
     places = [data / folder / file for folder in FOLDERS for file in FILES]
-    return next((f for f in [*places, home / GENSIM / ITEM.name] if f.is_file()), None)
+    return next((f for f in [*places, home / GENSIM / f"{GENSIM}.gz"] if f.is_file()), None)
 
 
 def fetched(config: DictConfig) -> Path:

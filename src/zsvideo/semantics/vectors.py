@@ -106,10 +106,10 @@ class WordVectors:
             UserError: there is no such file.
         """
         if path is None:
-            if self.unit_words and self.word_rules == "legacy":
+            if (self.unit_words, self.word_rules, self.target_length) == (True, "legacy", "unit"):
                 return self
             other = self.with_rules("legacy")
-            other.unit_words = True
+            other.unit_words, other.target_length = True, "unit"
             return other
         if not Path(path).expanduser().is_file():
             raise UserError(f"no word vectors at {path} (protocol.vectors); give a file, or null")

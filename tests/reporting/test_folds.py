@@ -8,7 +8,9 @@ import pytest
 from omegaconf import OmegaConf
 
 from helpers.runs import finished_run, listed
+from zsvideo.evaluation.integrity import record_hash
 from zsvideo.evaluation.predictions import Predictions, file_hash
+from zsvideo.evaluation.scoring import content
 from zsvideo.experiment.scoring import score_run
 from zsvideo.reporting.studies.report import report
 
@@ -135,7 +137,9 @@ def test_a_class_near_one_trained_on_is_no_zero_shot(study):
         held.trained_vectors[0] = held.class_vectors[1]
         held.save(file)
         metrics = json.loads((study / "jobs" / str(number) / "metrics.json").read_text())
-        metrics["targets"]["others"]["predictions_sha256"] = file_hash(file)
+        entry = metrics["targets"]["others"]
+        entry["predictions_sha256"], entry["hashes"] = file_hash(file), content(held)
+        metrics["record_sha256"] = record_hash(metrics)
         (study / "jobs" / str(number) / "metrics.json").write_text(json.dumps(metrics))
     folder = report("weizmann", study)
     assert "others, not zero-shot" in {target for target, _ in rows(folder)}

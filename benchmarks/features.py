@@ -14,20 +14,10 @@ from zsvideo.data.datasets.base import VideoSet
 from zsvideo.data.features import FeatureStore
 from zsvideo.data.options import ClipSpec, LoaderSpec
 from zsvideo.models.module import ZeroShotModule
+from zsvideo.models.options import ModelSpec
+from zsvideo.options import plain
 
-OPTIONS = {
-    "embedding_dim": 300,
-    "dropout": 0.05,
-    "normalize_output": True,
-    "reduction": "mean",
-    "lr": 1e-3,
-    "milestones": [60, 120],
-    "gamma": 0.1,
-    "clips_per_pass": 50,
-    "frozen": True,
-    "mean": [0.4] * 3,
-    "std": [0.2] * 3,
-}
+OPTIONS = plain(ModelSpec(backbone="tiny", frozen=True)) | {"embedding_dim": 300}
 
 
 def epoch(net: ZeroShotModule, videos: VideoDataModule) -> float:
@@ -59,7 +49,7 @@ def main() -> None:
             spec, loader = ClipSpec(16, 25, 128, 112, 0.5, "loop"), LoaderSpec(4, 4, 0, 0)
             videos = VideoDataModule(VideoSet(root=str(manifest)), spec, loader, 0)
             videos.use({"a": np.eye(300)[0], "b": np.eye(300)[1]})
-            net = ZeroShotModule(backbone=backbone, **OPTIONS)
+            net = ZeroShotModule(**OPTIONS | {"backbone": backbone})
             store = FeatureStore(folder / f"{backbone}.npz")
             row = np.zeros((1, net.f_v.feature_dim), np.float32)
             store.add(videos.chosen, {video.id: row for video in videos.chosen})

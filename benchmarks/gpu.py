@@ -22,6 +22,8 @@ from zsvideo.data.decoding.pyav_reader import all_frames
 from zsvideo.data.options import ClipSpec, LoaderSpec
 from zsvideo.models.meter import Meter
 from zsvideo.models.module import ZeroShotModule
+from zsvideo.models.options import ModelSpec
+from zsvideo.options import plain
 
 FLOP_A_CLIP = 242.5e9  # forward and backward of R(2+1)D-18, 16 x 112 x 112
 SWITCHES = [
@@ -32,19 +34,7 @@ SWITCHES = [
     ("+ fused Adam", {"fused": True}),
     ("+ compiled", {"compile": True}),
 ]
-OPTIONS = {
-    "backbone": "r2plus1d",
-    "embedding_dim": 300,
-    "dropout": 0.05,
-    "normalize_output": True,
-    "reduction": "mean",
-    "lr": 1e-3,
-    "milestones": [60, 120],
-    "gamma": 0.1,
-    "clips_per_pass": 50,
-    "mean": [0.4] * 3,
-    "std": [0.2] * 3,
-}
+OPTIONS = plain(ModelSpec(backbone="r2plus1d")) | {"embedding_dim": 300}
 
 
 def clips_per_second(batch: int, steps: int, switches: dict[str, bool]) -> float:
@@ -52,7 +42,7 @@ def clips_per_second(batch: int, steps: int, switches: dict[str, bool]) -> float
     options = dict(switches)
     bf16 = options.pop("bf16", False)
     torch.backends.cudnn.allow_tf32 = options.pop("tf32", False)
-    net = ZeroShotModule(**OPTIONS, **options).cuda().train()
+    net = ZeroShotModule(**OPTIONS | options).cuda().train()
     if options.get("compile"):
         net.f_v.compile()
     trained = [p for p in net.parameters() if p.requires_grad]
@@ -111,7 +101,8 @@ def waiting(folder: Path, batch: int, workers: int, steps: int) -> tuple[float, 
     loader = LoaderSpec(batch, 4, workers, 120)
     videos = VideoDataModule(VideoSet(root=str(manifest)), spec, loader, 0)
     videos.use({"a": np.eye(300)[0], "b": np.eye(300)[1]})
-    net = ZeroShotModule(**OPTIONS, channels_last=True, fused=True, compile=True)
+    fast = {"channels_last": True, "fused": True, "compile": True}
+    net = ZeroShotModule(**OPTIONS | fast)
     meter, warm = Meter(), SecondEpoch()
     trainer = pl.Trainer(
         max_epochs=2,

@@ -1,4 +1,4 @@
-"""Doors take options as typed and fail in one line with exit code 2."""
+"""Commands take options as typed and fail in one line with exit code 2."""
 
 import os
 import re

@@ -90,10 +90,10 @@ def test_a_clean_baseline(cli, folders, tmp_path):
     assert lineage["classes"] == ["climb", "jump", "run", "swim"] and lineage["leaks"] == []
     assert lineage["name"] == "first" and lineage["protocol"]["name"] == "targets"
 
-    # in one command, whatever is said of other first weights
+    # in one command, whatever is said of other pretrained weights
     one = [*folders, "method=baseline", "pretrain=classify", "pretrain.filter=false"]
     said = finished(cli("train", *one, f"hydra.run.dir={other}"))
-    assert "first weights: classify" in said and "LEAK" not in said
+    assert "pretrained weights: classify" in said and "LEAK" not in said
     assert same(weights(other, "f_v."), weights(run, "f_v."))
     assert read(other, "protocol.json")["pretrain"]["classes"] == lineage["classes"]
 
@@ -133,7 +133,7 @@ def test_published_leaks_are_stamped(cli, folders, tmp_path):
             f"hydra.run.dir={run}",
         )
     )
-    assert "LEAK: first weights" in said
+    assert "LEAK: pretrained weights" in said
     assert read(run, "metrics.json")["protocol"]["pretrain"]["leaks"] == [
         "dance",
         "read",
@@ -162,14 +162,14 @@ def test_pretraining_on_still_images_in_one_command(cli, folders, tmp_path):
     (stage,) = (run / "pretrain").iterdir()
     lineage = read(run, "protocol.json")["pretrain"]
     assert lineage["name"] == "sun" and lineage["classes"] == ["jump", "swim"]
-    assert lineage["leaks"] == [] and "first weights: sun" in said
+    assert lineage["leaks"] == [] and "pretrained weights: sun" in said
     assert [c["name"] for c in read(stage, "protocol.json")["source"]["removed"]] == ["read"]
     assert read(run, "metrics.json")["protocol"]["pretrain"]["sha256"] == lineage["sha256"]
     before = (stage / LAST).stat().st_mtime_ns
     finished(cli("train", *options, "resume=auto", "trainer.max_epochs=3"))
     assert (stage / LAST).stat().st_mtime_ns == before  # it was not trained again
     said = finished(cli("train", *options, "pretrain.filter=false", "resume=null"))
-    assert "LEAK: first weights: sun" in said
+    assert "LEAK: pretrained weights: sun" in said
 
 
 UNKNOWN, FIRST = "UNKNOWN: training classes", "UNKNOWN: pre-training classes"
@@ -351,4 +351,4 @@ def test_authors_checkpoints_as_first_weights_say_how_they_were_selected(config,
     lineage = pretrain(composed, data, build_model(composed, data), tmp_path)
     assert lineage["options"] == {"network": "r3d_18"} and lineage["unused"] == []
     run = finished_run(tmp_path / "run", predictions(), pretrain=data.audit_lineage(lineage))
-    assert "LEAK: first weights selected on test" in read(run, "card.json")["stamps"]
+    assert "LEAK: pretrained weights selected on test" in read(run, "card.json")["stamps"]

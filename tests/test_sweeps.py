@@ -88,7 +88,7 @@ def test_a_sweep_continues_and_outlives_a_failure(cli, folders, tmp_path):
 
 
 def test_cells_that_differ_in_tests_are_trained_once(cli, folders, tmp_path):
-    """Beside them, one that needs other first weights; they are made once for both."""
+    """Beside them, one that needs other pretrained weights; they are made once for both."""
     sweep = tmp_path / "sweep"
     still = [
         "pretrain=sun",
@@ -154,7 +154,7 @@ def test_what_decides_the_training_alone(config):
     assert trained(*leak, "target=[ucf101]") != trained(*leak, "target=[hmdb51]")
 
 
-CELLS = {
+JOBS = {
     "table1": 18,
     "table2": 6,
     "table3": 18,
@@ -167,7 +167,7 @@ CELLS = {
 }
 
 
-@pytest.mark.parametrize("preset", CELLS)
+@pytest.mark.parametrize("preset", JOBS)
 def test_the_cells_of_every_preset_at_full_scale(preset):
     with initialize_config_dir(str(CONF), version_base="1.3"):
         composed = compose("train", [f"experiments={preset}"], return_hydra_config=True)
@@ -175,7 +175,7 @@ def test_the_cells_of_every_preset_at_full_scale(preset):
         sweeper.config = composed
         sweeper.hydra_context = HydraContext(GlobalHydra.instance().config_loader(), Callbacks())
         asked = sweeper.options([f"experiments={preset}"])
-    assert len(asked) == len({tuple(options) for options in asked}) == CELLS[preset]
+    assert len(asked) == len({tuple(options) for options in asked}) == JOBS[preset]
 
 
 def test_a_dry_run_tells_and_writes_nothing(cli, tmp_path):
@@ -194,7 +194,7 @@ def test_a_dry_run_of_table3_counts_each_training_once(cli, tmp_path):
     options = ["experiments=table3", f"hydra.sweep.dir={tmp_path}", "rate=1000"]
     said = finished(cli("train", "-m", "--dry-run", *options))
     assert "18 of 18 jobs missing" in said and "6 jobs test what another has trained" in said
-    assert "6 runs that make first weights" in said
+    assert "6 runs that make pretrained weights" in said
     # three seeds of e2e, of SUN, of e2e from it and of a classifier; two frozen ones only encode
     trained = 3 * 150 * 1e5 * (4 + 2 / 3) + 3 * 20_086 * (4 + 2 * 25) / 3
     assert f"{trained / 1000 / 3600:,.1f} GPU-hours" in said

@@ -140,7 +140,7 @@ def check_data(jobs: Sequence[Job]) -> None:
 def batches(jobs: Sequence[Job], size: int | None) -> list[list[Job]]:
     """Put jobs in batches that are launched one after the other.
 
-    Jobs that need the same training, whole or as first weights, would wait for each other; so
+    Jobs that need the same training, whole or as pretrained weights, would wait for each other; so
     all but the first of them come in a later batch, and find it done.
 
     Args:

@@ -3,28 +3,10 @@
 import torch
 
 from zsvideo.models.module import ZeroShotModule
+from zsvideo.models.options import ModelSpec
+from zsvideo.options import plain
 
-OPTIONS = {
-    "backbone": "tiny",
-    "embedding_dim": 300,
-    "dropout": 0.05,
-    "normalize_output": True,
-    "reduction": "mean",
-    "lr": 1e-3,
-    "milestones": [60, 120],
-    "gamma": 0.1,
-    "clips_per_pass": 50,
-    "mean": [0.4, 0.4, 0.4],
-    "std": [0.2, 0.2, 0.2],
-    "frozen": False,
-    "legacy_bn": False,
-    "channels_last": False,
-    "compile": False,
-    "fused": False,
-    "seed": 0,
-    "loss": "squared",
-    "c3d_input": "kinetics_norm",
-}
+OPTIONS = plain(ModelSpec(backbone="tiny", mean=[0.4] * 3, std=[0.2] * 3)) | {"embedding_dim": 300}
 
 
 def module(**changes):

@@ -58,7 +58,7 @@ def audit(config: DictConfig) -> None:
 
 
 def pretrained_on(values: dict[str, Any]) -> "VideoSet | None":
-    """Give the set whose classes the first weights were trained on; None where there are none.
+    """Give the set whose classes the pretrained weights were trained on; None where there are none.
 
     Args:
         values: of the group `pretrain`.

@@ -123,7 +123,7 @@ class TargetsDataModule(pl.LightningDataModule):
             )
 
     def audit_lineage(self, lineage: dict[str, Any]) -> dict[str, Any]:
-        """Add to first weights the `leaks` and `survivors` among the classes they were trained on.
+        """Add to pretrained weights the `leaks` and `survivors` among their training classes.
 
         Eq. 3 holds for them too. Both are None where the classes are unknown.
         """

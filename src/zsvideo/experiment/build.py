@@ -216,8 +216,8 @@ def declared_training(
     """Write down what foreign weights were trained on, as `protocol` and `source` declare it.
 
     Only a protocol that is typed declares something, and none that keeps out the targets chosen
-    now, which nobody knew when the weights were trained. `pretrain` declares first weights, where
-    it is typed.
+    now, which nobody knew when the weights were trained. `pretrain` declares pretrained weights,
+    where it is typed.
 
     Args:
         config: the whole config.

@@ -1,4 +1,4 @@
-"""The record of a training without a zero-shot test: first weights, and classifiers."""
+"""The record of a training without a zero-shot test: pretrained weights, and classifiers."""
 
 from collections.abc import Mapping
 from pathlib import Path

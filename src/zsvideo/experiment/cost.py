@@ -98,7 +98,7 @@ def plan(asked: Sequence[Job], rate: float) -> str:
         lines.append(f"  {own:8.2f} h  {job.folder.name}  {about}".rstrip())
     if firsts:
         shared = sum(firsts.values()) / rate / 3600
-        lines.append(f"  {shared:8.2f} h  {len(firsts)} runs that make first weights, shared")
+        lines.append(f"  {shared:8.2f} h  {len(firsts)} runs that make pretrained weights, shared")
         hours += shared
         disk += len(firsts) * SCALARS * 4 * PARAMETERS.get(left[0].config.model.backbone, 0)
     if again:

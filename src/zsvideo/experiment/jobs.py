@@ -1,7 +1,7 @@
 """Jobs of a sweep: known by what they compute, so that nothing is computed twice.
 
 A job has a hash of all that decides its numbers, one of what decides its training, and one of the
-training that makes its first weights.
+training that makes its pretrained weights.
 """
 
 import hashlib
@@ -68,7 +68,7 @@ class Job:
 
     @cached_property
     def first(self) -> DictConfig | None:
-        """The run that makes its first weights on another source."""
+        """The run that makes its pretrained weights on another source."""
         return first_stage(self.config)
 
     @cached_property
@@ -117,7 +117,7 @@ def training_hash(config: DictConfig) -> str:
 
 
 def first_stage(config: DictConfig) -> DictConfig | None:
-    """Compose the run that makes first weights on the source of `pretrain`; None without one."""
+    """Compose the run that makes pretrained weights on the source of `pretrain`, if any."""
     if config.pretrain.get("source") is None or config.pretrain.get("ckpt") is not None:
         return None
     from zsvideo.experiment.vectors import vectors_hash

@@ -1,4 +1,4 @@
-"""First weights: from training on another source, from a finished run, or from published files."""
+"""Pretrained weights: from another source, from a finished run, or from published files."""
 
 import fcntl
 import logging
@@ -33,7 +33,7 @@ OPTION = "pretrain.ckpt"
 def pretrain(
     config: DictConfig, data: TargetsDataModule, model: ZeroShotModule, run: Path
 ) -> dict[str, Any] | None:
-    """Give a network its first weights, as the group `pretrain` says.
+    """Give a network its pretrained weights, as the group `pretrain` says.
 
     Args:
         config: the whole config.

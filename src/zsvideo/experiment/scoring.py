@@ -93,7 +93,7 @@ def summary(protocol: dict[str, Any]) -> dict[str, Any]:
 
 
 def lineage_summary(lineage: dict[str, Any] | None) -> dict[str, Any] | None:
-    """Take from first weights what every number must say; `leaks` is None where unknown."""
+    """Take from pretrained weights what every number must say; `leaks` is None where unknown."""
     return lineage and {
         "name": lineage["name"],
         "sha256": lineage["sha256"],

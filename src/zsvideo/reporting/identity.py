@@ -27,8 +27,8 @@ UNKNOWN = "not recorded"
 def fields(run: Run, target: str, evaluation: str) -> dict[str, Any]:
     """List all that must be equal for two rows to stand in one table.
 
-    The network, its training data within the protocol, its seed and its first weights are what is
-    compared, and no part of it.
+    The network, its training data within the protocol, its seed and its pretrained weights are
+    what is compared, and no part of it.
     """
     entry, protocol = run.metrics["targets"][target], run.protocol
     numbers = entry[evaluation]
@@ -68,7 +68,7 @@ def stamps(run: Run) -> list[str]:
         chain.append(lineage)
         lineage = lineage.get("pretrain")
     if any("test" in str(link.get("selection", "")) for link in chain):
-        found.append("LEAK: first weights selected on test")
+        found.append("LEAK: pretrained weights selected on test")
     if any(link.get("leaks") or link.get("overlap") for link in chain):
         found.append("LEAK: pre-training classes overlap")
     if any(link.get("leaks", link.get("overlap")) is None for link in chain):

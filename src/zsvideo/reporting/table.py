@@ -70,9 +70,9 @@ def borderline(run: Run) -> str:
 
 
 def first_weights(lineage: dict[str, Any]) -> str:
-    """Say where first weights come from, and which classes they saw that are tested."""
+    """Say where pretrained weights come from, and which classes they saw that are tested."""
     sha256 = lineage["sha256"]
-    what = f"first weights: {lineage['name']}" + (f" (sha256 {sha256[:12]})" if sha256 else "")
+    what = f"pretrained weights: {lineage['name']}" + (f" (sha256 {sha256[:12]})" if sha256 else "")
     if lineage["leaks"] is None:
         return f"{what}; which classes they were trained on is unknown: no claim of zero-shot"
     if not lineage["leaks"]:

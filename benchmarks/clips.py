@@ -32,9 +32,10 @@ from zsvideo.data.kenburns import draw_boxes, ken_burns
 from zsvideo.data.layouts import Video
 from zsvideo.data.options import ClipSpec
 from zsvideo.data.sampling import test_starts, train_start
+from zsvideo.semantics.class_vectors import ClassBank
 
 SPEC = ClipSpec(16, 25, 128, 112, 0.5, "loop")
-VECTORS = {"a": np.zeros(300)}
+BANK = ClassBank(("a",), np.zeros((1, 300)))
 MEAN, STD = (0.43216, 0.394666, 0.37645), (0.22803, 0.22145, 0.216989)  # as conf/model
 CLOCK = time.process_time if "--cpu" in sys.argv else time.perf_counter
 QUALITY = 85  # of packs, as conf/prepare.yaml
@@ -123,7 +124,7 @@ def compare(name: str, file: Path, rounds: int) -> None:
     times: dict[str, list[float]] = {k: [] for k in ("sequential", *places)}
     readers = {
         kind: {
-            train: Clips([Video("v", str(path), "a")], VECTORS, SPEC, 0, train)
+            train: Clips([Video("v", str(path), "a")], BANK, SPEC, 0, train)
             for train in (True, False)
         }
         for kind, path in places.items()
@@ -175,7 +176,7 @@ def compare_loaders(places: dict[str, Path], length: int) -> None:
             data = (
                 Sequential(places["originals"], length, clips)
                 if kind == "sequential"
-                else Clips(videos, VECTORS, SPEC, 0, True)
+                else Clips(videos, BANK, SPEC, 0, True)
             )
             sampler = range(clips) if kind == "sequential" else [(0, i) for i in range(clips)]
             joined = None if kind == "sequential" else collate

@@ -16,6 +16,7 @@ from zsvideo.data.options import ClipSpec, LoaderSpec
 from zsvideo.models.module import ZeroShotModule
 from zsvideo.models.options import ModelSpec
 from zsvideo.options import plain
+from zsvideo.semantics.class_vectors import ClassBank
 
 OPTIONS = plain(ModelSpec(backbone="tiny", frozen=True)) | {"embedding_dim": 300}
 
@@ -48,7 +49,7 @@ def main() -> None:
             manifest.write_text("\n".join(["id,path,class", *rows]))
             spec, loader = ClipSpec(16, 25, 128, 112, 0.5, "loop"), LoaderSpec(4, 4, 0, 0)
             videos = VideoDataModule(VideoSet(root=str(manifest)), spec, loader, 0)
-            videos.use({"a": np.eye(300)[0], "b": np.eye(300)[1]})
+            videos.use(ClassBank(("a", "b"), np.eye(300)[:2]))
             net = ZeroShotModule(**OPTIONS | {"backbone": backbone})
             store = FeatureStore(folder / f"{backbone}.npz")
             row = np.zeros((1, net.f_v.feature_dim), np.float32)

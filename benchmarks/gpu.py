@@ -24,6 +24,7 @@ from zsvideo.models.meter import Meter
 from zsvideo.models.module import ZeroShotModule
 from zsvideo.models.options import ModelSpec
 from zsvideo.options import plain
+from zsvideo.semantics.class_vectors import ClassBank
 
 FLOP_A_CLIP = 242.5e9  # forward and backward of R(2+1)D-18, 16 x 112 x 112
 SWITCHES = [
@@ -100,7 +101,7 @@ def waiting(folder: Path, batch: int, workers: int, steps: int) -> tuple[float, 
     spec = ClipSpec(16, 25, 128, 112, 0.5, "loop")
     loader = LoaderSpec(batch, 4, workers, 120)
     videos = VideoDataModule(VideoSet(root=str(manifest)), spec, loader, 0)
-    videos.use({"a": np.eye(300)[0], "b": np.eye(300)[1]})
+    videos.use(ClassBank(("a", "b"), np.eye(300)[:2]))
     fast = {"channels_last": True, "fused": True, "compile": True}
     net = ZeroShotModule(**OPTIONS | fast)
     meter, warm = Meter(), SecondEpoch()

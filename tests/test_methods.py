@@ -308,7 +308,7 @@ def test_training_aims_at_longer_targets_and_nothing_else_sees_them(config, fold
         assert (norms > 0.999).all()
         assert bool(((norms - 1).abs() < 1e-5).all()) == (length == "unit")
         for videos in (*data.targets.values(), *data.validation.values()):
-            units = np.stack(list(videos.class_vectors.values()))
+            units = videos.bank.vectors
             assert np.allclose(np.linalg.norm(units, axis=1), 1)
         record = {k: v for k, v in data.protocol.items() if k != "vectors"}
         found[length] = (record, norms.sort().values)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from helpers.commands import finished, read
-from helpers.vectors import toy_vectors
+from helpers.vectors import bank, toy_vectors
 from helpers.videos import grey_video
 from zsvideo.errors import UserError
 from zsvideo.experiment.build import build_data, choosing
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.slow
 
 
 def unit(*angles):
-    return {f"c{i}": np.array([np.cos(a), np.sin(a)]) for i, a in enumerate(angles)}
+    return bank({f"c{i}": np.array([np.cos(a), np.sin(a)]) for i, a in enumerate(angles)})
 
 
 def test_no_class_near_one_that_stays_is_held_out():
@@ -55,9 +55,9 @@ def test_held_out_classes_are_in_no_subset_and_do_not_depend_on_it(
         cache = f"paths.cache={tmp_path}/cache"
         data = build_data(config(*folders, *chosen, cache, f"subset.{key}={size}"))
         (validation,) = data.validation.values()
-        held_out.append(list(validation.class_vectors))
+        held_out.append(list(validation.bank.names))
         assert len(held_out[-1]) == 2 and len(validation.chosen) == 4
-        assert not set(held_out[-1]) & set(data.source.class_vectors)
+        assert not set(held_out[-1]) & set(data.source.bank.names)
         assert not {v.path for v in validation.chosen} & {v.path for v in data.source.chosen}
         assert data.protocol["validation"] == {"folder": held_out[-1]}
         drawn = data.protocol["subset"]

@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
+from helpers.vectors import bank
 from helpers.videos import grey_video, write_video
 from zsvideo.data.clips import Clips, Video, assemble, collate
 from zsvideo.data.datamodule import VideoDataModule
@@ -21,7 +22,7 @@ from zsvideo.data.sampling import authors_frames, held
 from zsvideo.errors import UserError
 
 SPEC = ClipSpec(16, 25, 40, 32, 0.5, "loop")
-VECTORS = {"a": np.array([1.0, 0.0]), "b": np.array([0.0, 1.0])}
+BANK = bank({"a": np.array([1.0, 0.0]), "b": np.array([0.0, 1.0])})
 
 
 @pytest.fixture
@@ -41,7 +42,7 @@ def batches(clips, workers, epoch=0):
 
 
 def test_workers_do_not_change_a_pixel_and_epochs_do(videos):
-    clips = Clips(videos, VECTORS, SPEC, 7, train=True)
+    clips = Clips(videos, BANK, SPEC, 7, train=True)
     for one, two in zip(batches(clips, 0), batches(clips, 2), strict=True):
         assert torch.equal(assemble(one), assemble(two)) and torch.equal(one["label"], two["label"])
     later = batches(clips, 0, epoch=1)
@@ -51,19 +52,19 @@ def test_workers_do_not_change_a_pixel_and_epochs_do(videos):
 
 
 def test_shapes_labels_and_targets(videos):
-    train = Clips(videos, VECTORS, SPEC, 0, train=True)[(0, 4)]
+    train = Clips(videos, BANK, SPEC, 0, train=True)[(0, 4)]
     clips = assemble(train)
     assert clips.shape == (1, 3, 16, 32, 32) and clips.dtype == torch.uint8
     assert train["label"] == 1 and train["target"].tolist() == [0, 1]
     grey = clips[0, 0].float().mean(dim=(1, 2))
     assert abs(float(grey[-1] - grey[0]) - 75) < 10 and (grey.diff() > 0).all()
-    test = Clips(videos, VECTORS, SPEC, 0, train=False)[(0, 0)]
+    test = Clips(videos, BANK, SPEC, 0, train=False)[(0, 0)]
     assert assemble(test).shape[0] == 25 and len(test["frames"]) == 30
 
 
 @pytest.mark.parametrize("train", [False, True])
 def test_a_batch_is_the_clips_of_its_samples(videos, train):
-    clips = Clips(videos, VECTORS, SPEC, 0, train)
+    clips = Clips(videos, BANK, SPEC, 0, train)
     samples = [clips[(0, i)] for i in (5, 0, 3, 1, 2)]
     if train:
         assert {bool(sample["mirrored"]) for sample in samples} == {False, True}
@@ -74,20 +75,21 @@ def test_a_batch_is_the_clips_of_its_samples(videos, train):
 
 
 def test_a_label_keeps_its_vector_when_classes_go(videos):
-    only_b = Clips(videos[3:], {"b": VECTORS["b"]}, SPEC, 0, train=True)[(0, 0)]
+    only_b = Clips(videos[3:], BANK.of("b"), SPEC, 0, train=True)[(0, 0)]
     assert only_b["label"] == 0 and only_b["target"].tolist() == [0, 1]
 
 
 def test_unreadable_videos_are_replaced_in_training_and_left_out_in_testing(videos):
     Path(videos[1].path).write_text("broken")
     Path(videos[4].path).unlink()
-    train = Clips(videos, VECTORS, SPEC, 0, train=True)
+    train = Clips(videos, BANK, SPEC, 0, train=True)
     sample = train[(0, 1)]
     assert sample["unreadable"][0] == ("a/1.avi", "not a video file")
     assert sample["index"] not in (1, 4)
     clean = assemble(train[(0, sample["index"])]).float().std() < 80
-    assert clean and sample["target"].tolist() == VECTORS[videos[sample["index"]].label].tolist()
-    test = batches(Clips(videos, VECTORS, SPEC, 0, train=False), 0)
+    own = BANK.of([videos[sample["index"]].label]).vectors[0]
+    assert clean and sample["target"].tolist() == own.tolist()
+    test = batches(Clips(videos, BANK, SPEC, 0, train=False), 0)
     assert torch.cat([b["index"] for b in test if "index" in b]).tolist() == [0, 2, 3, 5]
     assert [pair[0] for b in test for pair in b["unreadable"]] == ["a/1.avi", "b/1.avi"]
 
@@ -95,7 +97,7 @@ def test_unreadable_videos_are_replaced_in_training_and_left_out_in_testing(vide
 def test_a_batch_without_a_readable_video(videos):
     for video in videos:
         Path(video.path).unlink()
-    batch = batches(Clips(videos, VECTORS, SPEC, 0, train=False), 0)[0]
+    batch = batches(Clips(videos, BANK, SPEC, 0, train=False), 0)[0]
     assert set(batch) == {"unreadable"} and len(batch["unreadable"]) == 2
 
 
@@ -128,13 +130,13 @@ def test_clips_of_a_video_file_in_the_authors_code(tmp_path):
     grey_video(tmp_path / "a" / "0.mkv", 40, codec="ffv1")
     video = Video("a/0.mkv", str(tmp_path / "a" / "0.mkv"), "a")
     spec = ClipSpec(16, 25, 40, 32, 0.0, "repeat_last", test_rule="authors_code")
-    clips = assemble(Clips([video], VECTORS, spec, 0, train=False)[(0, 0)])
+    clips = assemble(Clips([video], BANK, spec, 0, train=False)[(0, 0)])
     assert np.array_equal(grey_frames(clips).numpy(), authors_frames(40, 16, 25, None))
     segment = replace(video, window=(0.0, 1.0))  # frames 0..24
-    capped = Clips([segment], VECTORS, replace(spec, segment_cap=16), 0, train=False)
+    capped = Clips([segment], BANK, replace(spec, segment_cap=16), 0, train=False)
     length = len(np.unique(grey_frames(assemble(capped[(0, 0)]))))
     assert length == 25  # starts 0..15, each of 16 frames, as far as the segment goes
-    single = Clips([video], VECTORS, replace(spec, test_clips=1, single_clip="first"), 0, False)
+    single = Clips([video], BANK, replace(spec, test_clips=1, single_clip="first"), 0, False)
     assert grey_frames(assemble(single[(0, 0)]))[0].tolist() == list(range(16))
 
 
@@ -145,10 +147,10 @@ def test_a_flipped_clip_is_the_mirror_of_itself(tmp_path):
     pictures = {}
     for flip in (0.0, 1.0):
         spec = ClipSpec(16, 25, 40, 40, flip, "loop")
-        pictures[flip] = assemble(Clips(video, VECTORS, spec, 0, train=True)[(0, 0)])
+        pictures[flip] = assemble(Clips(video, BANK, spec, 0, train=True)[(0, 0)])
     assert (pictures[0.0][..., 0].float() < pictures[0.0][..., -1].float()).all()
     spec = ClipSpec(16, 25, 40, 32, 1.0, "loop")
-    mirrored = assemble(Clips(video, VECTORS, spec, 0, train=True)[(0, 0)]).float()
+    mirrored = assemble(Clips(video, BANK, spec, 0, train=True)[(0, 0)]).float()
     assert (mirrored[..., 0] > mirrored[..., -1]).all()
 
 
@@ -218,20 +220,20 @@ def test_clips_of_the_length_that_a_container_claims(tmp_path, claimed):
     claim(tmp_path / "a" / "0.avi", claimed)
     video = Video("a/0.avi", str(tmp_path / "a" / "0.avi"), "a")
     spec = ClipSpec(16, 25, 40, 32, 0.0, "repeat_last", test_rule="authors_code", length="claimed")
-    clips = grey_frames(assemble(Clips([video], VECTORS, spec, 0, train=False)[(0, 0)])).numpy()
+    clips = grey_frames(assemble(Clips([video], BANK, spec, 0, train=False)[(0, 0)])).numpy()
     assert np.array_equal(clips, read_as_the_authors(video.path))
     known = replace(video, claimed=claimed)
     claim(tmp_path / "a" / "0.avi", 40)
-    again = grey_frames(assemble(Clips([known], VECTORS, spec, 0, train=False)[(0, 0)])).numpy()
+    again = grey_frames(assemble(Clips([known], BANK, spec, 0, train=False)[(0, 0)])).numpy()
     assert np.array_equal(clips, again)
-    plain = Clips([known], VECTORS, replace(spec, length="decoded"), 0, train=False)[(0, 0)]
+    plain = Clips([known], BANK, replace(spec, length="decoded"), 0, train=False)[(0, 0)]
     assert np.array_equal(grey_frames(assemble(plain)).numpy(), authors_frames(40, 16, 25, None))
-    training = Clips([known], VECTORS, replace(spec, train_last=False), 0, train=True)
+    training = Clips([known], BANK, replace(spec, train_last=False), 0, train=True)
     starts = {int(grey_frames(assemble(training[(e, 0)]))[0, 0]) for e in range(200)}
     assert max(starts) == min(claimed - 17, 39)  # beyond the 40th frame the 40th is held
     assert claimed > 60 or starts == set(range(claimed - 16))
     segment = replace(known, window=(0.0, 1.0))  # frames 0..24: its array has no container
-    cut = assemble(Clips([segment], VECTORS, spec, 0, train=False)[(0, 0)])
+    cut = assemble(Clips([segment], BANK, spec, 0, train=False)[(0, 0)])
     assert int(grey_frames(cut).max()) == 24
 
 
@@ -247,7 +249,7 @@ def test_real_clips_are_cut_as_the_authors_read_them(shared):
         moved[file.name] = (claimed != authors_frames(lengths[-1], 16, 25, None)).sum()
         if moved[file.name]:
             video = [Video("a", str(file), "a")]
-            theirs = Clips(video, VECTORS, replace(spec, length="claimed"), 0, train=False)[(0, 0)]
+            theirs = Clips(video, BANK, replace(spec, length="claimed"), 0, train=False)[(0, 0)]
             numbers, places = np.unique(claimed, return_inverse=True)
             assert np.array_equal(theirs["places"].numpy(), places.reshape(25, 16))
             assert len(theirs["frames"]) == len(numbers)
@@ -278,7 +280,7 @@ def test_batches_of_a_small_set(tmp_path, partial, sizes):
             grey_video(tmp_path / label / f"{number}.avi", 20)
     loader = LoaderSpec(4, 4, 0, 0, partial_batch=partial)
     data = VideoDataModule(VideoSet(root=str(tmp_path)), SPEC, loader, 0)
-    data.use(VECTORS)
+    data.use(BANK)
     for done in range(len(sizes)):
         batches = list(data.train_dataloader(batches_done=3 * len(sizes) + done))
         assert [len(batch["label"]) for batch in batches] == sizes[done:]

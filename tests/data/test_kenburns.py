@@ -8,6 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
+from helpers.vectors import bank
 from zsvideo.data.clips import Clips, Video, assemble
 from zsvideo.data.datamodule import VideoDataModule
 from zsvideo.data.datasets.sun397 import SUN397
@@ -128,8 +129,8 @@ def test_sun397_by_folder_and_epoch(tmp_path):
     module = VideoDataModule(SUN397(root=str(tmp_path)), spec, loader, 0)
     assert module.classes == ["/a/abbey", "/b/bakery/shop", "/k/kitchen"]
     assert module.videos[1].id == "b/bakery/shop/sun_1.jpg"
-    vectors = {name: np.zeros(2) for name in module.classes}
-    clips = Clips(module.videos, vectors, spec, 0, train=True)
+    own = bank({name: np.zeros(2) for name in module.classes})
+    clips = Clips(module.videos, own, spec, 0, train=True)
     one, same, later = (assemble(clips[key]) for key in ((0, 1), (0, 1), (1, 1)))
     assert one.shape == (1, 3, 16, 112, 112)
     assert torch.equal(one, same) and not torch.equal(one, later)
@@ -173,7 +174,9 @@ def test_a_clip_by_the_authors_rule_is_not_mirrored(tmp_path):
     assert clip.shape == (16, 112, 112, 3)
     assert np.ptp(clip[0][:, 56, 0]) > 240  # its whole height is stretched
     spec = ClipSpec(16, 25, 128, 112, 1.0, "loop", ken_burns="authors_code")
-    clips = Clips([Video("a", str(tmp_path / "a.png"), "x")], {"x": np.zeros(2)}, spec, 0, True)
+    clips = Clips(
+        [Video("a", str(tmp_path / "a.png"), "x")], bank({"x": np.zeros(2)}), spec, 0, True
+    )
     for epoch in range(4):
         frames = clips[(epoch, 0)]["frames"].numpy().astype(int)
         assert frames[:, 56, -1, 1].mean() > frames[:, 56, 0, 1].mean()
@@ -195,7 +198,9 @@ def test_an_image_is_mirrored_as_a_video_is(tmp_path):
     video = [Video("a", str(tmp_path / "a.png"), "a")]
     for flip, rising in ((0.0, True), (1.0, False)):
         spec = ClipSpec(16, 25, 128, 112, flip, "loop")
-        green = assemble(Clips(video, {"a": np.zeros(2)}, spec, 0, True)[(0, 0)])[0, 1, 0].float()
+        green = assemble(Clips(video, bank({"a": np.zeros(2)}), spec, 0, True)[(0, 0)])[
+            0, 1, 0
+        ].float()
         assert bool(green[:, 0].mean() < green[:, -1].mean()) == rising
 
 

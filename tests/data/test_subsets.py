@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import pdist
 
-from helpers.vectors import toy_vectors
+from helpers.vectors import bank, toy_vectors
 from helpers.videos import grey_video
 from zsvideo.data import subsets
 from zsvideo.data.datamodule import VideoDataModule
@@ -32,7 +32,7 @@ def unit_rows(seed=0, groups=4):
     return dict(zip(NAMES, rows / np.linalg.norm(rows, axis=1, keepdims=True), strict=True))
 
 
-VECTORS = unit_rows()
+BANK = bank(unit_rows())
 
 
 def labels(subset):
@@ -40,15 +40,15 @@ def labels(subset):
 
 
 def by_class(count, seed=0, nested=False, legacy=False):
-    return subsets.classes(VIDEOS, VECTORS, count, seed, nested, legacy)
+    return subsets.classes(VIDEOS, BANK, count, seed, nested, legacy)
 
 
 def by_sample(count, seed=0, nested=False, legacy=False):
-    return subsets.samples(VIDEOS, VECTORS, count, seed, nested, legacy)
+    return subsets.samples(VIDEOS, BANK, count, seed, nested, legacy)
 
 
 def by_cluster(clusters, classes=8, seed=0, cluster=None):
-    return subsets.clusters(VIDEOS, VECTORS, clusters, classes, seed, cluster, 0)
+    return subsets.clusters(VIDEOS, BANK, clusters, classes, seed, cluster, 0)
 
 
 def test_classes_come_with_all_their_videos_and_by_seed():
@@ -73,7 +73,7 @@ def test_nested_draws_grow_and_others_are_apart():
 
 def test_legacy_spaces_classes_after_overlap_removal_and_videos_before_it():
     """D-23: the authors' code filters samples, then overlaps, then classes."""
-    left = {n: VECTORS[n] for n in NAMES[:20] if n not in ("c00", "c01", "c02", "c05")}
+    left = BANK.of(n for n in NAMES[:20] if n not in ("c00", "c01", "c02", "c05"))
     videos = [video for video in VIDEOS if video.label in NAMES[:20]]
     drawn = subsets.classes(videos, left, 6, 0, False, True)
     assert sorted(labels(drawn)) == ["c03", "c07", "c10", "c13", "c16", "c19"]
@@ -98,7 +98,7 @@ def test_clusters_lose_diversity_and_small_ones_are_left_out():
         for seed in range(10):
             drawn = by_cluster(clusters, seed=seed)
             assert len(labels(drawn)) == 8
-            rows = np.stack([VECTORS[name] for name in sorted(labels(drawn))])
+            rows = BANK.of(sorted(labels(drawn))).vectors
             values.append(subsets.diversity(rows))
             assert values[-1] == pytest.approx(pdist(rows, "cosine").mean())
         spread.append(np.mean(values))
@@ -131,15 +131,14 @@ def test_diversity_with_real_class_vectors(tmp_path):
     listed = embedded(cache=str(tmp_path), oov="drop").of(
         class_names("kinetics700"), "k", "kinetics700"
     )
-    vectors = {
-        n: r for n, r in zip(listed.names, listed.matrix, strict=True) if not np.isnan(r).any()
-    }
-    videos = [Video(name, "", name) for name in vectors]
+    rows = zip(listed.names, listed.matrix, strict=True)
+    known = bank({name: row for name, row in rows if not np.isnan(row).any()})
+    videos = [Video(name, "", name) for name in known.names]
 
     def drawn(clusters, seed, cluster=None):
-        subset = subsets.clusters(videos, vectors, clusters, 50, seed, cluster, 0)
+        subset = subsets.clusters(videos, known, clusters, 50, seed, cluster, 0)
         assert len(labels(subset)) == 50
-        rows = np.stack([vectors[name] for name in labels(subset)])
+        rows = known.of(labels(subset)).vectors
         return subset.notes, subsets.diversity(rows)
 
     diversities = {n: np.mean([drawn(n, seed)[1] for seed in range(6)]) for n in (1, 2, 3, 6)}
@@ -207,7 +206,7 @@ def test_each_label_keeps_its_own_vector(module, subset):
     """D-20: a class that loses all its videos must not shift the vectors of later ones."""
     data, vectors = module(subset)
     clips = data.source.samples(train=True)
-    names = list(data.source.class_vectors)
+    names = list(data.source.bank.names)
     for index, video in enumerate(data.source.chosen):
         sample = clips[(0, index)]
         own = vectors.of([video.label], "own", None).matrix[0]

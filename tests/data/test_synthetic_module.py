@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from helpers.datasets import SPECS
+from helpers.vectors import bank
 from zsvideo.data.datamodule import VideoDataModule
 from zsvideo.data.datasets import video_set
 from zsvideo.data.datasets.synthetic import Synthetic
@@ -39,7 +40,7 @@ def test_stills_become_clips_that_move(tmp_path):
     found = module(tmp_path, domain="stills", videos=2)
     assert len(found.classes) == 12 and len(found.videos) == 24
     assert "purple cross" in found.classes
-    found.use({name: np.ones(4) for name in found.classes})
+    found.use(bank({name: np.ones(4) for name in found.classes}))
     frames = next(iter(found.train_dataloader()))["frames"]
     assert frames.shape[1:] == (32, 32, 3)
     assert (frames[0] != frames[15]).any()

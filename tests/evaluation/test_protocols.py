@@ -9,9 +9,9 @@ import pytest
 import torch
 from sklearn.metrics import balanced_accuracy_score, top_k_accuracy_score
 
-from helpers.runs import predictions
+from helpers.runs import predictions, trained
 from zsvideo.errors import UserError
-from zsvideo.evaluation.accuracy import ZeroShotAccuracy
+from zsvideo.evaluation.accuracy import ZeroShotAccuracy, cosines
 from zsvideo.evaluation.predictions import Predictions
 from zsvideo.evaluation.protocols import (
     NotApplicable,
@@ -23,10 +23,11 @@ from zsvideo.evaluation.protocols import (
     ordered,
     shuffled,
 )
+from zsvideo.evaluation.transfer import generalised
 from zsvideo.semantics.words import class_names, read
 
 
-def cosines(p):
+def expected_cosines(p):
     unit = p.embeddings / np.linalg.norm(p.embeddings, axis=1, keepdims=True)
     return unit.astype(float) @ p.class_vectors.T.astype(float)
 
@@ -36,9 +37,9 @@ def test_full_equals_sklearn_and_ignores_length():
     score = full(p).numbers
     rows = np.arange(30)
     for k in (1, 5):
-        expected = 100 * top_k_accuracy_score(p.labels, cosines(p), k=k, labels=rows)
+        expected = 100 * top_k_accuracy_score(p.labels, expected_cosines(p), k=k, labels=rows)
         assert score[f"top{k}"] == pytest.approx(expected) and 5 < expected < 95
-    nearest = cosines(p).argmax(1)
+    nearest = expected_cosines(p).argmax(1)
     assert score["macro_top1"] == pytest.approx(100 * balanced_accuracy_score(p.labels, nearest))
     longer = Predictions(p.ids, p.labels, p.embeddings * 7, p.class_names, p.class_vectors)
     assert full(longer).numbers == score
@@ -70,8 +71,9 @@ def test_top5_of_few_classes_and_ties():
     )
     score = full(p).numbers
     assert (score["top1"], score["top5"], score["videos"], score["ties"]) == (50, 100, 2, 2)
-    metric = ZeroShotAccuracy(torch.from_numpy(vectors))
-    metric.update(torch.from_numpy(p.embeddings), torch.from_numpy(p.labels))
+    metric = ZeroShotAccuracy()
+    scores = cosines(torch.from_numpy(p.embeddings), torch.from_numpy(vectors))
+    metric.update(scores, torch.from_numpy(p.labels))
     assert metric.compute() == {"top1": 50.0, "top5": 100.0, "videos": 2, "ties": 2}
     assert p.nearest().tolist() == [0, 0]
 
@@ -88,9 +90,10 @@ def test_ties_do_not_depend_on_where_a_class_stands():
 
 def test_the_metric_gives_what_full_gives():
     p = predictions(noise=8)
-    metric = ZeroShotAccuracy(torch.from_numpy(p.class_vectors))
+    metric, classes = ZeroShotAccuracy(), torch.from_numpy(p.class_vectors)
     for rows in np.array_split(np.arange(1000), 7):
-        metric.update(torch.from_numpy(p.embeddings[rows]), torch.from_numpy(p.labels[rows]))
+        scores = cosines(torch.from_numpy(p.embeddings[rows]), classes)
+        metric.update(scores, torch.from_numpy(p.labels[rows]))
     score = full(p).numbers
     assert metric.compute() == {key: score[key] for key in ("top1", "top5", "videos", "ties")}
 
@@ -183,7 +186,7 @@ def test_a_list_of_classes_restricts_candidates_and_videos(tmp_path):
     scored = full(p, classes=str(tmp_path / "list.txt")).numbers
     rows = np.array([3, 5, 7])
     inside = np.isin(p.labels, rows)
-    nearest = rows[cosines(p)[inside][:, rows].argmax(1)]
+    nearest = rows[expected_cosines(p)[inside][:, rows].argmax(1)]
     assert scored["classes"] == 3 and scored["videos"] == inside.sum()
     assert scored["top1"] == pytest.approx(100 * (nearest == p.labels[inside]).mean())
     with pytest.raises(NotApplicable):
@@ -281,7 +284,7 @@ def test_kinetics600_220_are_new_beside_kinetics400():
 def test_official_splits_are_averaged():
     splits = np.random.default_rng(5).random((1000, 3)) < 0.3
     p = predictions(splits=splits)
-    right = cosines(p).argmax(1) == p.labels
+    right = expected_cosines(p).argmax(1) == p.labels
     values = [100 * right[splits[:, n]].mean() for n in range(3)]
     scored = official_splits(p).numbers
     assert scored["top1_mean"] == pytest.approx(np.mean(values))
@@ -316,3 +319,22 @@ def test_a_class_without_videos_does_not_count_in_the_mean_over_classes():
     p = predictions(noise=0.1)
     p = p.of(p.labels != 3)
     assert full(p).numbers["macro_top1"] == 100.0
+
+
+def test_scores_of_another_head_are_scored_as_they_are(tmp_path):
+    """A head that does not compare by cosine saves its scores; no embedding is needed."""
+    cosine = predictions(noise=3)
+    scores = np.exp(5 * expected_cosines(cosine))  # the same order
+    p = replace(cosine, embeddings=np.zeros((1000, 0), np.float32), head_scores=scores)
+    p.save(tmp_path / "t.npz")
+    loaded = Predictions.load(tmp_path / "t.npz")
+    for evaluation in (full, partial(half, draws=3), partial(shuffled, permutations=3)):
+        assert evaluation(loaded).numbers == evaluation(cosine).numbers
+    assert (loaded.nearest() == cosine.nearest()).all()
+    half_of_them = loaded.of(np.arange(0, 1000, 2))
+    assert (half_of_them.scores() == loaded.scores()[::2]).all()
+    with pytest.raises(NotApplicable, match="no scores"):
+        generalised(trained(loaded))
+    replace(p, head_scores=scores[:, :-1]).save(tmp_path / "short.npz")
+    with pytest.raises(UserError, match="do not fit"):
+        Predictions.load(tmp_path / "short.npz")

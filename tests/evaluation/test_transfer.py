@@ -98,8 +98,8 @@ def test_distances_of_real_classes(shared, tmp_path):
     known = vectors.pick(kept_out[0], class_names("ucf101"))
     p = replace(
         predictions(81, 81),
-        class_vectors=np.stack(list(known.values())),
-        trained_vectors=np.stack(list(rows.values())),
+        class_vectors=known.vectors,
+        trained_vectors=rows.vectors,
     )
     apart = class_distances(p, 10)
     assert len(apart) == 81

@@ -57,7 +57,7 @@ def test_unknown_words_one_error_or_dropped(tmp_path):
         strict.pick(strict.of(names, "own", None), names)
     assert "zorb" in str(error.value) and "quidditch" in str(error.value)
     lenient = WordVectors(str(file), str(tmp_path), oov="drop")
-    assert list(lenient.pick(lenient.of(names, "own", None), names)) == ["red"]
+    assert list(lenient.pick(lenient.of(names, "own", None), names).names) == ["red"]
 
 
 def test_no_vectors_file(tmp_path):
@@ -129,7 +129,7 @@ def test_fallback_tries_other_spellings(gapped, name, stands_in):
 def test_fallback_drops_what_no_spelling_finds_and_reports_it(gapped):
     _, vectors = gapped
     found = vectors.of(["red zumba", "quidditch", "zorbing red", "red"], "own", None)
-    assert list(vectors.pick(found, found.names)) == ["red zumba", "red"]
+    assert list(vectors.pick(found, found.names).names) == ["red zumba", "red"]
     assert found.coverage() == {
         "count": 4,
         "covered": 2,
@@ -195,7 +195,7 @@ def test_targets_have_the_length_that_is_asked_for(tmp_path, unit_words):
             targets = own.targets(classes, names[1:])
             assert list(targets) == names[1:]
             assert np.allclose(list(targets.values()), vectors[1:], atol=1e-6), length
-            picked = np.stack(list(own.pick(classes, names).values()))
+            picked = own.pick(classes, names).vectors
             assert np.array_equal(picked, classes.matrix)
             matrices.append(classes.matrix)
         assert own.describe()["target_length"] == length

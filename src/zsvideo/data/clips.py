@@ -25,6 +25,7 @@ from zsvideo.data.sampling import (
     train_start,
 )
 from zsvideo.data.transforms import Crop, View, random_crop
+from zsvideo.semantics.class_vectors import ClassBank
 
 
 class Clips(Dataset[dict[str, Any]]):
@@ -40,7 +41,7 @@ class Clips(Dataset[dict[str, Any]]):
     def __init__(
         self,
         videos: Sequence[Video],
-        class_vectors: dict[str, np.ndarray],
+        bank: ClassBank,
         spec: ClipSpec,
         seed: int,
         train: bool,
@@ -49,20 +50,16 @@ class Clips(Dataset[dict[str, Any]]):
         """Choose the videos and how to cut them.
 
         Args:
-            videos: all of classes in `class_vectors`.
-            class_vectors: class name to its (D,) vector, the target; the order of names is the
-                labels'.
+            videos: all of classes in `bank`.
+            bank: the classes, whose order is the labels', with their targets (D,).
             spec: the clips.
             seed: of the random starts, crops and flips.
             train: one random clip a video, else `spec.test_clips` centre-cropped ones.
             replace: in training, take another video for an unreadable one.
         """
         self.videos = list(videos)
-        self.labels = {name: label for label, name in enumerate(class_vectors)}
-        self.targets = {
-            name: torch.as_tensor(vector, dtype=torch.float32)
-            for name, vector in class_vectors.items()
-        }
+        self.labels = bank.rows
+        self.targets = torch.as_tensor(bank.vectors, dtype=torch.float32)
         self.spec, self.seed, self.train, self.replace = spec, seed, train, replace
 
     def __len__(self) -> int:
@@ -96,9 +93,9 @@ class Clips(Dataset[dict[str, Any]]):
 
     def labelled(self, index: int, unreadable: list[tuple[str, str]]) -> dict[str, Any]:
         """Give the parts of a sample that are not its pixels."""
-        label = self.videos[index].label
+        label = self.labels[self.videos[index].label]
         return {
-            "label": self.labels[label],
+            "label": label,
             "target": self.targets[label],
             "index": index,
             "unreadable": unreadable,

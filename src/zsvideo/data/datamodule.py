@@ -18,6 +18,7 @@ from zsvideo.data.features import FeatureClips, FeatureStore
 from zsvideo.data.layouts import Video
 from zsvideo.data.options import ClipSpec, LoaderSpec
 from zsvideo.errors import UserError
+from zsvideo.semantics.class_vectors import ClassBank
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +52,7 @@ class VideoDataModule(pl.LightningDataModule):
         self.root, self.videos = self.listing.root, self.listing.videos
         self.published, self.quarantined = self.listing.published, self.listing.quarantined
         self.warn_of_packs()
-        self.class_vectors: dict[str, np.ndarray] = {}
+        self.bank = ClassBank((), np.zeros((0, 0)))
         self.features: dict[bool, FeatureStore] = {}  # of training and test clips, by a frozen f_v
         self.drawn: Sequence[Video] | None = None
 
@@ -83,14 +84,11 @@ class VideoDataModule(pl.LightningDataModule):
         self.videos = [video for video in self.videos if video.label in set(names)]
         self.published = None
 
-    def use(
-        self, class_vectors: dict[str, np.ndarray], videos: Sequence[Video] | None = None
-    ) -> None:
-        """Choose the classes to load, with their (D,) vectors; their order is the labels'.
+    def use(self, bank: ClassBank, videos: Sequence[Video] | None = None) -> None:
+        """Choose the classes to load, with their vectors; their order is the labels'.
 
         Args:
-            class_vectors: class name to vector, of unit length where it is compared with
-                embeddings, of any length where training aims at it.
+            bank: the classes.
             videos: of these classes, to load; None takes all.
 
         Raises:
@@ -101,14 +99,14 @@ class VideoDataModule(pl.LightningDataModule):
                 f"class folders without a video under {self.root} ({self.option}): "
                 f"{', '.join(self.listing.empty)}; fill or remove them"
             )
-        self.class_vectors = class_vectors
+        self.bank = bank
         self.drawn = videos
 
     @property
     def chosen(self) -> list[Video]:
         """The videos of the classes in use, or the part of them that was drawn."""
         videos = self.videos if self.drawn is None else self.drawn
-        return [video for video in videos if video.label in self.class_vectors]
+        return [video for video in videos if video.label in self.bank]
 
     def load(
         self, clips: Dataset[dict[str, Any]], sampler: EpochSampler, size: int, train: bool
@@ -131,7 +129,7 @@ class VideoDataModule(pl.LightningDataModule):
 
     def decoded(self, train: bool) -> Clips:
         """Give the clips of the videos in use."""
-        return Clips(self.chosen, self.class_vectors, self.clips, self.seed, train)
+        return Clips(self.chosen, self.bank, self.clips, self.seed, train)
 
     def samples(self, train: bool) -> Clips | FeatureClips:
         """Give the clips of the videos in use, or their features where those are cached."""
@@ -175,7 +173,7 @@ class VideoDataModule(pl.LightningDataModule):
         clips: Dataset[dict[str, Any]] = (
             self.samples(train=False)
             if False in self.features
-            else Clips(self.chosen, self.class_vectors, one, self.seed, train=False)
+            else Clips(self.chosen, self.bank, one, self.seed, train=False)
         )
         sampler = EpochSampler(len(self.chosen), self.seed, shuffle=False, share=share)
         return self.load(clips, sampler, self.loader.batch_size, train=False)

@@ -8,7 +8,7 @@ Shapes: K classes, D embedding.
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +18,7 @@ from zsvideo.data.layouts import Video
 from zsvideo.data.options import Subset
 from zsvideo.errors import UserError
 from zsvideo.options import plain
+from zsvideo.semantics.class_vectors import ClassBank
 
 
 @dataclass(frozen=True)
@@ -35,10 +36,10 @@ class Drawn:
     notes: dict[str, Any] = field(default_factory=dict)
 
 
-Draw = Callable[[Sequence[Video], Mapping[str, np.ndarray]], Drawn]
+Draw = Callable[[Sequence[Video], ClassBank], Drawn]
 
 
-def draw(subset: Subset, videos: Sequence[Video], vectors: Mapping[str, np.ndarray]) -> Drawn:
+def draw(subset: Subset, videos: Sequence[Video], bank: ClassBank) -> Drawn:
     """Take the part of the training videos that is asked for; raises UserError."""
     kinds: dict[str, Callable[..., Drawn]] = {
         "none": everything,
@@ -47,17 +48,17 @@ def draw(subset: Subset, videos: Sequence[Video], vectors: Mapping[str, np.ndarr
         "clusters": clusters,
     }
     how = plain(subset)
-    return kinds[how.pop("kind")](videos, vectors, **how)
+    return kinds[how.pop("kind")](videos, bank, **how)
 
 
-def everything(videos: Sequence[Video], vectors: Mapping[str, np.ndarray]) -> Drawn:
+def everything(videos: Sequence[Video], bank: ClassBank) -> Drawn:
     """Take all videos of the classes that have a vector here."""
-    return Drawn("none", [video for video in videos if video.label in vectors])
+    return Drawn("none", [video for video in videos if video.label in bank])
 
 
 def classes(
     videos: Sequence[Video],
-    vectors: Mapping[str, np.ndarray],
+    bank: ClassBank,
     classes: int | None,
     seed: int,
     nested: bool,
@@ -67,7 +68,7 @@ def classes(
 
     Args:
         videos: of the source, those of classes kept out too.
-        vectors: class name to vector (D,), of the classes that may be trained on.
+        bank: the classes that may be trained on.
         classes: how many; None takes all.
         seed: of the draw.
         nested: a smaller draw of the same seed is a part of a larger one; else they are apart.
@@ -76,7 +77,7 @@ def classes(
     Raises:
         UserError: there are fewer classes.
     """
-    pool = sorted({video.label for video in videos if video.label in vectors})
+    pool = sorted({video.label for video in videos if video.label in bank})
     chosen = set(pick(pool, classes, "subset.classes", seed, nested, legacy))
     return Drawn(
         "classes",
@@ -87,7 +88,7 @@ def classes(
 
 def samples(
     videos: Sequence[Video],
-    vectors: Mapping[str, np.ndarray],
+    bank: ClassBank,
     samples: float | None,
     seed: int,
     nested: bool,
@@ -99,7 +100,7 @@ def samples(
 
     Args:
         videos: see `classes`.
-        vectors: see `classes`.
+        bank: see `classes`.
         samples: how many, or a share above 0 and below 1; None takes all.
         seed: of the draw.
         nested: see `classes`.
@@ -109,7 +110,7 @@ def samples(
     Raises:
         UserError: there are fewer videos, or the share is none.
     """
-    pool = [video for video in videos if legacy or video.label in vectors]
+    pool = [video for video in videos if legacy or video.label in bank]
     count = samples
     if isinstance(samples, float):
         if not 0 < samples < 1:
@@ -118,14 +119,14 @@ def samples(
     ids = {v.id for v in pick(pool, count, "subset.samples", seed, nested, legacy)}
     return Drawn(
         "samples",
-        [video for video in videos if video.id in ids and video.label in vectors],
+        [video for video in videos if video.id in ids and video.label in bank],
         {"seed": seed, "nested": nested, "legacy": legacy},
     )
 
 
 def clusters(
     videos: Sequence[Video],
-    vectors: Mapping[str, np.ndarray],
+    bank: ClassBank,
     clusters: int,
     classes: int,
     seed: int,
@@ -139,7 +140,7 @@ def clusters(
 
     Args:
         videos: see `classes`.
-        vectors: see `classes`.
+        bank: see `classes`.
         clusters: how many; 1 draws from all classes.
         classes: how many to draw.
         seed: of the draw of classes; without `cluster` it also says which cluster is in turn.
@@ -151,11 +152,11 @@ def clusters(
     """
     from sklearn.cluster import KMeans
 
-    names = sorted({video.label for video in videos if video.label in vectors})
+    names = sorted({video.label for video in videos if video.label in bank})
     for key, value in (("clusters", clusters), ("classes", classes)):
         if not isinstance(value, int) or not 1 <= value <= len(names):
             raise UserError(f"subset.{key}={value} must be a whole number from 1 to {len(names)}")
-    matrix = np.stack([vectors[name] for name in names])
+    matrix = bank.of(names).vectors
     found = KMeans(clusters, n_init=10, random_state=cluster_seed).fit(matrix).labels_
     groups = sorted(
         (
@@ -212,22 +213,22 @@ def diversity(matrix: np.ndarray) -> float | None:
     return 1 - (total - float(np.square(matrix).sum())) / (count * (count - 1))
 
 
-def record_subset(subset: Drawn, allowed: int, vectors: Mapping[str, np.ndarray]) -> dict[str, Any]:
+def record_subset(subset: Drawn, allowed: int, bank: ClassBank) -> dict[str, Any]:
     """Write down what was drawn, as plain data.
 
     Args:
         subset: the draw.
         allowed: videos that might have been drawn.
-        vectors: class name to unit vector, of the classes drawn.
+        bank: the classes drawn.
     """
     counts = Counter(video.label for video in subset.videos)
     ids = "\n".join(video.id for video in subset.videos)
     return {
         "kind": subset.kind,
         **subset.notes,
-        "classes": {name: counts[name] for name in vectors},
+        "classes": {name: counts[name] for name in bank.names},
         "videos": len(subset.videos),
         "left_out": allowed - len(subset.videos),
         "videos_sha256": hashlib.sha256(ids.encode()).hexdigest(),
-        "diversity": diversity(np.stack(list(vectors.values()))),
+        "diversity": diversity(bank.vectors),
     }

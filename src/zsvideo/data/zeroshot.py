@@ -188,26 +188,27 @@ class ZeroShotDataModule(TargetsDataModule):
                 f"protocol={protocol.name} leaves none of the {len(present)} classes under "
                 f"{source.root} to train on; choose other videos or another protocol"
             )
-        allowed = vectors.pick(candidates, trained)
+        bank = vectors.pick(candidates, trained)
         self.validation = {n: t for n, t in (chosen_by or {}).items() if n in self.targets}
         if hold_out_share:
-            names = hold_out(allowed, hold_out_share, protocol.tau, source.seed)
+            names = hold_out(bank, hold_out_share, protocol.tau, source.seed)
             held_out = copy.copy(source)
-            held_out.use({name: allowed.pop(name) for name in names})
+            held_out.use(bank.of(names))
+            bank = bank.of(name for name in bank.names if name not in names)
             held_out.features = {}
             self.validation = {source.name: held_out}
-        drawn = subset(source.videos, allowed)
+        drawn = subset(source.videos, bank)
         labels = {video.label for video in drawn.videos}
-        classes = {name: vector for name, vector in allowed.items() if name in labels}
-        source.use(vectors.targets(candidates, list(classes)), drawn.videos)
-        left = sum(video.label in allowed for video in source.videos)
+        learned = bank.of(name for name in bank.names if name in labels)
+        source.use(vectors.targets(candidates, learned.names), drawn.videos)
+        left = sum(video.label in bank for video in source.videos)
         used = identities(source)
         self.protocol = record(protocol, candidates, kept_out, decisions) | {
             "vectors": vectors.describe(),
             "deciding_vectors": deciding.describe(),
-            "trained_classes": list(classes),
-            "validation": {n: list(v.class_vectors) for n, v in self.validation.items()} or None,
-            "subset": record_subset(drawn, left, classes),
+            "trained_classes": list(learned.names),
+            "validation": {n: list(v.bank.names) for n, v in self.validation.items()} or None,
+            "subset": record_subset(drawn, left, learned),
             "videos_tested_too": {
                 name: len(used & identities(target)) for name, target in targets.items()
             },

@@ -1,4 +1,4 @@
-"""Top-1 and top-5 accuracy by nearest class vector (Eq. 1), as a torchmetrics metric.
+"""Top-1 and top-5 accuracy of scores (Eq. 1), as a torchmetrics metric.
 
 It gives what `zsvideo.evaluation.protocols.full` gives, batch by batch and on the network's device.
 
@@ -13,45 +13,44 @@ from torchmetrics import Metric
 from zsvideo.evaluation.ranking import TIE
 
 
-class ZeroShotAccuracy(Metric):
-    """Share of videos (micro, in percent) whose class is among the 1 or 5 nearest class vectors.
+def cosines(embeddings: Tensor, class_vectors: Tensor) -> Tensor:
+    """Compute the cosine (B, K) float64 of embeddings (B, D) with class vectors (K, D)."""
+    unit_z, unit_c = (F.normalize(rows.double(), dim=1) for rows in (embeddings, class_vectors))
+    return unit_z @ unit_c.T
 
-    Cosine similarity; ties go to the class that comes first, and are counted. With at most five
-    classes top-5 is 100. An embedding that is not finite is wrong.
+
+class ZeroShotAccuracy(Metric):
+    """Share of videos (micro, in percent) whose class is among the 1 or 5 of the best scores.
+
+    Ties go to the class that comes first, and are counted. With at most five classes top-5 is 100.
+    A row of scores that is not finite is wrong.
     """
 
     higher_is_better = True
     full_state_update = False
-    class_vectors: Tensor
     videos: Tensor
     top1: Tensor
     top5: Tensor
     ties: Tensor
 
-    def __init__(self, class_vectors: Tensor) -> None:
-        """Set the candidates.
-
-        Args:
-            class_vectors: (K, D) candidates.
-        """
+    def __init__(self) -> None:
+        """Begin to count."""
         super().__init__()
-        self.register_buffer("class_vectors", F.normalize(class_vectors.double(), dim=1))
         for name in ("videos", "top1", "top5", "ties"):
             self.add_state(name, torch.tensor(0), dist_reduce_fx="sum")
 
-    def update(self, embeddings: Tensor, labels: Tensor) -> None:
+    def update(self, scores: Tensor, labels: Tensor) -> None:
         """Count videos.
 
         Args:
-            embeddings: (B, D), of any length.
+            scores: (B, K) of the candidates, float64, higher is better.
             labels: (B,) rows of the candidates.
         """
-        scores = F.normalize(embeddings.double(), dim=1) @ self.class_vectors.T
         own = scores.gather(1, labels[:, None])
         earlier = torch.arange(scores.shape[1], device=scores.device) < labels[:, None]
         equal = (scores - own).abs() < TIE
         rank = ((scores > own) & ~equal | equal & earlier).sum(1)
-        rank[~embeddings.isfinite().all(1)] = scores.shape[1]  # not a number is never right
+        rank[~scores.isfinite().all(1)] = scores.shape[1]  # not a number is never right
         self.videos += len(labels)
         self.top1 += (rank < 1).sum()
         self.top5 += (rank < 5).sum()

@@ -1,4 +1,4 @@
-"""What is behind an accuracy: classes, confusions, hubs, and what the cosine scores are worth.
+"""What is behind an accuracy: classes, confusions, hubs, and what the scores are worth.
 
 Shapes: V videos, K classes.
 """
@@ -11,7 +11,7 @@ from sklearn.calibration import calibration_curve
 from sklearn.metrics import roc_auc_score
 
 from zsvideo.evaluation.predictions import Predictions
-from zsvideo.evaluation.ranking import best, ranks
+from zsvideo.evaluation.ranking import ranks
 
 BINS = 10
 LISTED = 20
@@ -24,20 +24,15 @@ def diagnose(predictions: Predictions) -> dict[str, Any]:
         `per_class`, `confused`, `hubness` and `calibration`; see the functions below.
     """
     count = len(predictions.class_names)
-    places, _ = ranks(
-        predictions.embeddings,
-        predictions.labels,
-        predictions.class_vectors,
-        np.ones((1, count), bool),
-    )
-    nearest, cosine = best(predictions.embeddings, predictions.class_vectors)
+    scores, nearest = predictions.scores(), predictions.nearest()
+    places, _ = ranks(scores, predictions.labels, np.ones((1, count), bool))
     pairs = np.bincount(predictions.labels * count + nearest, minlength=count**2)
     matrix = pairs.reshape(count, count)  # true by predicted class
     return {
         "per_class": per_class(predictions, places[0], matrix),
         "confused": confused(predictions, matrix),
         "hubness": hubness(predictions, matrix),
-        "calibration": calibration(cosine, places[0] == 0),
+        "calibration": calibration(np.nan_to_num(scores.max(axis=1)), places[0] == 0),
     }
 
 
@@ -92,23 +87,23 @@ def hubness(predictions: Predictions, matrix: np.ndarray) -> dict[str, Any]:
     }
 
 
-def calibration(cosine: np.ndarray, right: np.ndarray) -> dict[str, Any]:
-    """Tell what the cosine of the predicted class is worth as a confidence.
+def calibration(score: np.ndarray, right: np.ndarray) -> dict[str, Any]:
+    """Tell what the score of the predicted class (V,) is worth as a confidence.
 
     Returns:
-        `auroc`: how often a right prediction has the higher cosine (None if all are right or all
-        wrong); `ece`: mean gap between the cosine, cut to 0..1 and read as a probability, and
-        accuracy over ten bins of as many videos; `bins`: [mean cosine, accuracy] of each.
+        `auroc`: how often a right prediction has the higher score (None if all are right or all
+        wrong); `ece`: mean gap between the score, cut to 0..1 and read as a probability, and
+        accuracy over ten bins of as many videos; `bins`: [mean score, accuracy] of each.
     """
-    score = np.clip(cosine, 0, 1)
-    accuracy, mean = calibration_curve(right, score, n_bins=BINS, strategy="quantile")
-    edges = np.percentile(score, np.linspace(0, 100, BINS + 1))
-    bins = np.searchsorted(edges[1:-1], score)
+    probability = np.clip(score, 0, 1)
+    accuracy, mean = calibration_curve(right, probability, n_bins=BINS, strategy="quantile")
+    edges = np.percentile(probability, np.linspace(0, 100, BINS + 1))
+    bins = np.searchsorted(edges[1:-1], probability)
     counts = np.bincount(bins, minlength=BINS)
     counts = counts[counts > 0]
     mixed = 0 < right.sum() < len(right)
     return {
-        "auroc": float(roc_auc_score(right, cosine)) if mixed else None,
+        "auroc": float(roc_auc_score(right, score)) if mixed else None,
         "ece": float((np.abs(accuracy - mean) * counts).sum() / counts.sum()),
         "bins": [[float(m), float(a)] for m, a in zip(mean, accuracy, strict=True)],
     }

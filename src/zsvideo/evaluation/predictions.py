@@ -6,6 +6,7 @@ Shapes: V videos, K classes, S classes trained on, E embedding.
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -13,7 +14,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from zsvideo.errors import UserError
-from zsvideo.evaluation.ranking import best
+from zsvideo.evaluation.ranking import best, cosine_scores
 
 HASHES = "hashes"  # of each array, in files of earlier versions
 SEEN = "seen"  # the predictions of held-out videos of classes trained on, beside the targets'
@@ -23,10 +24,13 @@ SEEN = "seen"  # the predictions of held-out videos of classes trained on, besid
 class Predictions:
     """The embeddings of one target's videos, beside the class vectors they are compared with.
 
+    All that is scored comes from `scores`: the cosine of embeddings and class vectors, or what
+    another kind of head gave.
+
     Attributes:
         ids: (V,) names of the videos.
         labels: (V,) int64, rows of `class_names`.
-        embeddings: (V, E) float32.
+        embeddings: (V, E) float32; E is 0 where a head gives scores alone.
         class_names: (K,) in the sorted order of the data set's spelling.
         class_vectors: (K, E) float32, unit rows.
         splits: (V, 3) bool, the video is in this official test split; None where a data set has no
@@ -35,6 +39,8 @@ class Predictions:
         trained_vectors: (S, E) float32, unit rows; None if unknown.
         dataset: the class table of the target, else its name; None if unknown. A fixed list of
             classes is of data sets.
+        head_scores: (V, K), of a head that does not compare by cosine, higher is better;
+            None for the cosine.
         seen: predictions of held-out videos of classes trained on, from another file.
     """
 
@@ -47,6 +53,7 @@ class Predictions:
     trained_names: np.ndarray | None = None
     trained_vectors: np.ndarray | None = None
     dataset: str | None = None
+    head_scores: np.ndarray | None = None
     seen: "Predictions | None" = None
 
     def arrays(self) -> dict[str, np.ndarray]:
@@ -84,7 +91,13 @@ class Predictions:
             self.labels.shape == (videos,)
             and self.embeddings.ndim == 2
             and len(self.embeddings) == videos
-            and self.class_vectors.shape == (classes, self.embeddings.shape[1])
+            and self.class_vectors.ndim == 2
+            and len(self.class_vectors) == classes
+            and (
+                self.class_vectors.shape[1] == self.embeddings.shape[1]
+                if self.head_scores is None
+                else self.head_scores.shape == (videos, classes)
+            )
             and videos > 0
             and self.labels.min() >= 0
             and self.labels.max() < classes
@@ -100,11 +113,25 @@ class Predictions:
             labels=self.labels[videos],
             embeddings=self.embeddings[videos],
             splits=None if self.splits is None else self.splits[videos],
+            head_scores=None if self.head_scores is None else self.head_scores[videos],
         )
 
+    def scores(self) -> np.ndarray:
+        """Return how well each class fits each video, (V, K), higher is better; computed once.
+
+        A row that is not finite is of a video whose embedding is not.
+        """
+        return self._scores
+
+    @cached_property
+    def _scores(self) -> np.ndarray:
+        if self.head_scores is not None:
+            return self.head_scores.astype(np.float64)
+        return cosine_scores(self.embeddings, self.class_vectors)
+
     def nearest(self) -> np.ndarray:
-        """Give the row of the nearest class of each video (Eq. 1), (V,); ties go to the first."""
-        return best(self.embeddings, self.class_vectors)[0]
+        """Return the class of the best score of each video (Eq. 1), (V,); ties go to the first."""
+        return best(self.scores())
 
     def videos_hash(self) -> str:
         """Hash which videos with which classes these are, whatever their order."""

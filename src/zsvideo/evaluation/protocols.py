@@ -192,7 +192,7 @@ def shuffled(predictions: Predictions, permutations: int) -> Scored:
         raise UserError(f"permutations={permutations} of an evaluation must be a number above 0")
     count = len(predictions.class_names)
     rng = np.random.default_rng(0)
-    everyones = all_ranks(predictions.embeddings, predictions.class_vectors)
+    everyones = all_ranks(predictions.scores())
     # To deal out the vectors anew is to rename the classes.
     drawn = [rng.permutation(count)[predictions.labels] for _ in range(permutations)]
     places = np.stack([np.take_along_axis(everyones, d[:, None], axis=1)[:, 0] for d in drawn])
@@ -279,9 +279,7 @@ def score(
         draws, and `splits` with each draw. `classes` is the number of candidates, `list_sha256` the
         hash of all draws' class names.
     """
-    places, tied = ranks(
-        predictions.embeddings, predictions.labels, predictions.class_vectors, candidates
-    )
+    places, tied = ranks(predictions.scores(), predictions.labels, candidates)
     if videos is not None:
         places, tied = np.where(videos, places, -1), tied & videos
     names = predictions.class_names

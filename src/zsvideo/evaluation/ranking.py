@@ -7,80 +7,78 @@ from collections.abc import Iterator
 
 import numpy as np
 
-ROWS = 512  # videos ranked at a time: their scores stay in the cache
-NEAR = 1e-5  # scores this close in single precision are compared in double precision
-TIE = 1e-14  # and this close there they are equal: equal vectors, multiplied in another order
+ROWS = 512  # videos at a time: their scores stay in the processor's cache
+TIE = 1e-14  # scores this close are equal: equal vectors, multiplied in another order
+
+
+def cosine_scores(embeddings: np.ndarray, vectors: np.ndarray) -> np.ndarray:
+    """Compute the cosine of each embedding with each class vector, in double precision (Eq. 1).
+
+    Args:
+        embeddings: (V, E), of any length.
+        vectors: (K, E) of the classes, of any length.
+
+    Returns:
+        (V, K) float64; the row of an embedding that is not finite is NaN.
+    """
+    exact = unit(vectors).T
+    scores = np.empty((len(embeddings), len(vectors)))
+    for rows in chunks(len(embeddings)):
+        np.matmul(unit(embeddings[rows]), exact, out=scores[rows])
+    scores[~np.isfinite(embeddings).all(axis=1)] = np.nan
+    return scores
 
 
 def ranks(
-    embeddings: np.ndarray, labels: np.ndarray, vectors: np.ndarray, draws: np.ndarray
+    scores: np.ndarray, labels: np.ndarray, draws: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Rank the right class of each video among the candidates of each draw, by cosine (Eq. 1).
+    """Rank the right class of each video among the candidates of each draw.
 
-    Of equal scores the class listed first comes first. The order is that of double precision; only
-    scores too close to tell apart in single precision are computed twice.
+    Of equal scores the class listed first comes first.
 
     Args:
-        embeddings: (V, E), of any length. One that is not finite is never right.
-        labels: (V,) rows of `vectors`.
-        vectors: (K, E) of the classes, of any length.
+        scores: (V, K), higher is better. A row that is not finite is never right.
+        labels: (V,) rows of the classes.
         draws: (D, K) bool, the candidates of each draw.
 
     Returns:
         (D, V) int32 ranks from 0, -1 where the right class is no candidate; and (D, V) bool, where
         another candidate has the same score as the right class.
     """
-    exact = unit(vectors)
-    single, chosen = exact.astype(np.float32), draws.T.astype(np.float32)
-    places = np.full((len(draws), len(labels)), -1, np.int32)
-    tied = np.zeros(places.shape, bool)
+    candidates, classes = draws.T.astype(np.float32), np.arange(draws.shape[1])
+    order = np.empty((len(draws), len(labels)), np.int32)
+    tied = np.zeros(order.shape, bool)
     for rows in chunks(len(labels)):
         own = labels[rows]
-        unit_rows = unit(embeddings[rows])
-        ahead = unit_rows.astype(np.float32) @ single.T
-        ahead -= np.take_along_axis(ahead, own[:, None], axis=1)
-        before = ahead > 0
-        near_video, near_class = divmod(
-            np.flatnonzero((np.abs(ahead) < NEAR).ravel()), len(vectors)
-        )
-        right = dot(unit_rows, exact[own])[near_video]
-        other = dot(unit_rows[near_video], exact[near_class])
-        equal = np.abs(other - right) < TIE
-        earlier = near_class < own[near_video]
-        before[near_video, near_class] = np.where(equal, earlier, other > right)
-        place = (before.astype(np.float32) @ chosen).astype(np.int32)
-        place[~np.isfinite(embeddings[rows]).all(axis=1)] = len(vectors)
-        inside = draws[:, own].T
-        places[:, rows] = np.where(inside, place, -1).T
-        twins = equal & (near_class != own[near_video])
-        for video, twin in zip(near_video[twins], near_class[twins], strict=True):
-            tied[:, rows.start + video] |= draws[:, twin] & inside[video]
-    return places, tied
+        ahead = scores[rows] - np.take_along_axis(scores[rows], own[:, None], axis=1)
+        equal = np.abs(ahead) < TIE
+        before = np.where(equal, classes < own[:, None], ahead > 0)
+        rank = (before.astype(np.float32) @ candidates).astype(np.int32)
+        rank[~np.isfinite(ahead).all(axis=1)] = draws.shape[1]
+        inside = draws[:, own]
+        order[:, rows] = np.where(inside, rank.T, -1)
+        equal[np.arange(len(own)), own] = False
+        for video, twin in np.argwhere(equal):
+            tied[:, rows.start + video] |= draws[:, twin] & inside[:, video]
+    return order, tied
 
 
-def all_ranks(embeddings: np.ndarray, vectors: np.ndarray) -> np.ndarray:
+def all_ranks(scores: np.ndarray) -> np.ndarray:
     """Rank every class for each video, (V, K) int32 from 0; ties go to the first."""
-    exact = unit(vectors)
-    places = np.empty((len(embeddings), len(vectors)), np.int32)
-    counting = np.arange(len(vectors), dtype=np.int32)[None]
-    for rows in chunks(len(embeddings)):
-        order = np.argsort(-(unit(embeddings[rows]) @ exact.T), axis=1, kind="stable")
-        np.put_along_axis(places[rows], order, counting, axis=1)
-    places[~np.isfinite(embeddings).all(axis=1)] = len(vectors)
-    return places
+    order = np.empty(scores.shape, np.int32)
+    counting = np.arange(scores.shape[1], dtype=np.int32)[None]
+    for rows in chunks(len(scores)):
+        best_first = np.argsort(-scores[rows], axis=1, kind="stable")
+        np.put_along_axis(order[rows], best_first, counting, axis=1)
+    order[~np.isfinite(scores).all(axis=1)] = scores.shape[1]
+    return order
 
 
-def best(embeddings: np.ndarray, vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Give the nearest class of each video (V,) and its cosine; ties go to the first."""
-    exact = unit(vectors)
-    nearest = np.empty(len(embeddings), np.int64)
-    cosine = np.empty(len(embeddings))
-    for rows in chunks(len(embeddings)):
-        scores = unit(embeddings[rows]) @ exact.T
-        top = scores.max(axis=1)
-        nearest[rows] = (scores > top[:, None] - TIE).argmax(axis=1)
-        cosine[rows] = top
-    return nearest, cosine
+def best(scores: np.ndarray) -> np.ndarray:
+    """Return the class of the best score of each video, (V,); ties go to the first."""
+    top = scores.max(axis=1, keepdims=True)
+    nearest: np.ndarray = (scores > top - TIE).argmax(axis=1)
+    return nearest
 
 
 def unit(rows: np.ndarray) -> np.ndarray:
@@ -88,12 +86,6 @@ def unit(rows: np.ndarray) -> np.ndarray:
     rows = np.where(np.isfinite(rows).all(axis=1, keepdims=True), rows, 0).astype(np.float64)
     scaled: np.ndarray = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-300)
     return scaled
-
-
-def dot(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Multiply row by row."""
-    products: np.ndarray = (a * b).sum(axis=1)
-    return products
 
 
 def chunks(count: int) -> Iterator[slice]:

@@ -12,7 +12,7 @@ from sklearn.metrics import auc
 from zsvideo.errors import UserError
 from zsvideo.evaluation.predictions import Predictions
 from zsvideo.evaluation.protocols import NotApplicable, Scored, accuracies
-from zsvideo.evaluation.ranking import chunks, ranks, unit
+from zsvideo.evaluation.ranking import cosine_scores, ranks, unit
 from zsvideo.semantics.class_vectors import cosine_distances
 
 
@@ -35,12 +35,7 @@ def distance(predictions: Predictions, neighbours: int = 10) -> Scored:
         raise UserError(f"neighbours={neighbours} of an evaluation must be a whole number above 0")
     apart = class_distances(predictions, neighbours)
     count = len(predictions.class_names)
-    places = ranks(
-        predictions.embeddings,
-        predictions.labels,
-        predictions.class_vectors,
-        np.ones((1, count), bool),
-    )[0]
+    places = ranks(predictions.scores(), predictions.labels, np.ones((1, count), bool))[0]
     thresholds = [0.0, *np.unique(apart)[:-1].tolist()]
     beyond = apart[predictions.labels] > np.array(thresholds)[:, None]
     beyond[0] = True
@@ -86,10 +81,12 @@ def generalised(predictions: Predictions) -> Scored:
         up to 101 of its points.
 
     Raises:
-        NotApplicable: the classes trained on are unknown.
+        NotApplicable: the classes trained on are unknown, or videos are not compared with them.
     """
     if predictions.trained_vectors is None or predictions.trained_names is None:
         raise NotApplicable("the classes trained on are unknown")
+    if predictions.head_scores is not None:
+        raise NotApplicable("the head gave no scores of the classes trained on")
     unseen = Sides.of(predictions, predictions, predictions.labels, seen=False)
     counts = {
         "classes": len(predictions.class_names) + len(predictions.trained_names),
@@ -155,16 +152,16 @@ class Sides:
     def of(both: Predictions, videos: Predictions, labels: np.ndarray, seen: bool) -> "Sides":
         """Compare videos with the classes of both sides; `labels` are rows of their own side."""
         assert both.trained_vectors is not None
-        classes = unit(both.class_vectors), unit(both.trained_vectors)
-        margins, right = [], []
-        for rows in chunks(len(labels)):
-            unseen_scores, seen_scores = (unit(videos.embeddings[rows]) @ c.T for c in classes)
-            margins.append(seen_scores.max(axis=1) - unseen_scores.max(axis=1))
-            own = seen_scores if seen else unseen_scores
-            right.append(own.argmax(axis=1) == labels[rows])
+        unseen_scores = cosine_scores(videos.embeddings, both.class_vectors)
+        seen_scores = cosine_scores(videos.embeddings, both.trained_vectors)
+        own = seen_scores if seen else unseen_scores
         counts = np.bincount(labels)
-        weights = 100 / (counts[labels] * (counts > 0).sum())
-        return Sides(np.concatenate(margins), np.concatenate(right), weights, seen)
+        return Sides(
+            margins=seen_scores.max(axis=1) - unseen_scores.max(axis=1),
+            right=own.argmax(axis=1) == labels,
+            weights=100 / (counts[labels] * (counts > 0).sum()),
+            seen=seen,
+        )
 
     def accuracy(self, constants: np.ndarray) -> np.ndarray:
         """Give the mean accuracy over classes (percent) for each constant; ties are unseen's."""

@@ -146,7 +146,7 @@ def build_model(config: DictConfig, data: ZeroShotDataModule) -> ZeroShotModule:
     pl.seed_everything(config.seed, workers=True, verbose=False)
     options = instantiate(config.model, _partial_=True, _convert_="all")
     if config.method.classify:
-        return Classifier(len(data.source.class_vectors), **options.keywords)
+        return Classifier(len(data.source.bank), **options.keywords)
     model: ZeroShotModule = options(embedding_dim=data.dimension)
     return model
 

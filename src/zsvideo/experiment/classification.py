@@ -15,7 +15,7 @@ from zsvideo.errors import UserError
 from zsvideo.evaluation.predictions import SEEN, file_hash
 from zsvideo.experiment.environment import environment, settings
 from zsvideo.experiment.scoring import summary, write_json
-from zsvideo.experiment.testing import accelerators, seen_videos, source_counts, trained_vectors
+from zsvideo.experiment.testing import accelerators, seen_videos, source_counts, trained_bank
 from zsvideo.models.callbacks import UnreadableVideos
 from zsvideo.models.checkpoints import LAST
 from zsvideo.models.classifier import Classifier
@@ -57,9 +57,7 @@ def record_training(
         **(about or {}),
     }
     if isinstance(model, Classifier):
-        videos = {"training": data.source} | seen_videos(
-            config, data, trained_vectors(data, protocol)
-        )
+        videos = {"training": data.source} | seen_videos(config, data, trained_bank(data, protocol))
         metrics["classification"] = classify(trainer, model, videos)
     if trainer.is_global_zero:
         write_json(run / "protocol.json", protocol)
@@ -118,13 +116,13 @@ def classify(
     loaders = [own.validation_dataloader(share) for own in videos.values()]
     mine: list[Any] = trainer.predict(model, dataloaders=loaders) or []
     ranks = gather_objects(trainer, mine if len(loaders) > 1 else [mine])
-    order = list(videos["training"].class_vectors)
+    order = list(videos["training"].bank.names)
     accuracies = {}
     for number, (name, own) in enumerate(videos.items()):
         batches = [batch for rank in ranks for batch in rank[number] if batch is not None]
         if not batches:
             raise UserError(f"no video under {own.root} ({own.option}) can be decoded")
-        columns = torch.tensor([order.index(label) for label in own.class_vectors])
+        columns = torch.tensor([order.index(label) for label in own.bank.names])
         labels = columns[torch.cat([batch["label"].cpu() for batch in batches])]
         best = torch.cat([b["embeddings"] for b in batches]).topk(min(5, len(order))).indices
         right = (best == labels[:, None]).numpy()

@@ -20,6 +20,7 @@ from zsvideo.data.zeroshot import ZeroShotDataModule
 from zsvideo.errors import UserError
 from zsvideo.models.callbacks import NarrowProgressBar
 from zsvideo.models.module import ZeroShotModule
+from zsvideo.semantics.class_vectors import ClassBank
 
 log = logging.getLogger(__name__)
 
@@ -105,8 +106,9 @@ def extract(
     Returns:
         Id to (count, F) float32, or to the reason why the video cannot be read.
     """
-    vectors = {video.label: np.zeros(1) for video in chosen}
-    clips = Clips(chosen, vectors, videos.clips, videos.seed, train, replace=False)
+    labels = tuple({video.label: None for video in chosen})
+    bank = ClassBank(labels, np.zeros((len(labels), 1)))
+    clips = Clips(chosen, bank, videos.clips, videos.seed, train, replace=False)
     sampler = EpochSampler(len(clips), 0, shuffle=False, length=len(clips) * count)
     size = videos.loader.batch_size if train else videos.loader.test_batch_size
     extractor = Extractor(model)

@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytorch_lightning as pl
 import torch
 from omegaconf import DictConfig
@@ -11,7 +10,7 @@ from pytorch_lightning.callbacks import Callback, ModelCheckpoint
 
 from zsvideo.data.zeroshot import ZeroShotDataModule
 from zsvideo.errors import UserError
-from zsvideo.evaluation.accuracy import ZeroShotAccuracy
+from zsvideo.evaluation.accuracy import ZeroShotAccuracy, cosines
 from zsvideo.models.checkpoints import BEST, LAST, read_checkpoint
 from zsvideo.models.module import ZeroShotModule
 
@@ -26,9 +25,9 @@ class Validation(Callback):
     """
 
     def __init__(self, data: ZeroShotDataModule) -> None:
-        vectors = [np.stack(list(s.class_vectors.values())) for s in data.validation.values()]
         self.names = list(data.validation)
-        self.metrics = [ZeroShotAccuracy(torch.from_numpy(v)) for v in vectors]
+        self.vectors = [torch.from_numpy(s.bank.vectors) for s in data.validation.values()]
+        self.metrics = [ZeroShotAccuracy() for _ in self.names]
 
     def on_validation_epoch_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
         """Begin to count."""
@@ -47,9 +46,9 @@ class Validation(Callback):
         """Count a batch."""
         if outputs is not None:
             device = pl_module.device
-            self.metrics[dataloader_idx].update(
-                outputs["embeddings"].to(device), outputs["label"].to(device)
-            )
+            self.vectors[dataloader_idx] = self.vectors[dataloader_idx].to(device)
+            scores = cosines(outputs["embeddings"].to(device), self.vectors[dataloader_idx])
+            self.metrics[dataloader_idx].update(scores, outputs["label"].to(device))
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
         """Log top-1 in percent of each set, and their mean."""

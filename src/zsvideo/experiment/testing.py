@@ -29,6 +29,7 @@ from zsvideo.models.meter import Meter
 from zsvideo.models.module import ZeroShotModule
 from zsvideo.models.parallel import gather_objects
 from zsvideo.reporting.panels import log_panels
+from zsvideo.semantics.class_vectors import ClassBank
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +64,7 @@ def test(
         raise UserError("nothing was trained, so there is no checkpoint to test: see trainer.max_*")
     state = read_checkpoint(checkpoint) or {}
     started, bound = time.monotonic(), bottleneck(config, trainer)
-    trained = trained_vectors(data, protocol)
+    trained = trained_bank(data, protocol)
     videos = {**data.targets, **seen_videos(config, data, trained)}
     share = (trainer.global_rank, trainer.world_size)
     loaders = [target.predict_dataloader(share) for target in videos.values()]
@@ -149,10 +150,8 @@ def accelerators(trainer: pl.Trainer) -> list[str]:
     return [torch.cuda.get_device_name(device) for device in trainer.device_ids]
 
 
-def trained_vectors(
-    data: TargetsDataModule, protocol: dict[str, Any]
-) -> dict[str, np.ndarray] | None:
-    """Give the class vectors that the model was trained on, by name; None if they are unknown.
+def trained_bank(data: TargetsDataModule, protocol: dict[str, Any]) -> ClassBank | None:
+    """Return the classes that the model was trained on; None if they are unknown.
 
     Of classes that are only declared, those without a vector are left out; the record counts them.
     """
@@ -162,11 +161,12 @@ def trained_vectors(
     classes = data.vectors.of(names, source["dataset"], source["table"])
     if protocol.get("declared"):
         names = [name for name in names if name not in classes.unknown]
-    return data.vectors.pick(classes, names) or None
+    bank = data.vectors.pick(classes, names)
+    return bank if len(bank) else None
 
 
 def seen_videos(
-    config: DictConfig, data: TargetsDataModule, trained: dict[str, np.ndarray] | None
+    config: DictConfig, data: TargetsDataModule, trained: ClassBank | None
 ) -> dict[str, VideoDataModule]:
     """Build the held-out videos of classes trained on that `source@seen` names, if it does.
 
@@ -181,7 +181,7 @@ def seen_videos(
             "source@seen: what the model was trained on is unknown; give its run folder"
         )
     seen = build_videos(config[SEEN], config, "seen.root")
-    seen.restrict([name for name in trained if name in seen.classes])
+    seen.restrict([name for name in trained.names if name in seen.classes])
     if not seen.videos:
         raise UserError(f"seen.root={seen.root} holds no class that was trained on")
     if isinstance(data, ZeroShotDataModule):
@@ -191,14 +191,14 @@ def seen_videos(
                 f"seen.root={seen.root}: {len(both)} of its videos were trained on, such as "
                 f"{min(both)}; give held-out videos, such as the validation part"
             )
-    seen.use({name: trained[name] for name in seen.classes})
+    seen.use(trained.of(seen.classes))
     return {SEEN: seen}
 
 
 def gather(
     outputs: list[Any],
     target: VideoDataModule,
-    trained: dict[str, np.ndarray] | None,
+    trained: ClassBank | None,
     dataset: str,
 ) -> Predictions:
     """Join the embeddings of one target's batches; the order is that of its videos."""
@@ -220,18 +220,13 @@ def gather(
         ids=np.array([video.id for video in videos]),
         labels=torch.cat([batch["label"] for batch in batches])[order].numpy(),
         embeddings=embeddings.numpy(),
-        class_names=np.array(list(target.class_vectors)),
-        class_vectors=stacked(target.class_vectors),
+        class_names=np.array(target.bank.names),
+        class_vectors=target.bank.vectors.astype(np.float32),
         splits=None if splits is None else np.array([[n in s for s in splits] for n in names]),
-        trained_names=None if trained is None else np.array(list(trained)),
-        trained_vectors=None if trained is None else stacked(trained),
+        trained_names=None if trained is None else np.array(trained.names),
+        trained_vectors=None if trained is None else trained.vectors.astype(np.float32),
         dataset=dataset,
     )
-
-
-def stacked(vectors: dict[str, np.ndarray]) -> np.ndarray:
-    """Stack class vectors to (K, D) float32."""
-    return np.stack(list(vectors.values())).astype(np.float32)
 
 
 def save_samples(target: VideoDataModule, file: Path, count: int = 12) -> None:
@@ -263,7 +258,7 @@ def source_counts(data: TargetsDataModule, unreadable: dict[str, str]) -> dict[s
     held_out = sum(len(videos.chosen) for videos in own)
     return {
         "dataset": data.source.name,
-        "classes": len(data.source.class_vectors),
+        "classes": len(data.source.bank),
         "found": found + len(data.source.quarantined),
         "quarantined": data.source.quarantined,
         "kept_out_by_protocol": found - used - without - left_out - held_out,

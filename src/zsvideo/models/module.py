@@ -179,8 +179,7 @@ class ZeroShotModule(pl.LightningModule):
         if self.hparams["compile"]:
             self.f_v.compile()
         if (data := getattr(self._trainer, "datamodule", None)) is not None:
-            vectors = np.stack(list(data.source.class_vectors.values()))
-            unit = F.normalize(torch.from_numpy(vectors).float(), dim=1)
+            unit = F.normalize(torch.from_numpy(data.source.bank.vectors).float(), dim=1)
             self.class_vectors = unit.to(self.device)
 
     def on_train_batch_start(self, batch: dict[str, Any], batch_idx: int) -> None:

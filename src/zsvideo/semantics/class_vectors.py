@@ -3,10 +3,44 @@
 Shapes: K classes, S and T other numbers of classes, D embedding.
 """
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
+
+
+@dataclass(frozen=True)
+class ClassBank:
+    """The vectors of some classes, whoever made them: what is learned, and what is scored.
+
+    Attributes:
+        names: K class names; their order is that of the labels.
+        vectors: (K, D), of unit length where embeddings are compared with them, of any length
+            where training aims at them (Eq. 2).
+        provenance: who made them and how, as plain data for the record.
+    """
+
+    names: tuple[str, ...]
+    vectors: np.ndarray
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.rows
+
+    @cached_property
+    def rows(self) -> dict[str, int]:
+        """Name to row."""
+        return {name: row for row, name in enumerate(self.names)}
+
+    def of(self, names: Iterable[str]) -> "ClassBank":
+        """Choose classes of the bank, in the order named."""
+        chosen = tuple(names)
+        return ClassBank(chosen, self.vectors[[self.rows[n] for n in chosen]], self.provenance)
 
 
 @dataclass(frozen=True)

@@ -3,21 +3,17 @@
 Shapes: K classes, D embedding.
 """
 
-from collections.abc import Mapping
-
 import numpy as np
 
 from zsvideo.errors import UserError
-from zsvideo.semantics.class_vectors import cosine_distances
+from zsvideo.semantics.class_vectors import ClassBank, cosine_distances
 
 
-def hold_out(
-    class_vectors: Mapping[str, np.ndarray], share: float, tau: float, seed: int
-) -> list[str]:
+def hold_out(bank: ClassBank, share: float, tau: float, seed: int) -> list[str]:
     """Draw classes at random, none of them nearer than tau to a class that stays.
 
     Args:
-        class_vectors: (D,) by name, of the classes that may be trained on.
+        bank: unit vectors of the classes that may be trained on.
         share: of the classes, to be drawn.
         tau: cosine distance, as the rule keeps test classes out (Eq. 3).
         seed: of the draw.
@@ -30,9 +26,9 @@ def hold_out(
     """
     if isinstance(share, bool) or not isinstance(share, (int, float)) or not 0 < share < 1:
         raise UserError(f"selection.share={share} must be a share of the classes, above 0, below 1")
-    names = list(class_vectors)
-    matrix = np.stack([class_vectors[name] for name in names])
-    distances = cosine_distances(matrix, matrix) + 2 * np.eye(len(names))  # of itself: never near
+    names = bank.names
+    distances = cosine_distances(bank.vectors, bank.vectors)
+    np.fill_diagonal(distances, 2)  # of itself: never near
     apart = [name for name, row in zip(names, distances, strict=True) if row.min() >= tau]
     count = max(2, round(share * len(names)))
     if count > len(apart) or count > len(names) - 2:

@@ -13,6 +13,7 @@ import logging
 import os
 import zlib
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from functools import cache, cached_property, lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -22,7 +23,7 @@ import numpy as np
 from gensim.models import KeyedVectors
 
 from zsvideo.errors import UserError
-from zsvideo.semantics.class_vectors import ClassVectors
+from zsvideo.semantics.class_vectors import ClassBank, ClassVectors
 from zsvideo.semantics.files import GZIP, read_vectors
 from zsvideo.semantics.words import DATASETS, class_names, read, words
 
@@ -213,8 +214,8 @@ class WordVectors:
         tried = [(word,), *(spellings(word) if self.oov == "fallback" else ())]
         return next((by for by in tried if all(has_direction(vectors, w) for w in by)), ())
 
-    def pick(self, classes: ClassVectors, names: Sequence[str]) -> dict[str, np.ndarray]:
-        """Choose the vectors (D,) of some of the classes, by name; those to drop are left out.
+    def pick(self, classes: ClassVectors, names: Sequence[str]) -> ClassBank:
+        """Choose the unit vectors of some of the classes; those to drop are left out.
 
         Raises:
             UserError: a word of a chosen class has no vector and `oov` is `error`; lists all.
@@ -234,11 +235,11 @@ class WordVectors:
         if lost and self.oov == "error":
             count = len(classes.names)
             say_left_out(f"{classes.dataset}: {count - len(lost)} of {count}", tuple(lost))
-        rows = dict(zip(classes.names, classes.matrix, strict=True))
-        return {name: rows[name] for name in names if name not in classes.unknown}
+        bank = ClassBank(classes.names, classes.matrix, self.describe())
+        return bank.of(name for name in names if name not in classes.unknown)
 
-    def targets(self, classes: ClassVectors, names: Sequence[str]) -> dict[str, np.ndarray]:
-        """Choose what training aims at (D,) for some of the classes, by name; see `pick`."""
+    def targets(self, classes: ClassVectors, names: Sequence[str]) -> ClassBank:
+        """Choose what training aims at (Eq. 2) for some of the classes; see `pick`."""
         counts = [
             sum(classes.replaced.get(w) != () for w in bag) or len(bag) for bag in classes.bags
         ]
@@ -246,7 +247,9 @@ class WordVectors:
             name: {"unit": 1.0, "mean": length, "sum": length * count}[self.target_length]
             for name, count, length in zip(classes.names, counts, classes.lengths, strict=True)
         }
-        return {name: row * factors[name] for name, row in self.pick(classes, names).items()}
+        bank = self.pick(classes, names)
+        scale = np.array([factors[name] for name in bank.names])
+        return replace(bank, vectors=bank.vectors * scale[:, None])
 
     def mean(self, vectors: KeyedVectors, bag: Sequence[Sequence[str]]) -> np.ndarray:
         """Average the vectors of words (D,) float64; NaN if one is unknown.

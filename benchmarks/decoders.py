@@ -19,7 +19,7 @@ import torch
 from benchmarks.clips import SPEC, prepared, timed
 from benchmarks.videos import FORMS, make, pack_b_frames, textured, write
 from zsvideo.data.decoding.packs import SUFFIX
-from zsvideo.data.decoding.reading import read_frames
+from zsvideo.data.decoding.reading import open_video
 
 Reader = Callable[[str, np.ndarray], list[np.ndarray]]
 
@@ -35,7 +35,8 @@ def opencv_seek(path: str, numbers: np.ndarray) -> list[np.ndarray]:
 
 def by_project(decoder: str, path: str, numbers: np.ndarray) -> list[np.ndarray]:
     """Read frames as the project does."""
-    return read_frames(path, lambda _: numbers, np.copy, decoder=decoder)
+    with open_video(path, decoder=decoder) as video:
+        return list(video.get(numbers))
 
 
 def wrong(frames: list[np.ndarray], numbers: np.ndarray, small: np.ndarray) -> int:
@@ -45,6 +46,12 @@ def wrong(frames: list[np.ndarray], numbers: np.ndarray, small: np.ndarray) -> i
         distance = np.abs(small - shrunk(frame)).mean(axis=(1, 2, 3))
         count += int(distance.argmin() != number)
     return count
+
+
+def every_frame(file: str) -> list[np.ndarray]:
+    """Scale all frames of a video down, one after the other."""
+    with open_video(file) as video:
+        return [shrunk(frame) for frame in video.decode(np.arange(len(video)), None)]
 
 
 def shrunk(frame: np.ndarray) -> np.ndarray:
@@ -106,7 +113,7 @@ def main() -> None:
         if path.suffix == SUFFIX:
             found = {"pack": partial(by_project, "pyav")}
         readers = {kind: read for kind, read in found.items() if read}
-        small = np.stack(read_frames(file, np.arange, shrunk))
+        small = np.stack(every_frame(file))
         times: dict[str, list[float]] = {kind: [] for kind in readers}
         errors = dict.fromkeys(readers, 0)
         rng = np.random.default_rng(0)

@@ -11,10 +11,9 @@ import numpy as np
 import pytest
 
 from helpers.commands import fails, finished, rows
-from helpers.videos import grey_video
+from helpers.videos import frames_of, grey_video
 from zsvideo.data import preparation
-from zsvideo.data.decoding import reading
-from zsvideo.data.decoding.faults import UnreadableVideo
+from zsvideo.data.decoding.faults import UnreadableVideoError
 from zsvideo.data.decoding.forms import FormSpec
 from zsvideo.data.layouts import Video
 from zsvideo.resources import ROOT
@@ -35,8 +34,8 @@ def test_a_file_that_may_not_be_read(tmp_path, monkeypatch):
     for place, name in ((Path, "open"), (Path, "stat"), (av, "open")):
         with monkeypatch.context() as patch:
             patch.setattr(place, name, denied)
-            with pytest.raises(UnreadableVideo, match="no permission to read it"):
-                reading.read_frames(file, np.arange, np.copy)
+            with pytest.raises(UnreadableVideoError, match="no permission to read it"):
+                frames_of(file, np.arange)
             found = preparation.examine(str(file), settings)
             assert found == {"status": "bad", "reason": "no permission to read it"}
     assert preparation.examine(str(file), settings)["status"] == "ok"
@@ -66,17 +65,17 @@ def test_prepare_counts_a_file_that_hangs_in_c(tmp_path, monkeypatch):
 
 DRIVER = """
 import ctypes, sys
-from zsvideo.data.decoding import reading
+from zsvideo.data.decoding.pyav_reader import PyAVReader
 def lock_twice():
     lock = ctypes.create_string_buffer(64)
     for _ in range(2):  # no signal ends a wait for a lock
         ctypes.{library}(None).pthread_mutex_lock(lock)
-read = reading.pyav_frames
-def hang(path, *rest):
-    if str(path).endswith(("source/jump/1.avi", "target/sing/1.avi")):
+read = PyAVReader.decode
+def hang(reader, *rest):
+    if str(reader.path).endswith(("source/jump/1.avi", "target/sing/1.avi")):
         lock_twice()
-    return read(path, *rest)
-reading.pyav_frames = hang
+    return read(reader, *rest)
+PyAVReader.decode = hang
 sys.argv = ["train", *{options}]
 from zsvideo.commands.train import train
 from zsvideo.cli import run_command

@@ -11,11 +11,11 @@ import torch
 from torch.utils.data import DataLoader
 
 from helpers.vectors import bank
-from helpers.videos import grey_video, write_video
-from zsvideo.data.clips import Clips, Video, assemble, collate
+from helpers.videos import grey_video, length_of, write_video
+from zsvideo.data.clips import Clips, Video, assemble, collate, read_clips
 from zsvideo.data.datamodule import VideoDataModule
 from zsvideo.data.datasets.base import VideoSet
-from zsvideo.data.decoding.reading import claimed_length, read_frames
+from zsvideo.data.decoding.reading import claimed_length
 from zsvideo.data.epochs import EpochSampler
 from zsvideo.data.options import ClipSpec, LoaderSpec
 from zsvideo.data.sampling import authors_frames, held
@@ -99,6 +99,26 @@ def test_a_batch_without_a_readable_video(videos):
         Path(video.path).unlink()
     batch = batches(Clips(videos, BANK, SPEC, 0, train=False), 0)[0]
     assert set(batch) == {"unreadable"} and len(batch["unreadable"]) == 2
+
+
+def test_unlabelled_videos_are_read_as_labelled_ones(videos):
+    Path(videos[1].path).write_text("broken")
+    unlabelled = [Video(video.id, video.path) for video in videos]
+    for train in (False, True):
+        labelled = Clips(videos, BANK, SPEC, 0, train, replace=False)
+        clips = Clips(unlabelled, None, SPEC, 0, train, replace=False)
+        samples = [clips[(0, i)] for i in range(4)]
+        assert [sample["ok"] for sample in samples] == [True, False, True, True]
+        batch = collate(samples)
+        assert batch["index"].tolist() == [0, 2, 3] and not {"label", "target"} & set(batch)
+        assert batch["unreadable"] == [("a/1.avi", "not a video file")]
+        theirs = collate([labelled[(0, i)] for i in range(4)])
+        assert torch.equal(assemble(batch), assemble(theirs))
+    assert torch.equal(assemble(read_clips(unlabelled[2], SPEC)), assemble(clips_of(videos[2])))
+
+
+def clips_of(video):
+    return Clips([video], BANK, SPEC, 0, train=False)[(0, 0)]
 
 
 def test_bad_specs():
@@ -242,16 +262,15 @@ def test_real_clips_are_cut_as_the_authors_read_them(shared):
     spec = ClipSpec(16, 25, 128, 112, 0.0, "repeat_last", test_rule="authors_code")
     moved = {}
     for file in sorted((shared / "clips").glob("[hku]*/*/*")):
-        lengths = []
-        read_frames(file, lambda n, x=lengths: x.append(n) or np.array([0]), lambda pixels: None)
-        claimed = held(authors_frames(claimed_length(file), 16, 25, None), lengths[-1])
+        length = length_of(file)
+        claimed = held(authors_frames(claimed_length(file), 16, 25, None), length)
         assert np.array_equal(claimed, read_as_the_authors(file)), file.name
-        moved[file.name] = (claimed != authors_frames(lengths[-1], 16, 25, None)).sum()
+        moved[file.name] = (claimed != authors_frames(length, 16, 25, None)).sum()
         if moved[file.name]:
             video = [Video("a", str(file), "a")]
             theirs = Clips(video, BANK, replace(spec, length="claimed"), 0, train=False)[(0, 0)]
             numbers, places = np.unique(claimed, return_inverse=True)
-            assert np.array_equal(theirs["places"].numpy(), places.reshape(25, 16))
+            assert np.array_equal(theirs["frame_indices"].numpy(), places.reshape(25, 16))
             assert len(theirs["frames"]) == len(numbers)
     assert sorted(moved.values())[-2:] == [0, 336]
 

@@ -12,7 +12,7 @@ from helpers.vectors import bank
 from zsvideo.data.clips import Clips, Video, assemble
 from zsvideo.data.datamodule import VideoDataModule
 from zsvideo.data.datasets.sun397 import SUN397
-from zsvideo.data.decoding.faults import UnreadableVideo
+from zsvideo.data.decoding.faults import UnreadableVideoError
 from zsvideo.data.kenburns import authors_boxes, cut, draw_boxes, ken_burns
 from zsvideo.data.options import ClipSpec, LoaderSpec
 
@@ -108,7 +108,7 @@ def test_faults(tmp_path, kind):
     if kind == "cut":
         Image.fromarray(gradient(300, 400)).save(file)
         file.write_bytes(file.read_bytes()[:900])
-    with pytest.raises(UnreadableVideo) as error:
+    with pytest.raises(UnreadableVideoError) as error:
         ken_burns(str(file), np.random.default_rng(0), 16, 112)
     told = {
         "missing": "missing file",

@@ -110,6 +110,17 @@ def test_accuracy_of_training_is_computed_where_the_network_is():
     assert training_top1(*(t.to("meta") for t in (embeddings, labels, vectors))).is_meta
 
 
+def test_unlabelled_videos_are_embedded_as_labelled_ones():
+    net = module().eval()
+    batch = {"clips": clips(3, 1), "index": torch.arange(3)}
+    labelled = net.predict_step(batch | {"label": torch.arange(3)}, 0)
+    unlabelled = net.predict_step(batch, 0)
+    assert set(unlabelled) == {"embeddings", "index"}
+    assert torch.equal(unlabelled["embeddings"], labelled["embeddings"])
+    assert torch.equal(labelled["label"], torch.arange(3))
+    assert net.predict_step({"unreadable": [("a", "missing file")]}, 0) is None
+
+
 def test_every_parameter_learns():
     net = module()
     target = F.normalize(torch.randn(4, 300), dim=1)

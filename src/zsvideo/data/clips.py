@@ -4,7 +4,8 @@ Shapes: B batch, N clips, C channels, T frames, H W, D embedding.
 """
 
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import chain
 from typing import Any
 
@@ -13,8 +14,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from zsvideo.data.decoding.faults import UnreadableVideo
-from zsvideo.data.decoding.reading import claimed_length, read_frames
+from zsvideo.data.decoding.faults import ShorterVideoError, UnreadableVideoError
+from zsvideo.data.decoding.reading import claimed_length, open_video
 from zsvideo.data.kenburns import is_image, ken_burns
 from zsvideo.data.layouts import Video
 from zsvideo.data.options import ClipSpec
@@ -29,19 +30,19 @@ from zsvideo.semantics.class_vectors import ClassBank
 
 
 class Clips(Dataset[dict[str, Any]]):
-    """Clips of labelled videos, as uint8.
+    """Clips of videos, as uint8.
 
-    A sample is a dict: `frames` (F, H, W, C) uint8, each needed frame once, `places` (N, T) of the
-    clips' frames among them, `label` int, `target` (D,) float32 vector of the class, `index` of the
-    video, `unreadable` list of (id, reason), and in training `mirrored` () bool. `assemble` makes
-    clips of a batch of them. The random numbers of a training clip come from (seed, epoch, id of
-    the video) alone.
+    A sample is a dict: `ok`, False where no video tried is readable, `unreadable` list of
+    (id, reason), and where it is ok the clips as `read_clips` gives them, `index` of the video, and
+    of labelled videos `label` int and `target` (D,) float32, the vector of the class. `assemble`
+    makes clips of a batch of them. The random numbers of a training clip come from (seed, epoch, id
+    of the video) alone.
     """
 
     def __init__(
         self,
         videos: Sequence[Video],
-        bank: ClassBank,
+        bank: ClassBank | None,
         spec: ClipSpec,
         seed: int,
         train: bool,
@@ -50,16 +51,15 @@ class Clips(Dataset[dict[str, Any]]):
         """Choose the videos and how to cut them.
 
         Args:
-            videos: all of classes in `bank`.
-            bank: the classes, whose order is the labels', with their targets (D,).
+            videos: all of classes in `bank`, if there is one.
+            bank: the classes, whose order is the labels', with their targets (D,); None where
+                they are unknown.
             spec: the clips.
             seed: of the random starts, crops and flips.
             train: one random clip a video, else `spec.test_clips` centre-cropped ones.
             replace: in training, take another video for an unreadable one.
         """
-        self.videos = list(videos)
-        self.labels = bank.rows
-        self.targets = torch.as_tensor(bank.vectors, dtype=torch.float32)
+        self.videos, self.bank = list(videos), bank
         self.spec, self.seed, self.train, self.replace = spec, seed, train, replace
 
     def __len__(self) -> int:
@@ -72,18 +72,16 @@ class Clips(Dataset[dict[str, Any]]):
             video = self.videos[other]
             try:
                 pixels = self.cut(epoch, video)
-            except UnreadableVideo as error:
+            except UnreadableVideoError as error:
                 unreadable.append((video.id, str(error)))
             else:
-                return pixels | self.labelled(other, unreadable)
-        return {"unreadable": unreadable}
+                return pixels | self.about(other, unreadable)
+        return {"ok": False, "unreadable": unreadable}
 
     def cut(self, epoch: int, video: Video) -> dict[str, Tensor]:
         """Read the clips of a video; random numbers are the same in any subset of the videos."""
-        if not self.train:
-            return self.test_clips(video)
         key = (self.seed, epoch, zlib.crc32(video.id.encode()))
-        return self.train_clip(video, np.random.default_rng(key))
+        return read_clips(video, self.spec, np.random.default_rng(key) if self.train else None)
 
     def others(self, epoch: int, index: int) -> Iterator[int]:
         """Draw videos to replace an unreadable one, in training."""
@@ -91,121 +89,124 @@ class Clips(Dataset[dict[str, Any]]):
             rng = np.random.default_rng((self.seed, epoch, index))
             yield from (int(rng.integers(len(self.videos))) for _ in range(100))
 
-    def labelled(self, index: int, unreadable: list[tuple[str, str]]) -> dict[str, Any]:
-        """Give the parts of a sample that are not its pixels."""
-        label = self.labels[self.videos[index].label]
-        return {
-            "label": label,
-            "target": self.targets[label],
-            "index": index,
-            "unreadable": unreadable,
-        }
+    def about(self, index: int, unreadable: list[tuple[str, str]]) -> dict[str, Any]:
+        """Give the parts of a readable sample that are not its pixels."""
+        sample = {"ok": True, "index": index, "unreadable": unreadable}
+        if self.bank is not None:
+            label = self.bank.rows[self.videos[index].label]
+            target = torch.as_tensor(self.bank.vectors[label], dtype=torch.float32)
+            sample |= {"label": label, "target": target}
+        return sample
 
-    def train_clip(self, video: Video, rng: np.random.Generator) -> dict[str, Tensor]:
-        """Read T consecutive frames from a random start, randomly cropped, to be mirrored or not.
 
-        A still image becomes a clip by the Ken Burns effect (Sec. 4.1).
-        """
-        crop = random_crop(rng, self.spec.flip)
-        if is_image(video.path):
-            rule = self.spec.ken_burns
-            frames = ken_burns(video.path, rng, self.spec.frames, self.spec.crop, rule)
-            flip = crop.flip and rule == "ours"  # the authors' code does not mirror images
+def read_clips(
+    video: Video, spec: ClipSpec, rng: np.random.Generator | None = None
+) -> dict[str, Tensor]:
+    """Read clips of a video, whatever its class; each frame is decoded once.
+
+    Args:
+        video: the file, or a window of it; in training also a still image (Sec. 4.1).
+        spec: the clips.
+        rng: of a training clip: T consecutive frames from a random start, randomly cropped, to be
+            mirrored or not; None for N linearly spaced, centre-cropped test clips.
+
+    Returns:
+        `frames` (F, H, W, C) uint8; `frame_indices` (N, T), which of them each clip shows; with
+        `rng` also `mirrored` () bool.
+
+    Raises:
+        UnreadableVideoError: the file is missing, no video, empty, or damaged.
+    """
+    if rng is None:
+        return read_frames(video, spec, Crop(), partial(test_indices, video, spec))
+    crop = random_crop(rng, spec.flip)
+    if is_image(video.path):
+        frames = ken_burns(video.path, rng, spec.frames, spec.crop, spec.ken_burns)
+        flip = crop.flip and spec.ken_burns == "ours"  # the authors' code does not mirror images
+        indices = torch.arange(spec.frames)[None]
+        sample = {"frames": torch.from_numpy(frames), "frame_indices": indices}
+        return sample | {"mirrored": torch.tensor(flip)}
+    sample = read_frames(video, spec, crop, partial(train_indices, spec, rng))
+    return sample | {"mirrored": torch.tensor(crop.flip)}
+
+
+def train_indices(spec: ClipSpec, rng: np.random.Generator, length: int) -> np.ndarray:
+    """Draw the frames (1, T) of a training clip of a video of a length."""
+    start = train_start(length, spec.frames, rng, spec.train_last)
+    return clip_frames(np.array([start]), length, spec.frames, spec.short_videos)
+
+
+def test_indices(video: Video, spec: ClipSpec, length: int) -> np.ndarray:
+    """List the frames (N, T) of the test clips of a video of a length."""
+    return test_frames(
+        length,
+        spec.frames,
+        spec.test_clips,
+        spec.test_rule,
+        spec.single_clip,
+        spec.segment_cap if video.window else None,
+        spec.short_videos,
+    )
+
+
+def read_frames(
+    video: Video, spec: ClipSpec, crop: Crop, choose: Callable[[int], np.ndarray]
+) -> dict[str, Tensor]:
+    """Read the frames of the clips `choose(length)`, see `read_clips`.
+
+    The length is that of the file, as it decodes or as its container claims it; of a labelled
+    window always what decodes.
+    """
+    view = View(spec.short_side, spec.crop, crop, spec.resize, spec.antialias)
+    claimed = 0
+    if spec.length == "claimed" and video.window is None:
+        claimed = video.claimed or claimed_length(video.path)
+    intended = choose(claimed) if claimed else None
+    with open_video(video.path, video.window, video.frames, spec.decoder) as reader:
+
+        def read() -> dict[str, Tensor]:
+            length = len(reader)
+            indices = choose(length) if intended is None else held(intended, length)
+            needed, inverse = np.unique(indices, return_inverse=True)
             return {
-                "frames": torch.from_numpy(frames),
-                "places": torch.arange(self.spec.frames)[None],
-                "mirrored": torch.tensor(flip),
+                "frames": torch.from_numpy(reader.get(needed, view)),
+                "frame_indices": torch.from_numpy(inverse.reshape(indices.shape)),
             }
-        spec = self.spec
 
-        def clip(length: int) -> np.ndarray:
-            start = train_start(length, spec.frames, rng, spec.train_last)
-            return clip_frames(np.array([start]), length, spec.frames, spec.short_videos)
-
-        return self.read(video, crop, clip) | {"mirrored": torch.tensor(crop.flip)}
-
-    def test_clips(self, video: Video) -> dict[str, Tensor]:
-        """Read N linearly spaced, centre-cropped clips, decoding each frame once."""
-        spec = self.spec
-        cap = spec.segment_cap if video.window else None
-
-        def clips(length: int) -> np.ndarray:
-            return test_frames(
-                length,
-                spec.frames,
-                spec.test_clips,
-                spec.test_rule,
-                spec.single_clip,
-                cap,
-                spec.short_videos,
-            )
-
-        return self.read(video, Crop(), clips)
-
-    def read(self, video: Video, crop: Crop, clips: Any) -> dict[str, Tensor]:
-        """Read the `frames` of the clips `clips(length)`, (N, T), and their `places`.
-
-        The length is that of the file, as it decodes or as its container claims it; of a labelled
-        window always what decodes.
-        """
-        spec = self.spec
-        view = View(spec.short_side, spec.crop, crop, spec.resize, spec.antialias)
-        claimed = 0
-        if spec.length == "claimed" and video.window is None:
-            claimed = video.claimed or claimed_length(video.path)
-        meant = clips(claimed) if claimed else None
-        frames: np.ndarray = np.empty(0, np.uint8)
-        indices: np.ndarray = np.empty(0, np.int64)
-        places: Iterator[np.ndarray] = iter(())
-
-        def choose(length: int) -> np.ndarray:
-            nonlocal frames, indices, places
-            wanted = clips(length) if meant is None else held(meant, length)
-            numbers, inverse = np.unique(wanted, return_inverse=True)
-            indices = inverse.reshape(-1, spec.frames)
-            frames = np.empty((len(numbers), spec.crop, spec.crop, 3), np.uint8)
-            places = iter(frames)
-            return numbers
-
-        def keep(pixels: np.ndarray) -> None:
-            np.copyto(next(places), pixels)
-
-        read_frames(video.path, choose, keep, video.window, video.frames, spec.decoder, view.part)
-        return {"frames": torch.from_numpy(frames), "places": torch.from_numpy(indices)}
+        try:
+            return read()
+        except ShorterVideoError:  # the reader knows its length now
+            return read()
 
 
 def collate(samples: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Stack samples into a batch, leaving out unreadable videos but not their names.
 
     Returns:
-        `frames` (F, H, W, C) uint8 of all samples, `places` (B, N, T) of the clips' frames among
-        them, in training `mirrored` (B,) (or cached `features` (B, F) in place of these), `label`
-        (B,), `target` (B, D), `index` (B,) and the list `unreadable`; only the list when no sample
-        is readable.
+        `frames` (F, H, W, C) uint8 of all samples, `frame_indices` (B, N, T) of the clips' frames
+        among them, in training `mirrored` (B,) (or cached `features` (B, F) in place of these),
+        `index` (B,), of labelled videos `label` (B,) and `target` (B, D), and the list
+        `unreadable`; only the list when no sample is ok.
     """
     batch: dict[str, Any] = {"unreadable": [pair for s in samples for pair in s["unreadable"]]}
-    readable = [s for s in samples if "label" in s]
+    readable = [s for s in samples if s["ok"]]
     if not readable:
         return batch
-    if "features" in readable[0]:
-        batch["features"] = torch.stack([s["features"] for s in readable])
-    else:
-        firsts = np.cumsum([0, *(len(s["frames"]) for s in readable)])
+    if "frames" in readable[0]:
+        firsts = np.cumsum([0, *(len(s["frames"]) for s in readable[:-1])])
         batch["frames"] = torch.cat([s["frames"] for s in readable])
-        batch["places"] = torch.stack(
-            [s["places"] + int(first) for s, first in zip(readable, firsts[:-1], strict=True)]
+        batch["frame_indices"] = torch.stack(
+            [s["frame_indices"] + int(first) for s, first in zip(readable, firsts, strict=True)]
         )
-    for key in ("target", "mirrored"):
+    for key in ("features", "mirrored", "target", "label", "index"):
         if key in readable[0]:
-            batch[key] = torch.stack([s[key] for s in readable])
-    for key in ("label", "index"):
-        batch[key] = torch.tensor([s[key] for s in readable])
+            batch[key] = torch.stack([torch.as_tensor(s[key]) for s in readable])
     return batch
 
 
 def assemble(batch: dict[str, Any]) -> Tensor:
     """Make the clips (B, N, C, T, H, W) uint8 of a batch, or (N, C, T, H, W) of a sample."""
-    clips: Tensor = batch["frames"][batch["places"]]
+    clips: Tensor = batch["frames"][batch["frame_indices"]]
     if "mirrored" in batch:
         mirrored = batch["mirrored"][..., None, None, None, None, None]
         clips = torch.where(mirrored, clips.flip(-2), clips)

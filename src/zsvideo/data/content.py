@@ -17,7 +17,8 @@ import imagehash
 import numpy as np
 from PIL import Image
 
-from zsvideo.data.decoding.faults import UnreadableVideo
+from zsvideo.data.decoding.faults import UnreadableVideoError
+from zsvideo.data.decoding.pyav_reader import open_stream
 
 STEP = 0.1  # seconds between sampled frames
 NEAR = 10  # of 64 bits that may differ between frames of one video
@@ -36,7 +37,7 @@ def fingerprint(path: str) -> np.ndarray | str:
         for picture in sampled(path):
             if np.asarray(picture.convert("L")).std() >= FLAT:
                 hashes.append(int(str(imagehash.phash(picture)), 16))
-    except UnreadableVideo as error:
+    except UnreadableVideoError as error:
         return str(error)
     except (av.FFmpegError, OSError, ValueError) as error:
         if not hashes:
@@ -46,11 +47,9 @@ def fingerprint(path: str) -> np.ndarray | str:
 
 def sampled(path: str) -> Iterator[Image.Image]:
     """Decode a frame each `STEP` seconds, upright, as pictures of 64 x 64."""
-    with av.open(path, metadata_errors="ignore") as container:
+    container, stream = open_stream(path)
+    with container:
         due = -np.inf
-        stream = container.streams.best("video")
-        if not isinstance(stream, av.VideoStream):
-            raise UnreadableVideo("no video stream")
         for number, frame in enumerate(container.decode(stream)):
             time = number * STEP if frame.time is None else frame.time
             if time >= due:

@@ -109,9 +109,9 @@ class FeatureClips(Dataset[dict[str, Any]]):
         for other in chain([index], self.clips.others(epoch, index)):
             if other not in self.reasons:
                 row = self.features[self.places[other]]
-                return {"features": row[epoch % len(row)]} | self.clips.labelled(other, unreadable)
+                return {"features": row[epoch % len(row)]} | self.clips.about(other, unreadable)
             unreadable.append((self.clips.videos[other].id, self.reasons[other]))
-        return {"unreadable": unreadable}
+        return {"ok": False, "unreadable": unreadable}
 
 
 def fingerprint(video: Video) -> str:

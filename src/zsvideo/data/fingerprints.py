@@ -17,7 +17,7 @@ import numpy as np
 from rich.progress import track
 
 from zsvideo.data.content import fingerprint, same_content
-from zsvideo.data.decoding.faults import UnreadableVideo
+from zsvideo.data.decoding.faults import UnreadableVideoError
 from zsvideo.data.decoding.limits import within
 from zsvideo.data.layouts import VIDEO_FILES, existing_root, files_below
 from zsvideo.errors import UserError
@@ -163,7 +163,7 @@ def fingerprints(paths: Sequence[str], cache: Path) -> tuple[dict[str, np.ndarra
     cores = os.cpu_count() or 1
     results = zip(new, within(LIMIT, fingerprint, [(path,) for path in new], cores), strict=True)
     for path, result in track(results, "videos", len(new), disable=not new):
-        if isinstance(result, str | UnreadableVideo):
+        if isinstance(result, str | UnreadableVideoError):
             unreadable[path] = str(result)
         else:
             known[keys[path]] = result.tobytes()

@@ -10,8 +10,8 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from zsvideo.data.datasets.base import VideoSet
-from zsvideo.data.decoding.faults import UnreadableVideo
-from zsvideo.data.decoding.reading import read_frames
+from zsvideo.data.decoding.faults import UnreadableVideoError
+from zsvideo.data.decoding.reading import open_video
 from zsvideo.data.layouts import Video, class_folders
 from zsvideo.errors import UserError
 
@@ -47,14 +47,13 @@ def map_frames(
         for _, point in sorted(candidates, key=lambda one: (-one[0], one[1]["name"])):
             video = videos[point["dataset"]][point["name"]]
             try:
-                pixels = read_frames(
-                    video.path, lambda count: np.array([count // 2]), Image.fromarray
-                )
-            except UnreadableVideo:
+                with open_video(video.path) as reader:
+                    (pixels,) = reader.get(np.array([len(reader) // 2]))
+            except UnreadableVideoError:
                 continue  # the next class of this direction
             file = Path("frames") / f"{point['dataset']}-{sector}.png"
             (folder / "frames").mkdir(parents=True, exist_ok=True)
-            ImageOps.fit(pixels[0], (SIDE, SIDE)).save(folder / file)
+            ImageOps.fit(Image.fromarray(pixels), (SIDE, SIDE)).save(folder / file)
             about = {"dataset": point["dataset"], "name": point["name"]}
             frames.append({**about, "file": str(file), "sector": sector, "video": video.id})
             break

@@ -14,8 +14,7 @@ import simplejpeg
 import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from zsvideo.data.decoding.faults import DAMAGED, UnreadableVideo
-from zsvideo.data.decoding.reading import check_file
+from zsvideo.data.decoding.faults import DAMAGED, UnreadableVideoError, check_file
 from zsvideo.data.layouts import IMAGE_FILES
 
 SMALLEST = 0.5  # side of the smallest crop, as a share of the image's short side; not in the paper
@@ -91,7 +90,7 @@ def ken_burns(
         (T, size, size, C) uint8.
 
     Raises:
-        UnreadableVideo: the file is missing, no image, or damaged.
+        UnreadableVideoError: the file is missing, no image, or damaged.
     """
     if rule == "authors_code":
         whole = read_image(path)
@@ -127,7 +126,7 @@ def read_jpeg(code: bytes, height: int, width: int, reduced: int) -> np.ndarray 
 
 
 def read_image(path: str) -> Image.Image:
-    """Decode a still image in full, upright and RGB; raises UnreadableVideo."""
+    """Decode a still image in full, upright and RGB; raises UnreadableVideoError."""
     with opened(path) as image:
         return to_rgb(ImageOps.exif_transpose(image) or image)
 
@@ -150,15 +149,15 @@ def to_rgb(image: Image.Image) -> Image.Image:
 
 @contextmanager
 def opened(path: str) -> Iterator[Image.Image]:
-    """Open an image; faults of it, then and while it is decoded, become UnreadableVideo."""
+    """Open an image; faults of it, then and while it is decoded, become UnreadableVideoError."""
     check_file(path)
     try:
         with Image.open(path) as image:
             yield image
     except UnidentifiedImageError:
-        raise UnreadableVideo("not an image") from None
+        raise UnreadableVideoError("not an image") from None
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
-        raise UnreadableVideo(DAMAGED.replace("frames do", "the image does")) from None
+        raise UnreadableVideoError(DAMAGED.replace("frames do", "the image does")) from None
 
 
 def cut(image: Image.Image, boxes: np.ndarray, size: int) -> np.ndarray:

@@ -18,12 +18,12 @@ VIDEO_FILES = (".avi", ".mp4", ".mkv", ".webm", ".mov", ".m4v", ".mpg", ".mpeg",
 
 @dataclass(frozen=True)
 class Video:
-    """One labelled video, or one labelled window of it.
+    """One video, or one labelled window of it.
 
     Attributes:
         id: name inside its data set, unique and stable, such as `Archery/v_Archery_g01_c01.avi`.
         path: the file.
-        label: class name as the data set spells it.
+        label: class name as the data set spells it; empty where it is unknown.
         window: start and end in seconds, for untrimmed videos.
         frames: number of frames that decode, where it is known.
         claimed: number of frames that the original's container claims, where it is known.
@@ -31,7 +31,7 @@ class Video:
 
     id: str
     path: str
-    label: str
+    label: str = ""
     window: tuple[float, float] | None = None
     frames: int | None = None
     claimed: int | None = None

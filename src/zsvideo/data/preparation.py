@@ -23,11 +23,10 @@ import numpy as np
 from pebble import ProcessPool
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from zsvideo.data.decoding.faults import UnreadableVideo
+from zsvideo.data.decoding.faults import UnreadableVideoError, check_file, reason
 from zsvideo.data.decoding.forms import SUFFIXES, FormSpec, form_bytes, write_form
 from zsvideo.data.decoding.limits import late, within
 from zsvideo.data.decoding.pyav_reader import all_frames, claimed_frames
-from zsvideo.data.decoding.reading import SMALLEST, check_file, reason
 from zsvideo.data.kenburns import is_image, read_image
 from zsvideo.data.layouts import Video
 from zsvideo.data.manifest import COLUMNS, NAME, write_table
@@ -108,7 +107,7 @@ def examine_all(
         task = bar.add_task("files", total=len(files), completed=len(files) - len(todo))
         outcomes = within(limit, examine, [(path, settings) for path in todo.values()], workers)
         for key, outcome in zip(todo, outcomes, strict=True):
-            if isinstance(outcome, UnreadableVideo):
+            if isinstance(outcome, UnreadableVideoError):
                 outcome = {"status": "bad", "reason": str(outcome)}
             known[key] = outcome
             line = {"state": key, "spec": asdict(settings.spec), "found": outcome}
@@ -196,7 +195,7 @@ def examine(path: str, settings: Settings) -> dict[str, Any]:
         with open(path, "rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         found = examine_image(path) if is_image(path) else examine_video(path, settings)
-    except UnreadableVideo as error:
+    except UnreadableVideoError as error:
         return {"status": "bad", "reason": str(error)}
     except (av.FFmpegError, OSError, ValueError, RuntimeError, MemoryError) as error:
         if (number := getattr(error, "errno", None)) in NO_ROOM:
@@ -223,8 +222,6 @@ def examine_video(path: str, settings: Settings) -> dict[str, Any]:
         for last, frame in whole.frames:
             seen["frames"] += 1
             seen["height"], seen["width"] = frame.shape[:2]
-            if min(frame.shape[:2]) < SMALLEST:
-                raise UnreadableVideo(f"smaller than {SMALLEST} pixels")
             yield last, frame
 
     if spec.form == "check":
@@ -235,7 +232,7 @@ def examine_video(path: str, settings: Settings) -> dict[str, Any]:
         seen["prepared"] = f"videos/{name[:2]}/{name}{SUFFIXES[spec.form]}"
         write_form(out / seen["prepared"], whole._replace(frames=watched()), spec)
     if not seen["frames"]:
-        raise UnreadableVideo("no frames")
+        raise UnreadableVideoError("no frames")
     seen["claimed"] = claimed_frames(path)
     seen["seconds"] = round(float(last * whole.time_base + 1 / whole.rate), 3)
     return seen
@@ -269,7 +266,7 @@ def disk_needed(videos: Sequence[Video], spec: FormSpec) -> int:
             try:
                 check_file(files[i])
                 sizes.append(pool.schedule(form_bytes, args=(files[i], spec), timeout=10).result())
-            except (UnreadableVideo, av.FFmpegError, OSError, ValueError, RuntimeError):
+            except (UnreadableVideoError, av.FFmpegError, OSError, ValueError, RuntimeError):
                 continue
     return int(np.mean(sizes) * len(files)) if sizes else 0
 

@@ -20,7 +20,6 @@ from zsvideo.data.zeroshot import ZeroShotDataModule
 from zsvideo.errors import UserError
 from zsvideo.models.callbacks import NarrowProgressBar
 from zsvideo.models.module import ZeroShotModule
-from zsvideo.semantics.class_vectors import ClassBank
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +40,7 @@ class Extractor(pl.LightningModule):
     def predict_step(self, batch: dict[str, Any], batch_idx: int) -> None:
         """Keep the features (F,) by video, or the reason why there are none."""
         self.reasons |= dict(batch["unreadable"])
-        if "label" in batch:
+        if "index" in batch:
             features: Tensor = self.model.features(batch["clips"])
             rows = features.float().cpu().numpy()
             for index, row in zip(batch["index"].tolist(), rows, strict=True):
@@ -106,9 +105,7 @@ def extract(
     Returns:
         Id to (count, F) float32, or to the reason why the video cannot be read.
     """
-    labels = tuple({video.label: None for video in chosen})
-    bank = ClassBank(labels, np.zeros((len(labels), 1)))
-    clips = Clips(chosen, bank, videos.clips, videos.seed, train, replace=False)
+    clips = Clips(chosen, None, videos.clips, videos.seed, train, replace=False)
     sampler = EpochSampler(len(clips), 0, shuffle=False, length=len(clips) * count)
     size = videos.loader.batch_size if train else videos.loader.test_batch_size
     extractor = Extractor(model)

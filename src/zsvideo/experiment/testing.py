@@ -233,9 +233,9 @@ def save_samples(target: VideoDataModule, file: Path, count: int = 12) -> None:
     """Keep the middle clip of some test videos, spread over the set, as the network saw it."""
     clips = target.decoded(train=False)
     chosen = np.unique(np.linspace(0, len(target.chosen) - 1, count).astype(int))
-    samples = [s for s in (clips[(0, int(i))] for i in chosen) if "frames" in s]
+    samples = [s for s in (clips[(0, int(i))] for i in chosen) if s["ok"]]
     if samples:
-        middle = torch.stack([assemble(s)[len(s["places"]) // 2] for s in samples])
+        middle = torch.stack([assemble(s)[len(s["frame_indices"]) // 2] for s in samples])
         file.parent.mkdir(parents=True, exist_ok=True)
         np.savez_compressed(
             file,

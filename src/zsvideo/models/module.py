@@ -164,7 +164,7 @@ class ZeroShotModule(pl.LightningModule):
         """Make the clips of a batch, here where each frame has been moved once."""
         if "frames" in batch:
             batch["clips"] = assemble(batch)
-            del batch["frames"], batch["places"]
+            del batch["frames"], batch["frame_indices"]
         return batch
 
     def loss(self, embeddings: Tensor, targets: Tensor) -> Tensor:
@@ -231,11 +231,11 @@ class ZeroShotModule(pl.LightningModule):
     def predict_step(
         self, batch: dict[str, Any], batch_idx: int, dataloader_idx: int = 0
     ) -> dict[str, Tensor] | None:
-        """Embed one batch of test videos: `embeddings` (B, D), `label` (B,), `index` (B,)."""
-        if "label" not in batch:
+        """Embed one batch of videos: `embeddings` (B, D), `index` (B,), if known `label` (B,)."""
+        if "index" not in batch:
             return None
-        embeddings = self.embed(batch).float().cpu()
-        return {"embeddings": embeddings, "label": batch["label"], "index": batch["index"]}
+        output = {"embeddings": self.embed(batch).float().cpu(), "index": batch["index"]}
+        return output | ({"label": batch["label"]} if "label" in batch else {})
 
     def configure_optimizers(self) -> Any:
         """Adam with a tenfold decay at the milestones (Sec. 4.4)."""

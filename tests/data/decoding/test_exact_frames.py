@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from benchmarks.videos import pack_b_frames
-from helpers.videos import CODINGS, check, moving, sequential, write_video
+from helpers.videos import CODINGS, check, frames_of, length_of, moving, sequential, write_video
 from zsvideo.data.decoding import pyav_reader
-from zsvideo.data.decoding.reading import read_frames
+from zsvideo.data.decoding.faults import ShorterVideoError
+from zsvideo.data.decoding.reading import open_video
 from zsvideo.data.transforms import Crop, View
 
 
@@ -53,9 +54,8 @@ def test_variable_frame_rate(tmp_path, name):
         container.mux(stream.encode())
     check(tmp_path / name)
     seconds = (times - times[0]) / 100
-    lengths = []
-    read_frames(tmp_path / name, lambda n: lengths.append(n) or np.array([0]), np.copy, (0.5, 1.5))
-    assert lengths == [int(((seconds >= 0.5) & (seconds < 1.5)).sum())]
+    inside = int(((seconds >= 0.5) & (seconds < 1.5)).sum())
+    assert length_of(tmp_path / name, window=(0.5, 1.5)) == inside
 
 
 def test_edit_list_hides_frames(tmp_path):
@@ -75,7 +75,7 @@ def test_edit_list_hides_frames(tmp_path):
 
 @pytest.mark.parametrize("name", ["key-12.mp4", "pyramid.mkv", "vp9.webm"])
 def test_large_files_are_read_by_seeking(tmp_path, name, monkeypatch):
-    monkeypatch.setattr(pyav_reader, "HELD", 0)
+    monkeypatch.setattr(pyav_reader, "BUFFER", 0)
     codec, options = CODINGS[name]
     write_video(tmp_path / name, moving(90), codec=codec, options=options)
     check(tmp_path / name)
@@ -83,14 +83,12 @@ def test_large_files_are_read_by_seeking(tmp_path, name, monkeypatch):
 
 def test_a_longer_promise_is_found_out(tmp_path):
     write_video(tmp_path / "a.avi", moving(40), options={"bf": "2"})
-    asked = []
-
-    def last(length):
-        asked.append(length)
-        return np.array([length - 1])
-
-    (frame,) = read_frames(tmp_path / "a.avi", last, np.copy, length=43)
-    assert asked == [43, 40]
+    with open_video(tmp_path / "a.avi", length=43) as video:
+        assert len(video) == 43
+        with pytest.raises(ShorterVideoError):
+            video.get(np.array([42]))
+        assert len(video) == 40
+        (frame,) = video.get(np.array([39]))
     assert np.array_equal(frame, sequential(tmp_path / "a.avi")[-1])
 
 
@@ -123,9 +121,9 @@ def test_a_file_that_needs_a_look_into_its_streams_gets_one(tmp_path, monkeypatc
         return iter(packets)
 
     monkeypatch.setattr(pyav_reader, "packets_from", packets_from)
-    asked = []
-    got = read_frames(tmp_path / "a.mp4", lambda n: asked.append(n) or np.arange(1, 20), np.copy)
-    assert asked == [60] and len(opened) == 2
+    with open_video(tmp_path / "a.mp4") as video:
+        got = video.get(np.arange(1, 20))
+        assert len(video) == 60 and len(opened) == 2
     for frame, whole in zip(got, sequential(tmp_path / "a.mp4")[1:20], strict=True):
         assert np.array_equal(frame, whole)
 
@@ -149,6 +147,6 @@ def test_only_the_needed_part_is_converted(tmp_path, codec, form):
             container.mux(stream.encode())
         for share in (0.0, 0.3, 0.5, 0.97):
             view = View(min(size), 31, Crop(share, 0.97 - share))
-            got = read_frames(file, np.arange, np.copy, part=view.part)
+            got = frames_of(file, np.arange, view)
             for pixels, whole in zip(got, sequential(file), strict=True):
                 assert np.array_equal(pixels, view.part(*size).of(whole))

@@ -6,10 +6,19 @@ import av
 import numpy as np
 import pytest
 
-from helpers.videos import CODINGS, check, moving, sequential, smooth, variable_rate, write_video
+from helpers.videos import (
+    CODINGS,
+    check,
+    frames_of,
+    length_of,
+    moving,
+    sequential,
+    smooth,
+    variable_rate,
+    write_video,
+)
 from zsvideo.data.decoding.forms import FormSpec, form_bytes, shrink, write_form
 from zsvideo.data.decoding.pyav_reader import all_frames
-from zsvideo.data.decoding.reading import read_frames
 from zsvideo.errors import UserError
 
 SPECS = {form: FormSpec(form, 32, 95, 12, 16) for form in ("pack", "h264")}
@@ -26,7 +35,7 @@ def test_every_frame_is_kept(tmp_path, form, name):
     original = sequential(tmp_path / name)
     out = tmp_path / ENDINGS[form]
     assert write_form(out, all_frames(tmp_path / name), SPECS[form]) == len(original) == 70
-    got = read_frames(out, np.arange, np.copy)
+    got = frames_of(out, np.arange)
     assert len(got) == 70
     for frame, source in zip(got, original, strict=True):
         assert frame.shape == (32, 40, 3)
@@ -43,9 +52,7 @@ def test_times_of_variable_rate_are_kept(tmp_path, form, ending):
     variable_rate(source, times, smooth(80))
     assert write_form(out, all_frames(source), SPECS[form]) == 80
     for window in ((0.0, 0.5), (0.5, 1.5), (0.61, 0.62), (1.0, 99.0), (0.33, 2.2)):
-        numbers = []
-        for file in (source, out):
-            read_frames(file, lambda n, x=numbers: x.append(n) or np.array([0]), np.copy, window)
+        numbers = [length_of(file, window=window) for file in (source, out)]
         seconds = (times - times[0]) / 1000
         inside = ((seconds >= window[0] - 1e-6) & (seconds < window[1] - 1e-6)).sum()
         assert numbers == [inside, inside], window
@@ -77,7 +84,7 @@ def test_any_size_is_encoded(tmp_path, size):
     for form, spec in SPECS.items():
         out = tmp_path / f"out-{ENDINGS[form]}"
         assert write_form(out, all_frames(tmp_path / "a.mkv"), spec) == 5
-        (frame,) = read_frames(out, lambda n: np.array([n - 1]), np.copy)
+        (frame,) = frames_of(out, lambda n: [n - 1])
         short = min(min(size), 32)
         assert short <= min(frame.shape[:2]) <= short + (form == "h264")
         assert list(tmp_path.glob("*.part")) == []

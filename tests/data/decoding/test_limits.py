@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from zsvideo.data.decoding.faults import UnreadableVideo
+from zsvideo.data.decoding.faults import UnreadableVideoError
 from zsvideo.data.decoding.limits import within
 
 
@@ -29,7 +29,7 @@ def test_what_is_read_comes_in_order_and_what_is_not_says_why():
     made = list(within(2, read, [(kind,) for kind in kinds], 2))
     assert [m for m in made if isinstance(m, str)] == ["a", "b", "c"]
     late, crashed = "not decoded within 2 s", "the decoder crashed"
-    reasons = [str(m) for m in made if isinstance(m, UnreadableVideo)]
+    reasons = [str(m) for m in made if isinstance(m, UnreadableVideoError)]
     assert reasons == [late, late, crashed]
 
 

@@ -5,11 +5,10 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from helpers.videos import moving
-from zsvideo.data.decoding.faults import UnreadableVideo
+from helpers.videos import frames_of, length_of, moving
+from zsvideo.data.decoding.faults import UnreadableVideoError
 from zsvideo.data.decoding.packs import runs, write_pack
 from zsvideo.data.decoding.pyav_reader import Whole
-from zsvideo.data.decoding.reading import read_frames
 from zsvideo.data.transforms import Crop, View
 
 
@@ -23,13 +22,10 @@ def pack(tmp_path, count=40, fps=20):
 def test_frames_by_number_and_window(tmp_path):
     file = pack(tmp_path)
     numbers = np.array([0, 3, 4, 5, 17, 39])
-    got = read_frames(file, lambda n: numbers, lambda f: f.mean())
-    assert np.abs(np.array(got) - (5 * numbers + 10)).max() < 2
-    lengths = []
-    (first,) = read_frames(
-        file, lambda n: lengths.append(n) or np.array([0]), lambda f: f.mean(), (0.5, 1.0)
-    )
-    assert lengths == [10] and abs(first - 60) < 2
+    got = frames_of(file, numbers).mean(axis=(1, 2, 3))
+    assert np.abs(got - (5 * numbers + 10)).max() < 2
+    (first,) = frames_of(file, [0], window=(0.5, 1.0))
+    assert length_of(file, window=(0.5, 1.0)) == 10 and abs(first.mean() - 60) < 2
 
 
 @pytest.mark.parametrize("keep", [0, 10, 0.5, -1])
@@ -37,8 +33,8 @@ def test_a_damaged_pack_is_told(tmp_path, keep):
     file = pack(tmp_path)
     content = file.read_bytes()
     file.write_bytes(content[: int(keep * len(content)) if 0 < keep < 1 else keep])
-    with pytest.raises(UnreadableVideo, match=r"truncated|empty"):
-        read_frames(file, lambda n: np.arange(n), np.copy)
+    with pytest.raises(UnreadableVideoError, match=r"truncated|empty"):
+        frames_of(file, np.arange)
 
 
 def test_a_picture_overwritten_inside_a_pack_is_told(tmp_path):
@@ -46,8 +42,8 @@ def test_a_picture_overwritten_inside_a_pack_is_told(tmp_path):
     content = bytearray(file.read_bytes())
     content[:200] = bytes(200)
     file.write_bytes(content)
-    with pytest.raises(UnreadableVideo, match="damaged"):
-        read_frames(file, lambda n: np.array([0]), np.copy)
+    with pytest.raises(UnreadableVideoError, match="damaged"):
+        frames_of(file, [0])
 
 
 def test_runs():
@@ -60,7 +56,7 @@ def test_a_part_and_any_choice_give_the_pixels_of_whole_frames(tmp_path, sides):
     frames = moving(40, sides)
     video = Whole(Fraction(20), Fraction(1, 20), enumerate(frames))
     write_pack(tmp_path / "a.frames", video, 95)
-    whole = read_frames(tmp_path / "a.frames", np.arange, np.copy)
+    whole = frames_of(tmp_path / "a.frames", np.arange)
     assert [frame.shape for frame in whole] == [(*sides, 3)] * 40
     errors = [np.abs(a.astype(int) - b).mean() for a, b in zip(whole, frames, strict=True)]
     others = [np.abs(a.astype(int) - b).mean() for a, b in zip(whole, frames[1:], strict=False)]
@@ -69,7 +65,7 @@ def test_a_part_and_any_choice_give_the_pixels_of_whole_frames(tmp_path, sides):
     for _ in range(10):
         numbers = np.unique(rng.integers(0, 40, 20))
         view = View(min(sides), 8, Crop(*rng.random(2)))
-        got = read_frames(tmp_path / "a.frames", lambda n, x=numbers: x, np.copy, part=view.part)
+        got = frames_of(tmp_path / "a.frames", numbers, view)
         for pixels, number in zip(got, numbers, strict=True):
             assert np.array_equal(pixels, view.part(*sides).of(whole[number]))
 
@@ -77,5 +73,5 @@ def test_a_part_and_any_choice_give_the_pixels_of_whole_frames(tmp_path, sides):
 def test_a_pack_of_an_earlier_version_is_told(tmp_path):
     file = pack(tmp_path)
     file.write_bytes(file.read_bytes()[:-1] + b"2")
-    with pytest.raises(UnreadableVideo, match="earlier form"):
-        read_frames(file, lambda n: np.array([0]), np.copy)
+    with pytest.raises(UnreadableVideoError, match="earlier form"):
+        frames_of(file, [0])

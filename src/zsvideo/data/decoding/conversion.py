@@ -1,35 +1,36 @@
 """Decoded frames to RGB pixels: only the part of them that is kept is converted."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
 from av.filter import Graph
 from av.video.reformatter import VideoReformatter
 
-from zsvideo.data.decoding.faults import DAMAGED, UnreadableVideo
-from zsvideo.data.transforms import Part, whole
+from zsvideo.data.decoding.base import part_of
+from zsvideo.data.decoding.faults import DAMAGED, UnreadableVideoError
+from zsvideo.data.transforms import View
 
 CUT = {"yuv420p", "yuvj420p"}  # with even sides converted pixel by pixel, else interpolated
 
 
-def upright(
-    frames: Iterable[Any], part: Callable[[int, int], Part] = whole
-) -> Iterator[np.ndarray]:
+def upright(frames: Iterable[Any], view: View | None = None) -> Iterator[np.ndarray]:
     """Convert frames to (H, W, 3) uint8 RGB, turned as the file says; give their part.
 
     Args:
         frames: of PyAV.
-        part: from height and width of an upright frame to what is kept of it.
+        view: what is kept of an upright frame; None for all of it.
 
     Raises:
-        UnreadableVideo: a frame is damaged.
+        UnreadableVideoError: a frame is damaged, or too small.
     """
+    part = cache(partial(part_of, view))
     convert = VideoReformatter()
     croppers: dict[tuple[Any, ...], Graph] = {}
     for frame in frames:
         if frame.is_corrupt:
-            raise UnreadableVideo(DAMAGED)
+            raise UnreadableVideoError(DAMAGED)
         turns, width, height = frame.rotation // 90, frame.width, frame.height
         if turns or frame.format.name not in CUT or width % 2 or height % 2:
             pixels = convert.reformat(frame, format="rgb24", threads=1).to_ndarray()

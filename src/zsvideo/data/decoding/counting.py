@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from zsvideo.data.decoding.faults import ShorterVideo
+from zsvideo.data.decoding.faults import ShorterVideoError
 
 PLACEHOLDER = 9  # bytes: smaller MPEG-4 packets hold no frame of their own
 FRAME_CODE = re.compile(rb"\x00\x00\x01\xb6(.)", re.DOTALL)  # begins a frame in MPEG-4
@@ -55,6 +55,7 @@ def counted_frames(
     start = min((f.packet for f in order[wanted[0] :]), default=0) if known else 0
     numbers = [n for n, frame in enumerate(order) if frame.type != 3 or frame.packet >= start]
     context, at, targets = stream.codec_context, 0, set(wanted)
+    context.flush_buffers()  # of an earlier reading
     for place, packet in enumerate([*packets, None]):
         context.skip_frame = "NONREF" if place < start else "DEFAULT"
         for frame in context.decode(packet):
@@ -65,4 +66,4 @@ def counted_frames(
                 targets.discard(number)
         if not targets:
             return
-    raise ShorterVideo(len(order) - len(numbers) + at)
+    raise ShorterVideoError(len(order) - len(numbers) + at)

@@ -1,41 +1,71 @@
-"""What can be wrong with a video file, in a few words each, and its labelled window."""
+"""What can be wrong with a video file, in a few words each."""
 
-from collections.abc import Callable, Sequence
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
-import numpy as np
+import av
 
 DAMAGED = "damaged: frames do not decode"
 
 
-class UnreadableVideo(Exception):
+class UnreadableVideoError(Exception):
     """A video file that cannot be decoded; the text says why."""
 
 
-class ShorterVideo(Exception):
-    """A video has fewer frames than its packets promise; the argument is their number."""
+class ShorterVideoError(UnreadableVideoError):
+    """A video has fewer frames than its packets promise.
 
-
-def wanted_frames(
-    choose: Callable[[int], np.ndarray],
-    window: tuple[float, float] | None,
-    seconds: Sequence[float] | np.ndarray,
-) -> np.ndarray:
-    """Choose frames of a video, or of a window of it.
-
-    Args:
-        choose: from a number of frames to the numbers wanted.
-        window: start and end in seconds; None for all frames.
-        seconds: time of each frame of the video, rising.
-
-    Returns:
-        Their numbers in the video.
-
-    Raises:
-        UnreadableVideo: there are no frames.
+    Attributes:
+        frames: how many it has.
     """
-    first, end = 0, len(seconds)
-    if window is not None:
-        first, end = map(int, np.searchsorted(seconds, np.array(window) - 1e-6))
-    if end <= first:
-        raise UnreadableVideo("no frames")
-    return first + choose(end - first)
+
+    def __init__(self, frames: int) -> None:
+        super().__init__(DAMAGED)
+        self.frames = frames
+
+
+@contextmanager
+def named_faults() -> Iterator[None]:
+    """Turn what decoders and the file system raise into UnreadableVideoError."""
+    try:
+        yield
+    except (av.FFmpegError, OSError, RuntimeError, ValueError, MemoryError) as error:
+        raise UnreadableVideoError(reason(error)) from None
+
+
+def reason(error: Exception) -> str:
+    """Name the fault of a file in a few words."""
+    if isinstance(error, PermissionError):
+        return "no permission to read it"
+    if isinstance(error, FileNotFoundError):
+        return "missing file"
+    if isinstance(error, av.InvalidDataError):
+        opening = getattr(error, "log", None) is not None or "avcodec" not in str(error)
+        return "not a video file" if opening else DAMAGED
+    if isinstance(error, MemoryError):
+        return "frames too large for memory"
+    return DAMAGED
+
+
+def check_file(path: str | Path) -> None:
+    """Check what can be told without opening a video; raises UnreadableVideoError."""
+    try:
+        state = (file := Path(path)).stat()
+    except PermissionError:
+        raise UnreadableVideoError("no permission to read it") from None
+    except OSError:
+        raise UnreadableVideoError("missing file") from None
+    if not stat.S_ISREG(state.st_mode):
+        raise UnreadableVideoError("not a regular file")
+    if state.st_size == 0:
+        raise UnreadableVideoError("empty file")
+    try:
+        with file.open("rb", buffering=0) as opened:
+            head = opened.read(12)
+    except OSError:
+        raise UnreadableVideoError("no permission to read it") from None
+    said = int.from_bytes(head[4:8], "little") + 8
+    if head[:4] == b"RIFF" and state.st_size < said:  # an AVI; decoders read what is left of it
+        raise UnreadableVideoError("truncated")

@@ -13,7 +13,7 @@ import av
 import numpy as np
 from av.video.reformatter import VideoReformatter
 
-from zsvideo.data.decoding.faults import UnreadableVideo
+from zsvideo.data.decoding.faults import UnreadableVideoError
 from zsvideo.data.decoding.packs import SUFFIX, write_pack
 from zsvideo.data.decoding.pyav_reader import Whole, all_frames, claimed_frames
 from zsvideo.data.transforms import resize_short_side
@@ -81,7 +81,7 @@ def write_form(file: Path, video: Whole, spec: FormSpec) -> int:
         spec: the form.
 
     Raises:
-        UnreadableVideo: while decoding; or a frame was lost.
+        UnreadableVideoError: while decoding; or a frame was lost.
     """
     part = file.with_name(file.name + ".part")
     part.parent.mkdir(parents=True, exist_ok=True)
@@ -120,7 +120,7 @@ def write_h264(file: Path, video: Whole, spec: FormSpec) -> int:
             kept += len(packets)
             container.mux(packets)
     if kept != count:
-        raise UnreadableVideo(f"the encoder kept {kept} of {count} frames")
+        raise UnreadableVideoError(f"the encoder kept {kept} of {count} frames")
     return count
 
 

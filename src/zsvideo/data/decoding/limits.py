@@ -6,14 +6,14 @@ from typing import Any, TypeVar
 
 from pebble import ProcessExpired, ProcessPool
 
-from zsvideo.data.decoding.faults import UnreadableVideo
+from zsvideo.data.decoding.faults import UnreadableVideoError
 
 Made = TypeVar("Made")
 
 
 def within(
     limit: float, read: Callable[..., Made], files: Iterable[tuple[Any, ...]], workers: int
-) -> Iterator[Made | UnreadableVideo]:
+) -> Iterator[Made | UnreadableVideoError]:
     """Read files in other processes, each for a limited time; Python's own limits stop no decoder.
 
     Args:
@@ -32,11 +32,11 @@ def within(
         try:
             for future in [pool.schedule(read, args=file, timeout=limit) for file in files]:
                 try:
-                    made: Made | UnreadableVideo = future.result()
+                    made: Made | UnreadableVideoError = future.result()
                 except Timeout:
-                    made = UnreadableVideo(late(limit))
+                    made = UnreadableVideoError(late(limit))
                 except ProcessExpired:
-                    made = UnreadableVideo("the decoder crashed")
+                    made = UnreadableVideoError("the decoder crashed")
                 yield made
         except BaseException:
             pool.stop()  # type: ignore[no-untyped-call]  # or the pool first does all that is left

@@ -11,17 +11,17 @@ of the header, where in it the height of the picture stands, and `MAGIC`; all li
 
 import os
 import struct
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import cv2
 import numpy as np
 import simplejpeg
 
-from zsvideo.data.decoding.faults import UnreadableVideo, wanted_frames
+from zsvideo.data.decoding.base import VideoReader, part_of
+from zsvideo.data.decoding.faults import UnreadableVideoError
 from zsvideo.data.decoding.pyav_reader import Whole
-from zsvideo.data.transforms import Part
+from zsvideo.data.transforms import View
 
 SUFFIX = ".frames"
 MAGIC = b"JPEGPCK3"
@@ -84,8 +84,8 @@ def strip_jpeg(strip: np.ndarray, quality: int) -> tuple[bytes, int, bytes]:
     return code[:at] + restarts + code[at:begin], place, code[begin : -len(END)]
 
 
-class Pack(NamedTuple):
-    """An open pack.
+class PackReader(VideoReader):
+    """The frames of a pack.
 
     Attributes:
         handle: of the file.
@@ -93,93 +93,67 @@ class Pack(NamedTuple):
         strips: of each frame.
         head: header of a JPEG of strips.
         place: where in it the height of the picture stands.
-        ends_at, times_at: where in the file the ends of strips and the times of frames are.
+        ends_at: where in the file the ends of strips are.
     """
 
-    handle: int
-    frames: int
-    height: int
-    width: int
-    strips: int
-    head: bytes
-    place: int
-    ends_at: int
-    times_at: int
+    def open(self) -> None:
+        """Read what is said at the end of the file."""
+        self.handle = self.files.enter_context(self.path.open("rb", buffering=0)).fileno()
+        size = os.fstat(self.handle).st_size - FOOTER.size
+        tail = os.pread(self.handle, FOOTER.size, max(size, 0))
+        if len(tail) < FOOTER.size or tail[-8:-1] != MAGIC[:-1]:
+            raise UnreadableVideoError("truncated")
+        if tail[-8:] != MAGIC:
+            raise UnreadableVideoError(
+                "an earlier form of pack; remove it and run python -m src.prepare"
+            )
+        frames, self.height, self.width, head_size, self.place, _ = FOOTER.unpack(tail)
+        self.strips = -(-max(self.height, self.width) // STRIP)
+        times_at = size - head_size - 8 * frames
+        self.ends_at = times_at - 8 * frames * self.strips
+        if self.ends_at < 0:
+            raise UnreadableVideoError("truncated")
+        self.head = os.pread(self.handle, head_size, size - head_size)
+        self.span(
+            np.frombuffer(os.pread(self.handle, 8 * frames, times_at), "<f8")
+            if self.window
+            else np.arange(frames)
+        )
 
-
-def open_pack(handle: int) -> Pack:
-    """Read what is said at the end of a pack; raises UnreadableVideo."""
-    size = os.fstat(handle).st_size - FOOTER.size
-    tail = os.pread(handle, FOOTER.size, max(size, 0))
-    if len(tail) < FOOTER.size or tail[-8:-1] != MAGIC[:-1]:
-        raise UnreadableVideo("truncated")
-    if tail[-8:] != MAGIC:
-        raise UnreadableVideo("an earlier form of pack; remove it and run python -m src.prepare")
-    frames, height, width, head_size, place, _ = FOOTER.unpack(tail)
-    strips = -(-max(height, width) // STRIP)
-    times_at = size - head_size - 8 * frames
-    ends_at = times_at - 8 * frames * strips
-    if ends_at < 0:
-        raise UnreadableVideo("truncated")
-    head = os.pread(handle, head_size, size - head_size)
-    return Pack(handle, frames, height, width, strips, head, place, ends_at, times_at)
-
-
-def pack_frames(
-    path: str | Path,
-    choose: Callable[[int], np.ndarray],
-    window: tuple[float, float] | None,
-    length: int | None,
-    part: Callable[[int, int], Part],
-) -> Iterator[np.ndarray]:
-    """Decode the chosen frames of a pack; see `zsvideo.data.decoding.reading.read_frames`.
-
-    Yields:
-        (H, W, 3) uint8 RGB: the part of each frame.
-
-    Raises:
-        UnreadableVideo: the file is no whole pack.
-    """
-    with open(path, "rb", buffering=0) as file:
-        pack = open_pack(file.fileno())
-        seconds: Sequence[float] | np.ndarray = range(pack.frames)
-        if window:
-            times = os.pread(pack.handle, 8 * pack.frames, pack.times_at)
-            seconds = np.frombuffer(times, "<f8")
-        wanted = wanted_frames(choose, window, seconds)
-        kept = part(pack.height, pack.width)
+    def decode(self, indices: np.ndarray, view: View | None) -> Iterator[np.ndarray]:
+        """Decode the strips of frames that the view needs, up to `GROUP` frames at once."""
+        kept = part_of(view, self.height, self.width)
         along, across = slice(kept.left, kept.right), slice(kept.top, kept.bottom)
-        wide = pack.width > pack.height
+        wide = self.width > self.height
         if not wide:
             along, across = across, along
         strips = range(along.start // STRIP, -(-along.stop // STRIP))
         rows = STRIP * len(strips)
         inside = slice(along.start - STRIP * strips.start, along.stop - STRIP * strips.start)
-        for run in runs(wanted, min(GROUP, LONGEST // rows)):
+        for run in runs(indices, min(GROUP, LONGEST // rows)):
             # Interpolated chroma would mix strips that are no neighbours.
-            decoded = simplejpeg.decode_jpeg(joined(pack, run, strips), "RGB", fastupsample=True)
+            decoded = simplejpeg.decode_jpeg(self.jpeg(run, strips), "RGB", fastupsample=True)
             for lying in decoded.reshape(len(run), rows, -1, 3):
                 pixels = lying[inside, across]
                 yield kept.finish(cv2.transpose(pixels) if wide else pixels)
 
-
-def joined(pack: Pack, run: np.ndarray, strips: range) -> bytes:
-    """Make one JPEG of some strips of consecutive frames, one below the other."""
-    before = int(run[0]) * pack.strips  # the strips of the frames before
-    ends = os.pread(
-        pack.handle, 8 * pack.strips * len(run) + 8, pack.ends_at + 8 * before - 8 * bool(before)
-    )
-    bounds = ([] if before else [0]) + np.frombuffer(ends, "<u8").tolist()
-    data = os.pread(pack.handle, bounds[pack.strips * len(run)] - bounds[0], bounds[0])
-    head = bytearray(pack.head)
-    struct.pack_into(">H", head, pack.place, len(run) * len(strips) * STRIP)
-    pieces: list[bytes | bytearray] = [head]
-    for frame in range(len(run)):
-        for strip in range(frame * pack.strips + strips.start, frame * pack.strips + strips.stop):
-            pieces.append(data[bounds[strip] - bounds[0] : bounds[strip + 1] - bounds[0]])
-            pieces.append(RESTARTS[(len(pieces) // 2 - 1) % 8])
-    pieces[-1] = END
-    return b"".join(pieces)
+    def jpeg(self, run: np.ndarray, strips: range) -> bytes:
+        """Make one JPEG of some strips of consecutive frames, one below the other."""
+        before = int(run[0]) * self.strips  # the strips of the frames before
+        size = 8 * self.strips * len(run) + 8
+        ends = os.pread(self.handle, size, self.ends_at + 8 * before - 8 * bool(before))
+        bounds = ([] if before else [0]) + np.frombuffer(ends, "<u8").tolist()
+        data = os.pread(self.handle, bounds[self.strips * len(run)] - bounds[0], bounds[0])
+        head = bytearray(self.head)
+        struct.pack_into(">H", head, self.place, len(run) * len(strips) * STRIP)
+        pieces: list[bytes | bytearray] = [head]
+        for frame in range(len(run)):
+            first = frame * self.strips
+            for strip in range(first + strips.start, first + strips.stop):
+                pieces.append(data[bounds[strip] - bounds[0] : bounds[strip + 1] - bounds[0]])
+                pieces.append(RESTARTS[(len(pieces) // 2 - 1) % 8])
+        pieces[-1] = END
+        return b"".join(pieces)
 
 
 def runs(numbers: np.ndarray, most: int) -> Iterator[np.ndarray]:

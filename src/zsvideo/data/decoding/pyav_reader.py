@@ -8,27 +8,27 @@ frames into a packet): there decoding begins at the first frame, and frames are 
 
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
-from functools import cache
-from itertools import groupby, islice
+from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import av
 import numpy as np
 
+from zsvideo.data.decoding.base import VideoReader
 from zsvideo.data.decoding.conversion import upright
 from zsvideo.data.decoding.counting import PLACEHOLDER, counted_frames, display_order
-from zsvideo.data.decoding.faults import DAMAGED, UnreadableVideo, wanted_frames
-from zsvideo.data.transforms import Part
+from zsvideo.data.decoding.faults import DAMAGED, ShorterVideoError, UnreadableVideoError
+from zsvideo.data.transforms import View
 
-HELD = 2 << 20  # bytes: the packets of larger files are read again after a seek
+BUFFER = 2 << 20  # bytes: the packets of larger files are read again after a seek
 SURE = {".mp4", ".m4v", ".mov", ".mkv", ".webm"}  # containers that tell what streams are
 QUICK = {"skip_frame": "all", "analyzeduration": "1"}  # FFmpeg else decodes frames to open a file
 
 
-class Unsure(Exception):
+class UnsureError(Exception):
     """A file opened without a look into its streams did not give what was wanted."""
 
 
@@ -41,76 +41,93 @@ class Entry(NamedTuple):
     size: int
 
 
-def pyav_frames(
-    path: str | Path,
-    choose: Callable[[int], np.ndarray],
-    window: tuple[float, float] | None,
-    length: int | None,
-    part: Callable[[int, int], Part],
-) -> Iterator[np.ndarray]:
-    """Decode the chosen frames of a video; see `zsvideo.data.decoding.reading.read_frames`.
+class PyAVReader(VideoReader):
+    """Exact frames with PyAV.
 
     Files of `SURE` containers are opened without a look into their streams. Where a wanted frame is
     then missing, the file is opened again with one.
 
-    Yields:
-        (H, W, 3) uint8 RGB, upright: the part of each frame.
-
-    Raises:
-        UnreadableVideo: no video stream, no frames, cut short or damaged.
-        ShorterVideo: a wanted frame lies beyond the end.
+    Attributes:
+        packets: of the video stream, in the order of the file.
+        order: which of them each frame is, in the order of showing; None where frames are counted.
     """
-    given = 0
-    chosen = cache(choose)  # it may draw random numbers
-    if Path(path).suffix.lower() in SURE:
-        try:
-            for pixels in upright(frames_of(path, chosen, window, length, True), part):
-                yield pixels
-                given += 1
-            return
-        except (Unsure, av.FFmpegError):
-            pass
-    yield from islice(upright(frames_of(path, chosen, window, length, False), part), given, None)
 
+    def open(self) -> None:
+        """List the packets; raises UnreadableVideoError: no video stream, no frames, cut short."""
+        if self.path.suffix.lower() in SURE:
+            try:
+                return self.list_packets(quick=True)
+            except (UnsureError, av.FFmpegError):
+                pass
+        self.list_packets(quick=False)
 
-def frames_of(
-    path: str | Path,
-    choose: Callable[[int], np.ndarray],
-    window: tuple[float, float] | None,
-    length: int | None,
-    quick: bool,
-) -> Iterator[Any]:
-    """Give the chosen frames of a video as decoded; raises Unsure where `quick` did not suffice."""
-    options = QUICK if quick else {}
-    with av.open(str(path), metadata_errors="ignore", options=options) as container:
-        stream = container.streams.best("video")
-        if not isinstance(stream, av.VideoStream):
-            raise UnreadableVideo("no video stream")
-        stream.codec_context.thread_count = 1
-        is_avi = container.format.name == "avi"
-        held = is_avi or Path(path).stat().st_size <= HELD
-        packets: list[Any] = [
-            p if held else Entry(p.pts, p.is_keyframe, p.is_discard, p.size)
-            for p in container.demux(stream)
+    def list_packets(self, quick: bool) -> None:
+        """Open the file and list its packets; raises UnsureError where `quick` does not suffice."""
+        self.quick = quick
+        self.container, self.stream = open_stream(self.path, quick)
+        self.files.enter_context(self.container)
+        is_avi = self.container.format.name == "avi"
+        in_memory = is_avi or self.path.stat().st_size <= BUFFER
+        self.packets: list[Any] = [
+            p if in_memory else Entry(p.pts, p.is_keyframe, p.is_discard, p.size)
+            for p in self.container.demux(self.stream)
             if p.size
         ]
-        if len(packets) < len(stream.index_entries) - 1 and not is_avi:
-            raise UnreadableVideo("truncated")
-        stamps = [packet.pts for packet in packets]
-        if is_timed(stream, packets, stamps, is_avi):
-            shown_ones = (i for i, packet in enumerate(packets) if not packet.is_discard)
-            order = sorted(shown_ones, key=stamps.__getitem__)  # an edit list hides the others
+        if len(self.packets) < len(self.stream.index_entries) - 1 and not is_avi:
+            raise UnreadableVideoError("truncated")
+        stamps = [packet.pts for packet in self.packets]
+        self.order: list[int] | None = None
+        if is_timed(self.stream, self.packets, stamps, is_avi):
+            visible = (i for i, packet in enumerate(self.packets) if not packet.is_discard)
+            order = sorted(visible, key=stamps.__getitem__)  # an edit list hides the others
             seconds = np.array([stamps[i] - stamps[order[0]] for i in order])
-            numbers = wanted_frames(choose, window, seconds * float(stream.time_base or 0))
-            wanted = [order[n] for n in numbers]
-            yield from timed_frames(container, stream, packets, wanted, quick)
+            self.order = order
+            self.span(seconds * float(self.stream.time_base or 0))
         elif quick:
-            raise Unsure
+            raise UnsureError
         else:
-            shown = display_order(stream, packets)
-            seconds = np.arange(length or len(shown)) / float(stream.average_rate or 25)
-            numbers = wanted_frames(choose, window, seconds)
-            yield from counted_frames(stream, packets, shown, numbers.tolist())
+            self.shown = display_order(self.stream, self.packets)
+            rate = float(self.stream.average_rate or 25)
+            self.span(np.arange(self.length or len(self.shown)) / rate)
+
+    def decode(self, indices: np.ndarray, view: View | None) -> Iterator[np.ndarray]:
+        """Decode the stretches of the file that hold the frames."""
+        done = 0
+        if self.quick:
+            try:
+                for pixels in upright(self.frames(indices), view):
+                    yield pixels
+                    done += 1
+                return
+            except (UnsureError, av.FFmpegError):
+                length = len(self.seconds)
+                self.list_packets(quick=False)
+                if len(self.seconds) != length:
+                    raise ShorterVideoError(len(self.seconds)) from None
+        yield from upright(self.frames(indices[done:]), view)
+
+    def frames(self, indices: np.ndarray) -> Iterator[Any]:
+        """Give frames as decoded."""
+        if self.order is None:
+            return counted_frames(self.stream, self.packets, self.shown, indices.tolist())
+        wanted = [self.order[i] for i in indices]
+        return timed_frames(self.container, self.stream, self.packets, wanted, self.quick)
+
+
+def open_stream(path: str | Path, quick: bool = False) -> tuple[Any, av.VideoStream]:
+    """Open a video file, to be decoded by one thread; raises UnreadableVideoError.
+
+    Args:
+        path: the file.
+        quick: without a look into the streams.
+    """
+    container = av.open(str(path), metadata_errors="ignore", options=QUICK if quick else {})
+    stream = container.streams.best("video")
+    if not isinstance(stream, av.VideoStream):
+        container.close()
+        raise UnreadableVideoError("no video stream")
+    stream.codec_context.thread_count = 1
+    return container, stream
 
 
 class Whole(NamedTuple):
@@ -131,13 +148,9 @@ def all_frames(path: str | Path) -> Whole:
     """Decode a video from end to end.
 
     Raises:
-        UnreadableVideo: no video stream; while decoding: damaged or cut short.
+        UnreadableVideoError: no video stream; while decoding: damaged or cut short.
     """
-    container = av.open(str(path), metadata_errors="ignore")
-    stream = container.streams.best("video")
-    if not isinstance(stream, av.VideoStream):
-        raise UnreadableVideo("no video stream")
-    stream.codec_context.thread_count = 1
+    container, stream = open_stream(path)
     is_avi = container.format.name == "avi"
     rate = stream.average_rate or Fraction(25)
     counted = is_avi and stream.codec_context.has_b_frames
@@ -159,7 +172,7 @@ def all_frames(path: str | Path) -> Whole:
                 last = max(time, 0)
                 yield frame
         if packets < len(stream.index_entries) - 1 and not is_avi:
-            raise UnreadableVideo("truncated")
+            raise UnreadableVideoError("truncated")
 
     def timed() -> Iterator[tuple[int, np.ndarray]]:
         with container:
@@ -199,9 +212,9 @@ def timed_frames(
     """Decode the wanted packets (by their place in `packets`, sorted by time of showing).
 
     Raises:
-        UnreadableVideo: a frame is missing at the end.
-        Unsure: with `quick`, a frame is missing, or not in its order: the decoder may not know how
-            long it has to wait for frames that are shown before those it has.
+        UnreadableVideoError: a frame is missing at the end.
+        UnsureError: with `quick`, a frame is missing, or not in its order: the decoder may not know
+            how long it has to wait for frames that are shown before those it has.
     """
     context = stream.codec_context
     keys = [i for i, packet in enumerate(packets) if packet.is_keyframe]
@@ -231,14 +244,14 @@ def timed_frames(
                     yield found.pop(pts)
                     pending.popleft()
                 if quick and pending and frame.pts is not None and frame.pts > pts:
-                    raise Unsure
+                    raise UnsureError
             at += 1
             if packet is None:
                 break
         if packet is None:
             at = None
         if pending:
-            raise Unsure if quick else UnreadableVideo(DAMAGED)
+            raise UnsureError if quick else UnreadableVideoError(DAMAGED)
 
 
 def packets_from(container: Any, stream: Any, packets: Sequence[Any], start: int) -> Iterator[Any]:

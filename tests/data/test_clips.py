@@ -181,13 +181,13 @@ def epoch(sampler, number):
 
 def test_an_epoch_is_shared_without_double_and_can_be_continued():
     whole = epoch(EpochSampler(10, 3, True, length=8), 2)
-    shares = [epoch(EpochSampler(10, 3, True, length=8, share=(r, 2)), 2) for r in (0, 1)]
+    shares = [epoch(EpochSampler(10, 3, True, length=8, rank=r, world_size=2), 2) for r in (0, 1)]
     assert sorted(shares[0] + shares[1]) == sorted(whole) and len(set(whole)) == 8
     continued = EpochSampler(10, 3, True, length=8)
     continued.start_at(2, 5)
     assert list(continued) == whole[5:]
     assert epoch(continued, 3) == epoch(EpochSampler(10, 3, True, length=8), 3)
-    tested = [epoch(EpochSampler(7, 3, False, share=(r, 2)), 0) for r in (0, 1)]
+    tested = [epoch(EpochSampler(7, 3, False, rank=r, world_size=2), 0) for r in (0, 1)]
     assert sorted(tested[0] + tested[1]) == [(0, i) for i in range(7)]
 
 
@@ -305,7 +305,7 @@ def test_batches_of_a_small_set(tmp_path, partial, sizes):
         assert [len(batch["label"]) for batch in batches] == sizes[done:]
     if partial:
         assert sorted(torch.cat([b["index"] for b in data.train_dataloader()])) == list(range(10))
-        shares = [len(b["label"]) for rank in (0, 1) for b in data.train_dataloader((rank, 2))]
+        shares = [len(b["label"]) for rank in (0, 1) for b in data.train_dataloader(rank, 2)]
         assert shares == [4, 1, 4, 1]
 
 

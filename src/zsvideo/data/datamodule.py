@@ -137,43 +137,45 @@ class VideoDataModule(pl.LightningDataModule):
         return FeatureClips(clips, store) if store else clips
 
     def train_dataloader(
-        self, share: tuple[int, int] = (0, 1), batches_done: int = 0
+        self, rank: int = 0, world_size: int = 1, batches_done: int = 0
     ) -> DataLoader[dict[str, Any]]:
         """Load one random clip a video, in epochs of `LoaderSpec.epoch_batches`.
 
         Args:
-            share: (rank, world) of this process.
+            rank: of this process.
+            world_size: how many processes there are.
             batches_done: batches of this process in the run that is continued.
 
         Raises:
             UserError: there are fewer videos than processes.
         """
-        clips, size, world = self.samples(train=True), self.loader.batch_size, share[1]
-        if len(clips) < world:
-            raise UserError(f"trainer.devices={world} share {len(clips)} training videos; take 1")
-        batches = self.loader.epoch_batches(len(clips), world)
-        length = batches * size * world
+        clips, size = self.samples(train=True), self.loader.batch_size
+        if len(clips) < world_size:
+            raise UserError(
+                f"trainer.devices={world_size} share {len(clips)} training videos; take 1"
+            )
+        batches = self.loader.epoch_batches(len(clips), world_size)
+        length = batches * size * world_size
         if not self.loader.equal_updates:
-            length = min(length, len(clips) // world * world)
-            batches = -(-length // (size * world))
-        sampler = EpochSampler(len(clips), self.seed, True, length, share)
+            length = min(length, len(clips) // world_size * world_size)
+            batches = -(-length // (size * world_size))
+        sampler = EpochSampler(len(clips), self.seed, True, length, rank, world_size)
         epoch, skip = divmod(batches_done, batches)
         sampler.start_at(epoch, skip * size)
         return self.load(clips, sampler, size, train=True)
 
-    def predict_dataloader(self, share: tuple[int, int] = (0, 1)) -> DataLoader[dict[str, Any]]:
-        """Load the test clips of each video; `share` is (rank, world) of this process."""
-        clips = self.samples(train=False)
-        sampler = EpochSampler(len(clips), self.seed, shuffle=False, share=share)
-        return self.load(clips, sampler, self.loader.test_batch_size, train=False)
+    def predict_dataloader(self, rank: int = 0, world_size: int = 1) -> DataLoader[dict[str, Any]]:
+        """Load the test clips of each video, those of one of `world_size` processes."""
+        clips, size = self.samples(train=False), self.loader.test_batch_size
+        sampler = EpochSampler(len(clips), self.seed, False, None, rank, world_size)
+        return self.load(clips, sampler, size, train=False)
 
-    def validation_dataloader(self, share: tuple[int, int] = (0, 1)) -> DataLoader[dict[str, Any]]:
-        """Load the centre clip of each video, or its cached features."""
-        one = replace(self.clips, test_clips=1)
-        clips: Dataset[dict[str, Any]] = (
-            self.samples(train=False)
-            if False in self.features
-            else Clips(self.chosen, self.bank, one, self.seed, train=False)
-        )
-        sampler = EpochSampler(len(self.chosen), self.seed, shuffle=False, share=share)
-        return self.load(clips, sampler, self.loader.batch_size, train=False)
+    def validation_dataloader(
+        self, rank: int = 0, world_size: int = 1
+    ) -> DataLoader[dict[str, Any]]:
+        """Load the centre clip of each video, or its cached features; as `predict_dataloader`."""
+        clips, size = self.samples(train=False), self.loader.batch_size
+        if isinstance(clips, Clips):
+            clips.spec = replace(clips.spec, test_clips=1)
+        sampler = EpochSampler(len(clips), self.seed, False, None, rank, world_size)
+        return self.load(clips, sampler, size, train=False)

@@ -9,7 +9,7 @@ from torch.utils.data import Sampler
 class EpochSampler(Sampler[tuple[int, int]]):
     """Pairs (epoch, index): shuffled by (seed, epoch) in training, in order in testing.
 
-    Several processes share an epoch: each takes every `world`-th pair, and no pair comes twice.
+    Processes share an epoch: each takes every `world_size`-th pair, and no pair comes twice.
     The first number counts the passes over the set, so a video taken twice gives other clips.
     """
 
@@ -19,7 +19,8 @@ class EpochSampler(Sampler[tuple[int, int]]):
         seed: int,
         shuffle: bool,
         length: int | None = None,
-        share: tuple[int, int] = (0, 1),
+        rank: int = 0,
+        world_size: int = 1,
     ) -> None:
         """Say what an epoch is.
 
@@ -29,10 +30,11 @@ class EpochSampler(Sampler[tuple[int, int]]):
             shuffle: draw an order anew each epoch, else 0, 1, ...
             length: clips an epoch over all processes; beyond `size` the set is shuffled and taken
                 again. None takes each video once.
-            share: (rank, world) of this process.
+            rank: of this process.
+            world_size: how many processes there are.
         """
         self.size, self.seed, self.shuffle, self.length = size, seed, shuffle, length or size
-        self.rank, self.world = share
+        self.rank, self.world_size = rank, world_size
         self.epoch, self.skip = 0, 0
 
     def set_epoch(self, epoch: int) -> None:
@@ -44,7 +46,7 @@ class EpochSampler(Sampler[tuple[int, int]]):
         self.epoch, self.skip = epoch, skip
 
     def __len__(self) -> int:
-        return len(range(self.rank, self.length, self.world))
+        return len(range(self.rank, self.length, self.world_size))
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
         rounds = -(-self.length // self.size)
@@ -53,6 +55,6 @@ class EpochSampler(Sampler[tuple[int, int]]):
             rng = np.random.default_rng((self.seed, self.epoch))
             order = np.concatenate([rng.permutation(self.size) for _ in range(rounds)])
         passes = self.epoch * rounds + np.arange(len(order)) // self.size
-        pairs = np.stack([passes, order], axis=1)[: self.length][self.rank :: self.world]
+        pairs = np.stack([passes, order], axis=1)[: self.length][self.rank :: self.world_size]
         own, self.skip = pairs[self.skip :], 0
         return ((int(epoch), int(index)) for epoch, index in own)

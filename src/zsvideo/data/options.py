@@ -78,18 +78,18 @@ class LoaderSpec:
     partial_batch: Switch = False
     """What is left of a small epoch is a batch too."""
 
-    def epoch_batches(self, videos: int, world: int = 1) -> int:
-        """Count the batches of an epoch in each of `world` processes.
+    def epoch_batches(self, videos: int, world_size: int = 1) -> int:
+        """Count the batches of an epoch in each of `world_size` processes.
 
         As in the authors' code an epoch takes each video once but ends with the batch after the one
         that reaches `epoch_samples` clips: at 22 and 100,000, 4,547 batches, 100,034 clips.
         With `equal_updates` a smaller set is taken again until then. What is left of a smaller set
         is a batch by `partial_batch` alone, or where there is no other.
         """
-        batch = self.batch_size * world
+        batch = self.batch_size * world_size
         most = self.epoch_samples // batch + 2
         full, left = divmod(videos, batch)
-        full += self.partial_batch and left >= world
+        full += self.partial_batch and left >= world_size
         return most if self.equal_updates else max(1, min(full, most))
 
 

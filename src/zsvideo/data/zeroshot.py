@@ -49,13 +49,13 @@ class TargetsDataModule(pl.LightningDataModule):
         return int(next(iter(self.tested.values())).matrix.shape[1])
 
     @property
-    def share(self) -> tuple[int, int]:
-        """Give (rank, world) of this process."""
+    def process(self) -> tuple[int, int]:
+        """Rank of this process, and the world size."""
         return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
 
     def predict_dataloader(self) -> list[DataLoader[dict[str, Any]]]:
         """Load each target, in the order of `targets`."""
-        return [target.predict_dataloader(self.share) for target in self.targets.values()]
+        return [target.predict_dataloader(*self.process) for target in self.targets.values()]
 
     def record(self, training: dict[str, Any] | None) -> dict[str, Any]:
         """Write down the protocol of a test, from that of the training.
@@ -217,11 +217,11 @@ class ZeroShotDataModule(TargetsDataModule):
 
     def train_dataloader(self) -> DataLoader[dict[str, Any]]:
         """Load the source, from where the run that is continued had stopped."""
-        return self.source.train_dataloader(self.share, self.batches_done)
+        return self.source.train_dataloader(*self.process, self.batches_done)
 
     def val_dataloader(self) -> list[DataLoader[dict[str, Any]]]:
         """Load one clip a video of the sets that choose the checkpoint."""
-        return [videos.validation_dataloader(self.share) for videos in self.validation.values()]
+        return [videos.validation_dataloader(*self.process) for videos in self.validation.values()]
 
     def state_dict(self) -> dict[str, Any]:
         """Keep in checkpoints how far training has come."""

@@ -112,8 +112,8 @@ def classify(
     Raises:
         UserError: a set has no video that can be read.
     """
-    share = (trainer.global_rank, trainer.world_size)
-    loaders = [own.validation_dataloader(share) for own in videos.values()]
+    process = (trainer.global_rank, trainer.world_size)
+    loaders = [own.validation_dataloader(*process) for own in videos.values()]
     mine: list[Any] = trainer.predict(model, dataloaders=loaders) or []
     ranks = gather_objects(trainer, mine if len(loaders) > 1 else [mine])
     order = list(videos["training"].bank.names)

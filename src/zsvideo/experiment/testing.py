@@ -66,8 +66,8 @@ def test(
     started, bound = time.monotonic(), bottleneck(config, trainer)
     trained = trained_bank(data, protocol)
     videos = {**data.targets, **seen_videos(config, data, trained)}
-    share = (trainer.global_rank, trainer.world_size)
-    loaders = [target.predict_dataloader(share) for target in videos.values()]
+    process = (trainer.global_rank, trainer.world_size)
+    loaders = [target.predict_dataloader(*process) for target in videos.values()]
     mine: list[Any] = trainer.predict(model, dataloaders=loaders) or []
     mine = mine if len(loaders) > 1 else [mine]
     ranks = gather_objects(trainer, (mine, unreadable.targets, unreadable.source))

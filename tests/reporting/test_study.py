@@ -11,9 +11,10 @@ from scipy import stats
 from helpers.runs import finished_run, predictions, trained
 from zsvideo.errors import UserError
 from zsvideo.reporting.studies.claims import verdict
+from zsvideo.reporting.studies.files import latex
 from zsvideo.reporting.studies.report import report
 from zsvideo.reporting.studies.study import Study, spread
-from zsvideo.reporting.studies.tables import latex, paper_values
+from zsvideo.reporting.studies.tables import paper_values
 
 
 def write_study(top, name, jobs):

@@ -18,21 +18,20 @@ from zsvideo.evaluation.integrity import Check
 from zsvideo.reporting.run import Run
 
 REPEATS = ("seed",)  # axes over which a mean is taken
+USUAL = {"method": "e2e", "pretrain": "none"}
 
 
 @dataclass(frozen=True)
-class Job:
-    """One run of a study.
+class Trial:
+    """A job of a study as its run folder shows it.
 
     Attributes:
-        axes: what it was given.
+        axes: the options that tell it from others.
         folder: its run folder.
-        sha256: of what it computes.
     """
 
     axes: Mapping[str, Any]
     folder: Path
-    sha256: str
 
     @cached_property
     def check(self) -> Check | None:
@@ -62,15 +61,20 @@ class Job:
         return "stopped or running" if self.folder.is_dir() else "not started"
 
     def score(self, target: str, evaluation: str, measure: str) -> float | None:
-        """Give an accuracy in percent, a mean where the evaluation has draws."""
+        """Return an accuracy in percent, a mean where the evaluation has draws."""
         numbers = self.run and self.run.metrics["targets"].get(target, {}).get(evaluation)
         if not numbers:
             return None
         value = numbers.get(measure, numbers.get(f"{measure}_mean"))
         return None if value is None else float(value)
 
+    def error(self, target: str) -> float | None:
+        """Return the top-1 error in percent over all classes of a target."""
+        value = self.score(target, "full", "top1")
+        return None if value is None else 100 - value
+
     def curve(self, target: str) -> list[dict[str, Any]]:
-        """Give the points of Fig. 7: `threshold`, `classes` beyond it, and their `top1`."""
+        """Return the points of Fig. 7: `threshold`, `classes` beyond it, and their `top1`."""
         if not self.run:
             return []
         numbers = self.run.metrics["targets"].get(target, {})
@@ -82,22 +86,30 @@ class Job:
         """What was trained on: `classes`, `videos`, `diversity` and how they were drawn."""
         return self.run.protocol["subset"] if self.run else {}
 
+    def others(self, known: Sequence[str]) -> list[str]:
+        """List its axes, beyond those known and the repeats, that are not as usual."""
+        return [
+            f"{axis.split('.')[-1]}={value}"
+            for axis, value in self.axes.items()
+            if axis not in (*known, *REPEATS) and USUAL.get(axis) != value
+        ]
+
 
 @dataclass(frozen=True)
 class Study:
-    """A study and its jobs.
+    """A study and its trials.
 
     Attributes:
         folder: where its list of jobs lies and its report goes.
         name: as in `experiments/`.
         scale: `full` or `demo`.
-        jobs: all that were asked for.
+        trials: all that were asked for.
     """
 
     folder: Path
     name: str
     scale: str
-    jobs: Sequence[Job]
+    trials: Sequence[Trial]
 
     @staticmethod
     def load(folder: Path) -> "Study":
@@ -115,29 +127,33 @@ class Study:
                 f"no study at {folder}; run it first: python -m src.train -m "
                 f"experiments={folder.name} scale={folder.parent.name}"
             ) from None
-        jobs = [
-            Job(entry["axes"], folder / entry["folder"], entry["sha256"])
-            for entry in content[file.stem]
-        ]
-        return Study(folder, content["study"]["name"], folder.parent.name, jobs)
+        trials = [Trial(job["axes"], folder / job["folder"]) for job in content[file.stem]]
+        return Study(folder, content["study"]["name"], folder.parent.name, trials)
 
     @property
     def targets(self) -> list[str]:
         """Names of the targets tested, in the order of the runs."""
-        found = [t for job in self.jobs if job.run for t in job.run.targets]
-        return list(dict.fromkeys(found))
+        return list(
+            dict.fromkeys(t for trial in self.trials if trial.run for t in trial.run.targets)
+        )
 
     @property
-    def missing(self) -> list[Job]:
-        """The jobs without a result."""
-        return [job for job in self.jobs if not job.run]
+    def missing(self) -> list[Trial]:
+        """The trials without a result."""
+        return [trial for trial in self.trials if not trial.run]
 
-    def groups(self, key: Callable[[Job], Any]) -> dict[Any, list[Job]]:
-        """Put the jobs with the same key together, in the order of the study."""
-        found: dict[Any, list[Job]] = {}
-        for job in self.jobs:
-            found.setdefault(key(job), []).append(job)
-        return found
+    def groups(self, key: Callable[[Trial], Any]) -> dict[Any, list[Trial]]:
+        """Put the trials with the same key together, in the order of the study."""
+        groups: dict[Any, list[Trial]] = {}
+        for trial in self.trials:
+            groups.setdefault(key(trial), []).append(trial)
+        return groups
+
+
+def load_studies(top: Path, first: str, *more: str) -> list[Study]:
+    """Read a study of a scale, and more of them where they have been run."""
+    names = [first, *(name for name in more if (top / name / "jobs.json").is_file())]
+    return [Study.load(top / name) for name in names]
 
 
 @dataclass(frozen=True)
@@ -167,11 +183,11 @@ class Spread:
 
 def spread(values: Sequence[float | None]) -> Spread:
     """Average repeats, of which some may be missing."""
-    there = [value for value in values if value is not None]
-    if not there:
+    numbers = [value for value in values if value is not None]
+    if not numbers:
         return Spread(None, None, 0, len(values))
     half = None
-    if len(there) > 1:
-        error = float(np.std(there, ddof=1)) / len(there) ** 0.5
-        half = float(stats.t.ppf(0.975, len(there) - 1)) * error
-    return Spread(float(np.mean(there)), half, len(there), len(values))
+    if len(numbers) > 1:
+        error = float(np.std(numbers, ddof=1)) / len(numbers) ** 0.5
+        half = float(stats.t.ppf(0.975, len(numbers) - 1)) * error
+    return Spread(float(np.mean(numbers)), half, len(numbers), len(values))

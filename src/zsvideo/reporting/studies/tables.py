@@ -1,148 +1,100 @@
-"""The rows of the paper's tables from a study, beside the paper's own; and files of any rows."""
+"""The paper's tables: its rows, with ours from a study below them, and their top-1 as a figure."""
 
-import csv
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from zsvideo.reporting.studies.study import REPEATS, Job, Spread, Study, spread
+import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
-PAPER = Path(__file__).parent.parent / "paper.tsv"
-QUOTED = Path(__file__).parent.parent / "quoted.tsv"
-ABOUT = ("source", "protocol")  # of a row; long, so that figures and LaTeX have them as notes
-COLUMNS = {
-    "table1": [("half", "top1")],
-    "table2": [("full", "top1"), ("full", "top5")],
-    "table3": [("half", "top1"), ("half", "top5"), ("full", "top1"), ("full", "top5")],
-}
-AXES = {  # those that the name of a row tells; others are added to it
-    "table1": ("model", "protocol"),
-    "table2": ("model", "protocol"),
-    "table3": ("method", "pretrain", "clips.test_clips"),
-}
-LATEX = {
-    **{sign: "\\" + sign for sign in "&%$#_{}"},
-    "\\": r"\textbackslash{}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "<": r"\textless{}",
-    ">": r"\textgreater{}",
-    "±": r"$\pm$",
-}
-Row = dict[str, Any]
+from zsvideo.reporting.quoted import HERE, read
+from zsvideo.reporting.studies.files import ABOUT, Row, is_quoted, note_letter, note_letters
+from zsvideo.reporting.studies.study import Spread, Study, Trial, spread
+from zsvideo.reporting.studies.style import COLOURS, PAPER, QUOTED, WIDTH, distinct, of, write_notes
+
+Key = tuple[str, str, str]  # target, evaluation and measure of a column
 
 
-def paper_values(artefact: str) -> dict[str, dict[tuple[str, str, str], float]]:
-    """Read what the paper states of an artefact: row to (target, evaluation, measure) to value."""
-    found: dict[str, dict[tuple[str, str, str], float]] = {}
-    with PAPER.open(newline="", encoding="utf-8") as lines:
-        for line in csv.DictReader(lines, delimiter="\t"):
-            if line["artefact"] == artefact:
-                key = (line["target"], line["evaluation"], line["measure"])
-                found.setdefault(line["row"], {})[key] = float(line["value"])
-    return found
+def paper_values(table: str) -> dict[str, dict[Key, float]]:
+    """Read what a table of the paper states: row to (target, evaluation, measure) to value."""
+    values: dict[str, dict[Key, float]] = {}
+    for line in read(HERE / "paper.tsv"):
+        if line["artefact"] == table:
+            key = (line["target"], line["evaluation"], line["measure"])
+            values.setdefault(line["row"], {})[key] = float(line["value"])
+    return values
 
 
-def paper_sources(artefact: str) -> dict[str, tuple[str, str]]:
-    """Read who reports each row of an artefact, quoted in what, and by which protocol."""
-    with QUOTED.open(newline="", encoding="utf-8") as lines:
-        return {
-            line["row"]: (line["source"], line["protocol"])
-            for line in csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)
-            if line["artefact"] == artefact
-        }
+def paper_sources(table: str) -> dict[str, tuple[str, str]]:
+    """Read who reports each row of a table, quoted in what, and by which protocol."""
+    lines = read(HERE / "quoted.tsv")
+    return {r["row"]: (r["source"], r["protocol"]) for r in lines if r["artefact"] == table}
 
 
-def others_quote(one: Row) -> bool:
-    """Tell whether a row is another work's number, as the paper quotes it."""
-    return "as quoted in" in one.get("source", "")
+def named_by(*axes: str) -> Callable[[Trial], str]:
+    """Name the row of a trial by some axes, as `paper.tsv` does, and by others not as usual."""
+    return lambda trial: " ".join([*(str(trial.axes[a]) for a in axes), *trial.others(axes)])
 
 
-def notes(rows: Sequence[Row]) -> dict[tuple[str, str], str]:
-    """Give each source and protocol of quoted rows a letter."""
-    about = [tuple(r[key] for key in ABOUT) for r in rows if r["from"] == "paper" and "source" in r]
-    return {key: chr(ord("a") + n) for n, key in enumerate(dict.fromkeys(about))}
-
-
-def note_of(one: Row, letters: dict[tuple[str, str], str]) -> str:
-    """Give the letter of a row; empty for a row of ours."""
-    return letters.get((one.get("source", ""), one.get("protocol", "")), "")
-
-
-def note_lines(letters: dict[tuple[str, str], str]) -> list[str]:
-    """Write the notes out."""
-    return [f"{letter}: {source}; {how}" for (source, how), letter in letters.items()]
-
-
-def row_name(artefact: str, job: Job) -> str:
-    """Name the row of a job as `paper.tsv` does, and add the axes that the paper has not."""
-    known = AXES[artefact]
-    name = ticks(job) if artefact == "table3" else " ".join(str(job.axes[a]) for a in known)
-    return " ".join([name, *others(job, known)])
-
-
-def ticks(job: Job) -> str:
-    """Name the parts of the method that a job of Table 3 has."""
-    axes = job.axes
-    clean = axes["method"] == "baseline" and axes["pretrain"] == "classify"
-    parts = ["clean baseline"] * clean + ["e2e"] * (axes["method"] == "e2e")
-    parts += ["augment"] * (axes["method"] == "e2e" and axes["pretrain"] != "none")
-    parts += ["multi"] * (axes["clips.test_clips"] > 1)
-    return " + ".join(parts) or "none"
-
-
-def others(job: Job, known: Sequence[str]) -> list[str]:
-    """List the axes of a job, beyond those known and the repeats, that are not as usual."""
-    usual = {"method": "e2e", "pretrain": "none"}
-    return [
-        f"{axis.split('.')[-1]}={value}"
-        for axis, value in job.axes.items()
-        if axis not in (*known, *REPEATS) and usual.get(axis) != value
-    ]
-
-
-def table_rows(study: Study, artefact: str) -> list[Row]:
+def table_rows(
+    study: Study,
+    table: str,
+    columns: Sequence[tuple[str, str]],
+    name: Callable[[Trial], str],
+    more_targets: bool = True,
+) -> list[Row]:
     """Make the rows of a table: each of the paper's, ours below it, then those it has not.
+
+    Args:
+        study: of the table.
+        table: as `paper.tsv` names it.
+        columns: evaluation and measure of each column of a target.
+        name: gives the row that a trial belongs to.
+        more_targets: also show targets that the paper's table has not, beside those that it has.
 
     Returns:
         Rows with `row`, `from` (paper or ours), `target evaluation measure` columns, each a
         number of the paper, a `Spread` of ours, or None where the paper says nothing, and the
         `source` and `protocol` of the numbers.
     """
-    paper, sources = paper_values(artefact), paper_sources(artefact)
+    paper, sources = paper_values(table), paper_sources(table)
     stated = list(dict.fromkeys(key[0] for values in paper.values() for key in values))
-    own = [t for t in study.targets if t not in stated]
-    if artefact == "table3" and set(study.targets) & set(stated):
-        own = []  # the paper's is on UCF101 alone
-    keys = [(t, *column) for t in [*own, *stated] for column in COLUMNS[artefact]]
-    ours = study.groups(lambda job: row_name(artefact, job))
-    rows = []
-    stems = list(paper)
+    own = [target for target in study.targets if target not in stated]
+    if not more_targets and set(study.targets) & set(stated):
+        own = []
+    keys = [(target, *column) for target in [*own, *stated] for column in columns]
+    ours = study.groups(name)
+    stems, rows = list(paper), []
 
-    def place(name: str) -> int:  # below the paper's row that it varies
-        own = [stem for stem in stems if name == stem or name.startswith(f"{stem} ")]
-        return stems.index(max(own, key=len)) if own else len(stems)
+    def place(row: str) -> int:  # below the paper's row that it varies
+        varied = [stem for stem in stems if row == stem or row.startswith(f"{stem} ")]
+        return stems.index(max(varied, key=len)) if varied else len(stems)
 
-    for name in sorted(dict.fromkeys([*paper, *ours]), key=place):
-        if name in paper:
-            values = [paper[name].get(key) for key in keys]
-            rows.append(row(name, "paper", keys, values, sources[name]))
-        if name in ours:
-            jobs = ours[name]
-            tested = [t for job in jobs if job.run for t in job.run.targets] or study.targets
-            spreads = [
-                spread([job.score(*key) for job in jobs]) if key[0] in tested else None
-                for key in keys
-            ]
-            if not any(spreads):  # nothing has run: each entry of the table is missing
-                spreads = [Spread(None, None, 0, len(jobs)) for _ in keys]
-            rows.append(row(name, "ours", keys, spreads, ("measured here", how_trained(jobs))))
+    for row in sorted(dict.fromkeys([*paper, *ours]), key=place):
+        if row in paper:
+            values = [paper[row].get(key) for key in keys]
+            rows.append(table_row(row, "paper", keys, values, sources[row]))
+        if row in ours:
+            about = ("measured here", how_trained(ours[row]))
+            rows.append(table_row(row, "ours", keys, spreads(study, ours[row], keys), about))
     return rows
 
 
-def how_trained(jobs: Sequence[Job]) -> str:
+def spreads(study: Study, trials: Sequence[Trial], keys: Sequence[Key]) -> list[Spread | None]:
+    """Average trials for each column; None for a target that none of them is tested on."""
+    tested = [t for trial in trials if trial.run for t in trial.run.targets] or study.targets
+    means = [
+        spread([trial.score(*key) for trial in trials]) if key[0] in tested else None
+        for key in keys
+    ]
+    if any(means):
+        return means
+    return [Spread(None, None, 0, len(trials)) for _ in keys]  # nothing has run: all are missing
+
+
+def how_trained(trials: Sequence[Trial]) -> str:
     """Say by which training protocols and selections the runs of a row were made."""
-    metrics = [job.run.metrics for job in jobs if job.run]
+    metrics = [trial.run.metrics for trial in trials if trial.run]
     names = [str((m.get("protocol") or {}).get("name", "not recorded")) for m in metrics]
     how = [str(m.get("selection", "not recorded")) for m in metrics]
     if not metrics:
@@ -153,78 +105,61 @@ def how_trained(jobs: Sequence[Job]) -> str:
     )
 
 
-def row(
-    name: str,
-    of: str,
-    keys: Sequence[tuple[str, str, str]],
-    values: Sequence[Any],
-    about: tuple[str, str],
+def table_row(
+    name: str, origin: str, keys: Sequence[Key], values: Sequence[Any], about: tuple[str, str]
 ) -> Row:
     """Join the values of a row with their columns."""
     named = {" ".join(key): value for key, value in zip(keys, values, strict=True)}
-    return {"row": name, "from": of, **named, **dict(zip(ABOUT, about, strict=True))}
+    return {"row": name, "from": origin, **named, **dict(zip(ABOUT, about, strict=True))}
 
 
-def shown(value: Any) -> str:
-    """Write a value of a row."""
-    if value is None:
-        return ""
-    if isinstance(value, list):
-        return " ".join(shown(one) for one in value)
-    if isinstance(value, float):
-        return f"{value:.3f}" if abs(value) < 1 else f"{value:.1f}"
-    return str(value)
-
-
-def markdown(rows: Sequence[Row]) -> str:
-    """Write rows as a Markdown table."""
-    columns = list(rows[0]) if rows else []
-    lines = [columns, ["---"] * len(columns)]
-    lines += [[shown(r[c]).replace("|", "\\|") for c in columns] for r in rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
-
-
-def latex(rows: Sequence[Row]) -> str:
-    """Write rows as a LaTeX tabular with booktabs rules, the sources of quoted ones as notes."""
-    columns = [column for column in rows[0] if column not in ABOUT] if rows else []
-    letters = notes(rows)
-    lines = [
-        r"% \usepackage{booktabs}",
-        r"\begin{tabular}{" + "l" * 2 + "r" * (len(columns) - 2) + "}",
-        r"\toprule",
+def table_figure(rows: Sequence[Row]) -> Figure:
+    """Draw the top-1 of a table: one panel a column, a point a row, the paper's open diamonds."""
+    columns = [c for c in rows[0] if c.endswith("top1") and any(row[c] is not None for row in rows)]
+    named = {c: distinct([row for row in rows if row[c] is not None], "row") for c in columns}
+    heights = [0.45 + 0.16 * len(names) for names in named.values()]
+    letters = note_letters(rows)
+    marks = {row["row"]: mark for row in rows if (mark := note_letter(row, letters))}
+    figure, axes = plt.subplots(
+        len(columns) or 1,
+        1,
+        figsize=(WIDTH, sum(heights) + 0.3 + 0.2 * len(letters)),
+        layout="constrained",
+        squeeze=False,
+        height_ratios=heights or None,
+    )
+    for panel, (column, names) in zip(axes.flat, named.items(), strict=False):
+        for place, name in enumerate(names):
+            for row in of(rows, row=name):
+                value = row[column]
+                if row["from"] == "paper" and value is not None:
+                    sign, ink = ("^", QUOTED) if is_quoted(row) else ("D", PAPER)
+                    panel.plot(value, place, sign, mfc="none", color=ink)
+                elif isinstance(value, Spread) and value.mean is not None:
+                    panel.errorbar(value.mean, place, xerr=value.half, fmt="o", color=COLOURS[0])
+                elif isinstance(value, Spread):
+                    panel.text(
+                        0.02,
+                        place,
+                        "missing",
+                        transform=panel.get_yaxis_transform(),
+                        va="center",
+                        fontsize=6,
+                        color=COLOURS[1],
+                    )
+        labels = [f"{name} ({marks[name]})" if name in marks else name for name in names]
+        panel.set_yticks(range(len(names)), labels)
+        panel.set_ylim(len(names) - 0.5, -0.5)
+        panel.set_xlim(0, 100)
+        panel.set_xlabel(f"{column} (%)")
+        panel.grid(axis="x", alpha=0.3)
+    keys = [
+        Line2D([], [], marker="o", ls="", color=COLOURS[0], label="ours (95 % interval)"),
+        Line2D([], [], marker="D", ls="", mfc="none", color=PAPER, label="the paper's"),
     ]
-    lines += [" & ".join(map(escaped, columns)) + r" \\", r"\midrule"]
-    for one in rows:
-        name, *rest = (escaped(shown(one[c])) for c in columns)
-        if letter := note_of(one, letters):
-            name += rf"\textsuperscript{{{letter}}}"
-        lines.append(" & ".join([name, *rest]) + r" \\")
-    lines += [r"\bottomrule", r"\end{tabular}"]
-    lines += [rf"\par\footnotesize {escaped(line)}" for line in note_lines(letters)]
-    return "\n".join(lines) + "\n"
-
-
-def escaped(text: str) -> str:
-    """Write a text as LaTeX."""
-    return "".join(LATEX.get(sign, sign) for sign in text)
-
-
-def write_csv(rows: Sequence[Row], file: Path) -> None:
-    """Write rows as CSV; a spread takes four columns: mean, half its interval, count, asked."""
-    flat = []
-    for one in rows:
-        line: Row = {}
-        for key, value in one.items():
-            if any(isinstance(other[key], Spread) for other in rows):
-                is_spread = isinstance(value, Spread)
-                line[key] = value.mean if is_spread else value
-                line[f"{key} ci95"] = value.half if is_spread else None
-                line[f"{key} runs"] = value.count if is_spread else None
-                line[f"{key} asked"] = value.asked if is_spread else None
-            else:
-                line[key] = value
-        flat.append(line)
-    with file.open("w", newline="", encoding="utf-8") as opened:
-        writer = csv.DictWriter(opened, list(flat[0]) if flat else [])
-        writer.writeheader()
-        writer.writerows(flat)
+    if any(is_quoted(row) for row in rows):
+        look: dict[str, Any] = {"marker": "^", "ls": "", "mfc": "none", "color": QUOTED}
+        keys.append(Line2D([], [], label="as quoted in the paper", **look))
+    figure.legend(handles=keys, loc="outside upper center", ncols=2, frameon=False)
+    write_notes(figure, rows)
+    return figure

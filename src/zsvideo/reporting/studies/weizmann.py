@@ -3,9 +3,10 @@
 Shapes: V videos, K classes.
 """
 
-from collections.abc import Sequence
-from dataclasses import replace
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -16,54 +17,122 @@ from zsvideo.evaluation.predictions import Predictions
 from zsvideo.evaluation.protocols import Scored
 from zsvideo.evaluation.uncertainty import intervals
 from zsvideo.reporting.identity import seen_targets
-from zsvideo.reporting.studies import figures
-from zsvideo.reporting.studies.study import REPEATS, Job, Study
-from zsvideo.reporting.studies.tables import Row
+from zsvideo.reporting.studies.files import Row
+from zsvideo.reporting.studies.remarks import remarks
+from zsvideo.reporting.studies.study import REPEATS, Study, Trial
+from zsvideo.reporting.studies.style import WIDTH, panels
 from zsvideo.semantics.class_vectors import cosine_distances
 
+title = "Real video: actions of actors left out of training, and other actions"
 RESAMPLES = 1000
 PERMUTATIONS = 200
 TAU = 0.05  # Sec. 3.3
 
 
-def fold_report(study: Study) -> tuple[list[Row], Figure, list[str]]:
-    """Make the table of all folds, the confusion of the classes trained on, and what they mean."""
+@dataclass(frozen=True)
+class Whole:
+    """All folds of a target and a seed.
+
+    Attributes:
+        target: its name.
+        kind: seen classes, zero-shot, or not zero-shot.
+        seed: of the folds.
+        folds: the predictions of each fold, by its name.
+        joined: the predictions of all folds.
+        numbers: see `scored`.
+    """
+
+    target: str
+    kind: str
+    seed: Any
+    folds: Mapping[str, Predictions]
+    joined: Predictions
+    numbers: Mapping[str, Any]
+
+    @property
+    def seen(self) -> bool:
+        """Whether its classes were trained on."""
+        return self.kind == "seen classes"
+
+
+class Source(NamedTuple):
+    """The study, and its folds put together."""
+
+    study: Study
+    wholes: Sequence[Whole]
+
+
+def load(top: Path, name: str) -> Source:
+    """Read the study and put its folds together."""
+    study = Study.load(top / name)
+    return Source(study, [whole for target in study.targets for whole in together(study, target)])
+
+
+def together(study: Study, target: str) -> Iterator[Whole]:
+    """Put the folds of a target together, seed by seed."""
+    tested = [trial for trial in study.trials if trial.run and target in trial.run.targets]
+    seen = all(target in seen_targets(trial.run) for trial in tested if trial.run)
+    nearest = distances(predictions(tested[0], target)).min()
+    kind = "seen classes" if seen else "zero-shot" if nearest >= TAU else "not zero-shot"
+    for seed, trials in study.groups(lambda trial: trial.axes.get("seed")).items():
+        folds = {name(trial): predictions(trial, target) for trial in trials if trial in tested}
+        if folds:
+            yield Whole(target, kind, seed, folds, *scored(list(folds.values())))
+
+
+def rows(source: Source) -> list[Row]:
+    """Make a row a fold, one for all folds, and one a class of those trained on."""
     rows: list[Row] = []
-    lines: list[str] = []
-    drawn: Predictions | None = None
-    for target in study.targets:
-        folds = [job for job in study.jobs if job.run and target in job.run.targets]
-        seen = all(target in seen_targets(job.run) for job in folds if job.run)
-        nearest = distances(predictions(folds[0], target)).min() if folds else 0
-        kind = "seen classes" if seen else "zero-shot" if nearest >= TAU else "not zero-shot"
-        what = f"{target}, {kind}"
-        for seed, jobs in study.groups(lambda job: job.axes.get("seed")).items():
-            own = [job for job in jobs if job in folds]
-            if not own:
-                continue
-            parts = {name(job): predictions(job, target) for job in own}
-            rows += [row(what, f"seed {seed}, {n}", scored([p])[1]) for n, p in parts.items()]
-            together = list(parts.values())
-            joined, numbers = scored(together)
-            rows.append(row(what, f"seed {seed}, {whole(together)}", numbers))
-            lines.append(meaning(target, seed, seen, joined, numbers))
-            if seen:
-                drawn = joined if drawn is None else drawn
-                rows += class_rows(what, f"seed {seed}", joined)
-    return rows, confusion_figure(drawn), lines
+    for whole in source.wholes:
+        target, seed = f"{whole.target}, {whole.kind}", f"seed {whole.seed}"
+        for fold, one in whole.folds.items():
+            rows.append(fold_row(target, f"{seed}, {fold}", scored([one])[1]))
+        networks = network_names(list(whole.folds.values()))
+        rows.append(fold_row(target, f"{seed}, {networks}", whole.numbers))
+        if whole.seen:
+            rows += class_rows(target, seed, whole.joined)
+    return rows
 
 
-def name(job: Job) -> str:
+def draw(rows: Sequence[Row], source: Source) -> Figure:
+    """Draw the confusion of all folds; empty without a target whose classes were trained on."""
+    figure, (panel,) = panels(1, WIDTH)
+    joined = next((whole.joined for whole in source.wholes if whole.seen), None)
+    if joined is None:
+        panel.set_visible(False)
+        return figure
+    counts = confusion_counts(joined)
+    names = [str(n) for n in joined.class_names]
+    panel.imshow(counts, cmap="Blues", vmin=0)
+    half = counts.max() / 2
+    for (line, column), count in np.ndenumerate(counts):
+        if count:
+            colour = "white" if count > half else "black"
+            panel.text(column, line, str(count), ha="center", va="center", color=colour)
+    panel.set_xticks(range(len(names)), names, rotation=90)
+    panel.set_yticks(range(len(names)), names)
+    panel.set_xlabel("taken for (videos)")
+    panel.set_ylabel("class")
+    return figure
+
+
+def notes(source: Source) -> list[str]:
+    """Say what each number shows, and what it does not."""
+    lines = [meaning(whole) for whole in source.wholes]
+    return [*lines, *remarks([source.study], repeats=False)]
+
+
+def name(trial: Trial) -> str:
     """Name a fold by what tells it from the others."""
-    values = [value for axis, value in job.axes.items() if axis not in REPEATS]
+    values = [value for axis, value in trial.axes.items() if axis not in REPEATS]
     parts = [", ".join(map(str, v)) if isinstance(v, list) else str(v) for v in values]
     return "; ".join(parts) or "all"
 
 
-def predictions(job: Job, target: str) -> Predictions:
+def predictions(trial: Trial, target: str) -> Predictions:
     """Load what a fold predicts, in the order of the videos' names."""
-    assert job.run is not None
-    loaded = job.run.predictions(target)
+    assert trial.run is not None
+    loaded = trial.run.predictions(target)
     return loaded.of(np.argsort(loaded.ids))
 
 
@@ -72,7 +141,7 @@ def repeated(folds: Sequence[Predictions]) -> bool:
     return len(folds) > 1 and all(np.array_equal(f.ids, folds[0].ids) for f in folds)
 
 
-def whole(folds: Sequence[Predictions]) -> str:
+def network_names(folds: Sequence[Predictions]) -> str:
     """Name what all folds together are."""
     many = f"the {len(folds)} networks"
     return f"mean of {many}" if repeated(folds) else f"all folds, {len(folds)} networks"
@@ -105,17 +174,17 @@ def scored(folds: Sequence[Predictions]) -> tuple[Predictions, dict[str, Any]]:
 
 
 def must_rank(result: Scored) -> np.ndarray:
-    """Give the ranks (D, V) of a protocol that has them."""
+    """Return the ranks (D, V) of a protocol that has them."""
     assert result.ranks is not None
     return result.ranks
 
 
-def row(target: str, of: str, numbers: dict[str, Any]) -> Row:
+def fold_row(target: str, name: str, numbers: Mapping[str, Any]) -> Row:
     """Make the row of a fold, or of all, from what `scored` gives."""
     mean, low, high = numbers["shuffled"]
     return {
         "target": target,
-        "row": of,
+        "row": name,
         "from": "ours",
         "videos": numbers["videos"],
         "top-1": numbers["top1"],
@@ -126,7 +195,7 @@ def row(target: str, of: str, numbers: dict[str, Any]) -> Row:
     }
 
 
-def class_rows(target: str, of: str, joined: Predictions) -> list[Row]:
+def class_rows(target: str, name: str, joined: Predictions) -> list[Row]:
     """Make a row a class: how many of its videos are right, and what the others are taken for."""
     rows = []
     for label, names in enumerate(confusion(joined)):
@@ -136,7 +205,7 @@ def class_rows(target: str, of: str, joined: Predictions) -> list[Row]:
         rows.append(
             {
                 "target": target,
-                "row": f"{of}, class {joined.class_names[label]}",
+                "row": f"{name}, class {joined.class_names[label]}",
                 "from": "ours",
                 "videos": total,
                 "top-1": 100 * right / total if total else None,
@@ -152,15 +221,11 @@ def class_rows(target: str, of: str, joined: Predictions) -> list[Row]:
 def confusion(joined: Predictions) -> list[dict[str, int]]:
     """Count, for each class, what its videos are taken for, the most frequent first."""
     names = [str(n) for n in joined.class_names]
-    return [
-        dict(sorted(((n, c) for n, c in zip(names, map(int, line), strict=True) if c), key=last))
+    counts = [
+        [(n, int(count)) for n, count in zip(names, line, strict=True) if count]
         for line in confusion_counts(joined)
     ]
-
-
-def last(pair: tuple[str, int]) -> tuple[int, str]:
-    """Order counts, the largest first."""
-    return -pair[1], pair[0]
+    return [dict(sorted(pairs, key=lambda pair: (-pair[1], pair[0]))) for pairs in counts]
 
 
 def confusion_counts(joined: Predictions) -> np.ndarray:
@@ -170,17 +235,16 @@ def confusion_counts(joined: Predictions) -> np.ndarray:
     return counts
 
 
-def meaning(
-    target: str, seed: Any, seen: bool, joined: Predictions, numbers: dict[str, Any]
-) -> str:
+def meaning(whole: Whole) -> str:
     """Say in words what the number of a target shows, and what it does not."""
+    joined, numbers, target = whole.joined, whole.numbers, whole.target
     low, high = numbers["interval"]
     count = len(joined.class_names)
     number = (
-        f"seed {seed}: top-1 {numbers['top1']:.1f} % (95 % over videos {low:.1f} to {high:.1f}; "
-        f"chance {numbers['chance']:.1f} %)"
+        f"seed {whole.seed}: top-1 {numbers['top1']:.1f} % (95 % over videos {low:.1f} to "
+        f"{high:.1f}; chance {numbers['chance']:.1f} %)"
     )
-    if seen:
+    if whole.seen:
         return (
             f"{target}, {number}: all {count} classes were trained on, by other videos: "
             "recognition of seen classes through their word vectors, no claim of zero-shot"
@@ -203,27 +267,6 @@ def meaning(
 
 
 def distances(joined: Predictions) -> np.ndarray:
-    """Give the cosine distances (K, S) of the classes tested to those trained on."""
+    """Return the cosine distances (K, S) of the classes tested to those trained on."""
     assert joined.trained_vectors is not None
     return cosine_distances(joined.class_vectors, joined.trained_vectors)
-
-
-def confusion_figure(joined: Predictions | None) -> Figure:
-    """Draw the confusion of all folds; empty without a target whose classes were trained on."""
-    figure, (panel,) = figures.panels(1, figures.WIDTH)
-    if joined is None:
-        panel.set_visible(False)
-        return figure
-    counts = confusion_counts(joined)
-    names = [str(n) for n in joined.class_names]
-    panel.imshow(counts, cmap="Blues", vmin=0)
-    half = counts.max() / 2
-    for (line, column), count in np.ndenumerate(counts):
-        if count:
-            colour = "white" if count > half else "black"
-            panel.text(column, line, str(count), ha="center", va="center", color=colour)
-    panel.set_xticks(range(len(names)), names, rotation=90)
-    panel.set_yticks(range(len(names)), names)
-    panel.set_xlabel("taken for (videos)")
-    panel.set_ylabel("class")
-    return figure

@@ -1,0 +1,76 @@
+"""Fig. 7: accuracy on test classes ever farther from the training classes."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from zsvideo.reporting.studies.claims import Claim, for_each_target, pairs, verdict, where
+from zsvideo.reporting.studies.files import Row
+from zsvideo.reporting.studies.sizes import SHOWN
+from zsvideo.reporting.studies.study import Study, Trial, spread
+from zsvideo.reporting.studies.style import curves
+
+title = "Fig. 7: test classes ever farther from the training classes"
+
+
+def rows(studies: Sequence[Study]) -> list[Row]:
+    """Make the points: one a series, target and threshold."""
+    rows: list[Row] = []
+    for name, trials in studies[0].groups(series).items():
+        for target in studies[0].targets or ["-"]:
+            points: dict[float, list[dict[str, Any]]] = {}
+            for trial in trials:
+                for point in trial.curve(target):
+                    points.setdefault(round(point["threshold"], 6), []).append(point)
+            none: list[tuple[float | None, list[dict[str, Any]]]] = [(None, [])]
+            for threshold, same in sorted(points.items()) or none:
+                values = [point["top1"] for point in same]
+                rows.append(
+                    {
+                        "series": name,
+                        "from": "ours",
+                        "target": target,
+                        "distance": threshold,
+                        "classes": same[0]["classes"] if same else None,
+                        "top-1": spread(values + [None] * (len(trials) - len(values))),
+                    }
+                )
+    return rows
+
+
+def series(trial: Trial) -> str:
+    """Name the line of a trial."""
+    method, pretrain = trial.axes["method"], trial.axes["pretrain"]
+    name = "baseline" if method == "baseline" else "e2e"
+    name += f" + {pretrain}" if method != "baseline" and pretrain != "none" else ""
+    return " ".join([name, *trial.others(SHOWN)])
+
+
+def draw(rows: Sequence[Row], studies: Sequence[Study]) -> Figure:
+    """Draw the accuracy over the distance."""
+    labels = ("distance from training classes", "top-1 accuracy (%)")
+    return curves(rows, "distance", "top-1", *labels, log=False)
+
+
+def claims(studies: Sequence[Study]) -> list[Claim]:
+    """Decide whether e2e and pre-training help on the farther half of the test classes."""
+    return for_each_target(studies, farther_half)
+
+
+def farther_half(trials: Sequence[Trial], target: str) -> list[Claim]:
+    """Compare the methods at the middle of their curves."""
+
+    def far(trial: Trial) -> float | None:
+        curve = trial.curve(target)
+        return curve[len(curve) // 2]["top1"] if curve else None
+
+    e2e = where(trials, method="e2e", pretrain="none")
+    first = [trial for trial in where(trials, method="e2e") if trial.axes["pretrain"] != "none"]
+    return [
+        verdict(
+            "e2e above frozen features on the farther half",
+            pairs(e2e, where(trials, method="baseline"), far),
+        ),
+        verdict("pre-training helps on the farther half", pairs(first, e2e, far)),
+    ]

@@ -118,7 +118,7 @@ def test_several_cached_clips_are_those_of_as_many_epochs(cli, folders, tmp_path
     assert all(torch.allclose(cached[k], live[k], atol=1e-5) for k in live)
 
 
-def test_published_leaks_are_stamped(cli, folders, tmp_path):
+def test_published_leaks_are_warned_of(cli, folders, tmp_path):
     """A baseline from weights that saw a class tested says so."""
     first, run = tmp_path / "first", tmp_path / "run"
     swapped = [o.replace("/target", "/source") if "target.folder" in o else o for o in folders]
@@ -188,7 +188,7 @@ def test_authors_checkpoints_can_be_evaluated(cli, folders, tmp_path):
     said = finished(cli("evaluate", theirs, *options, f"hydra.run.dir={run}"))
     assert "no claim of zero-shot" in said and "authors' checkpoint of r3d" in said
     assert read(run, "metrics.json")["targets"]["folder"]["used"] == 8
-    assert read(run, "card.json")["stamps"] == ["LEAK: selected on test", UNKNOWN]
+    assert read(run, "card.json")["warnings"] == ["LEAK: selected on test", UNKNOWN]
 
     # of the source's classes jump, run and climb are HMDB51's, so protocol=664 leaves swim
     declared = [o for o in folders if not o.startswith("protocol")]
@@ -204,7 +204,7 @@ def test_authors_checkpoints_can_be_evaluated(cli, folders, tmp_path):
     assert (
         words == card["training classes"]["known from"] and words in (run / "card.md").read_text()
     )
-    assert card["stamps"] == ["LEAK: selected on test", FIRST, "DECLARED: training classes"]
+    assert card["warnings"] == ["LEAK: selected on test", FIRST, "DECLARED: training classes"]
     assert protocol["trained_classes"] == ["swim"] and protocol["leaks"] == []
     target = metrics["targets"]["folder"]
     assert target["distance"]["candidates"] == 4 and target["generalised"]["seen_classes"] == 1
@@ -214,7 +214,7 @@ def test_authors_checkpoints_can_be_evaluated(cli, folders, tmp_path):
 
     again = tmp_path / "again"
     finished(cli("evaluate", f"predictions={run}", f"hydra.run.dir={again}"))
-    assert read(again, "card.json")["stamps"] == card["stamps"]
+    assert read(again, "card.json")["warnings"] == card["warnings"]
     torch.save(whole.state_dict(), tmp_path / "checkpoint.pth.tar")
     told = cli("evaluate", theirs, *options, f"hydra.run.dir={run}")
     assert told.returncode == 2 and "method=baseline pretrain.ckpt=" in told.stderr
@@ -351,4 +351,4 @@ def test_authors_checkpoints_as_first_weights_say_how_they_were_selected(config,
     lineage = pretrain(composed, data, build_model(composed, data), tmp_path)
     assert lineage["options"] == {"network": "r3d_18"} and lineage["unused"] == []
     run = finished_run(tmp_path / "run", predictions(), pretrain=data.audit_lineage(lineage))
-    assert "LEAK: pretrained weights selected on test" in read(run, "card.json")["stamps"]
+    assert "LEAK: pretrained weights selected on test" in read(run, "card.json")["warnings"]

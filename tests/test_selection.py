@@ -105,14 +105,14 @@ def test_selection_on_the_test_set_is_a_leak(cli, folders, tmp_path):
     assert "LEAK: selected on test" in (run / "results.md").read_text()
     assert "LEAK: selected on test" in json.dumps(read(run, "card.json"))
     finished(cli("evaluate", f"ckpt={run}", f"hydra.run.dir={run}"))  # in its own folder
-    assert read(run, "card.json")["stamps"] == ["LEAK: selected on test"]
+    assert read(run, "card.json")["warnings"] == ["LEAK: selected on test"]
     (run / "metrics.json").unlink()  # as if the test had been interrupted
     again = tmp_path / "again"
     finished(cli("evaluate", f"ckpt={run}", f"hydra.run.dir={again}"))
-    assert read(again, "card.json")["stamps"] == ["LEAK: selected on test"]
+    assert read(again, "card.json")["warnings"] == ["LEAK: selected on test"]
     last = run / "checkpoints" / "last.ckpt"
     finished(cli("evaluate", f"ckpt={last}", f"hydra.run.dir={again}"))
-    assert read(again, "card.json")["stamps"] == []
+    assert read(again, "card.json")["warnings"] == []
 
 
 def named(folder, names):

@@ -7,9 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from helpers.runs import finished_run, predictions, trained
+from helpers.runs import finished_run, predictions, renew_sums, trained
 from zsvideo.errors import UserError
-from zsvideo.evaluation.integrity import Check, check_record, read_target, record_hash
+from zsvideo.evaluation.integrity import Check, check_record, read_target
+from zsvideo.evaluation.record import SUMS, read_record
 from zsvideo.reporting.card import card
 from zsvideo.reporting.compare import compare
 from zsvideo.reporting.run import Run
@@ -21,11 +22,7 @@ def run(tmp_path):
 
 
 def read(run):
-    metrics, protocol = (json.loads((run / f"{n}.json").read_text()) for n in NAMES)
-    return read_target(run, "own", metrics, protocol)
-
-
-NAMES = ("metrics", "protocol")
+    return read_target(run, "own", read_record(run))
 
 
 def test_an_untouched_run_is_read(run):
@@ -44,9 +41,8 @@ def test_a_rewritten_file_is_not_the_runs(run, array):
 
 def test_without_that_note_content_is_still_compared(run):
     p = read(run)
+    (run / SUMS).unlink()
     metrics = json.loads((run / "metrics.json").read_text())
-    del metrics["targets"]["own"]["predictions_sha256"]
-    (run / "metrics.json").write_text(json.dumps(metrics))
     vectors = p.class_vectors[::-1].copy()
     replace(p, class_vectors=vectors).save(run / "predictions" / "own.npz")
     with pytest.raises(UserError, match="its vectors differ"):
@@ -87,12 +83,12 @@ def test_predictions_of_another_run_are_found(run, tmp_path):
 
 
 def edit(run, change, resealed):
-    """Edit metrics.json by hand, or as one who knows of its hash."""
+    """Edit metrics.json by hand, or as one who knows of the file of hashes."""
     metrics = json.loads((run / "metrics.json").read_text())
     change(metrics["targets"]["own"], metrics)
-    if resealed:
-        metrics["record_sha256"] = record_hash(metrics)
     (run / "metrics.json").write_text(json.dumps(metrics, indent=1))
+    if resealed:
+        renew_sums(run)
 
 
 FORGERIES = {
@@ -138,16 +134,17 @@ def test_a_forged_number_is_found(run, what, resealed):
 def test_what_no_prediction_tells_is_guarded_by_the_records_hash(run, change, tmp_path):
     edit(run, change, resealed=False)
     with pytest.raises(UserError, match="differs from its own hash"):
-        check_record(run, Run(run).metrics)
+        check_record(run, Run(run).record)
 
 
 def test_what_cannot_be_compared_is_said(run):
     def older(own, metrics):
-        del metrics["record_sha256"]
+        del metrics["version"]
         del own["half"]["options"]
         own["mine"] = {"top1": 99.9, "classes": 3, "options": {"function": "mine"}}
 
     edit(run, older, resealed=False)
+    (run / SUMS).unlink()
     said = "; ".join(Run(run).check().unchecked)
     assert "own, half: cannot be scored again" in said and "own, mine: cannot be" in said
     assert "no hash of its own" in said and not Run(run).check().changed

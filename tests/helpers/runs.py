@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 from omegaconf import OmegaConf
 
-from zsvideo.evaluation.predictions import Predictions, lines_hash
+from zsvideo.evaluation.predictions import Predictions, file_hash, lines_hash
+from zsvideo.evaluation.record import SUMS, read_sums
 from zsvideo.experiment.scoring import score_run
 
 EVALUATIONS = {
@@ -104,3 +105,9 @@ def finished_run(folder, predictions, seed=0, clips=25, expected=None, **about):
         },
     )
     return folder
+
+
+def renew_sums(folder):
+    """Write the hashes of a run's files anew, as one who changes them and knows of the hashes."""
+    lines = [f"{file_hash(folder / name)}  {name}\n" for name in read_sums(folder)]
+    (folder / SUMS).write_text("".join(lines))

@@ -11,7 +11,7 @@ from helpers.runs import finished_run, predictions, trained
 from zsvideo.errors import UserError
 from zsvideo.reporting.card import card, markdown
 from zsvideo.reporting.compare import compare
-from zsvideo.reporting.identity import fields, protocol_hash, stamps
+from zsvideo.reporting.identity import fields, protocol_hash, warnings_of
 from zsvideo.reporting.quoted import quoted
 from zsvideo.reporting.run import Run
 
@@ -53,11 +53,11 @@ def test_two_seeds_are_compared_video_by_video(pair, tmp_path):
         stats.binomtest(only_first, only_first + only_second).pvalue
     )
     assert entry["interval"]["videos"][0] < entry["difference"] < entry["interval"]["videos"][1]
-    scores = [run.metrics["targets"]["own"]["full"]["top1"] for run in (a, b)]
+    scores = [run.record.targets["own"].evaluations["full"].top1 for run in (a, b)]
     mean = full["seeds"][0]
     assert mean["mean"] == pytest.approx(np.mean(scores)) and mean["seeds"] == [0, 1]
     half = next(g for g in found if g["evaluation"] == "half")
-    means = [run.metrics["targets"]["own"]["half"]["top1_mean"] for run in (a, b)]
+    means = [run.record.targets["own"].evaluations["half"].accuracy("top1") for run in (a, b)]
     assert half["paired"][0]["difference"] == pytest.approx(means[1] - means[0])
     assert "McNemar" in text and "mean over seeds 0, 1" in text
 
@@ -138,7 +138,7 @@ def test_quoted_numbers_have_a_source_and_stand_apart(pair, tmp_path):
         quoted(str(mine))
 
 
-def test_stamps(pair, tmp_path):
+def test_warnings(pair, tmp_path):
     p = Run(pair[0]).predictions("own")
     lineage = {
         "name": "k400",
@@ -161,17 +161,16 @@ def test_stamps(pair, tmp_path):
     ]
     for number, (change, expected) in enumerate(cases):
         run = Run(finished_run(tmp_path / f"s{number}", p, **change))
-        assert stamps(run) == expected
-        assert all(f"**{stamp}**" in (run.folder / "card.md").read_text() for stamp in expected)
+        assert warnings_of(run) == expected
+        assert all(f"**{text}**" in (run.folder / "card.md").read_text() for text in expected)
 
 
 def test_the_card_has_what_a_reviewer_asks(pair):
     run = Run(pair[0])
     content = card(run)
     assert content == json.loads((run.folder / "card.json").read_text())
-    assert (
-        content["results"]["own"]["full"]["top1"] == run.metrics["targets"]["own"]["full"]["top1"]
-    )
+    numbers = run.record.targets["own"].evaluations["full"]
+    assert content["results"]["own"]["full"]["top1"] == numbers.top1
     assert len(content["results"]["own"]["full"]["protocol"]) == 64
     assert content["training classes"]["removed"] == [
         "c00x (distance 0.0100 < 0.05; nearest own/c00)"

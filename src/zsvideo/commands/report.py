@@ -32,7 +32,7 @@ def report(config: DictConfig) -> None:
             raise UserError(
                 f"{run.folder} (run) was changed after it was written: {'; '.join(found.changed)}"
             )
-        show(run.folder)
+        show(run)
         if found.unchecked:
             print(f"not compared with the predictions: {'; '.join(found.unchecked)}")
     elif config.compare is not None:

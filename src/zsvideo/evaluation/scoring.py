@@ -1,13 +1,10 @@
 """From predictions to the numbers of a target, the same wherever the predictions come from."""
 
-import json
 from collections.abc import Callable, Mapping
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from zsvideo.errors import UserError
-from zsvideo.evaluation.diagnosis import diagnose
 from zsvideo.evaluation.predictions import Predictions, array_hash, lines_hash
 from zsvideo.evaluation.protocols import (
     NotApplicable,
@@ -17,6 +14,7 @@ from zsvideo.evaluation.protocols import (
     official_splits,
     shuffled,
 )
+from zsvideo.evaluation.record import Numbers
 from zsvideo.evaluation.transfer import distance, generalised
 from zsvideo.evaluation.uncertainty import intervals
 
@@ -62,18 +60,18 @@ def options(evaluation: Callable[[Predictions], Scored]) -> dict[str, Any]:
     return {"function": evaluation.func.__name__, **evaluation.keywords}
 
 
-def score_again(predictions: Predictions, noted: Mapping[str, Any]) -> Scored:
+def score_again(predictions: Predictions, numbers: Numbers) -> Scored:
     """Score predictions as a record's numbers say that they were scored.
 
     Args:
         predictions: of the target.
-        noted: the numbers of an evaluation in `metrics.json`, with their `options`.
+        numbers: of an evaluation in a record, with their `options`.
 
     Raises:
         UserError: the evaluation is no function of this project, its options are none of that
             function, or it does not apply to these predictions.
     """
-    arguments = dict(noted.get("options") or {"function": None})
+    arguments = dict(numbers.options)
     function = arguments.pop("function", None)
     if function not in KNOWN:
         raise UserError(f"its function ({function}) is none of {', '.join(KNOWN)}")
@@ -90,9 +88,3 @@ def content(predictions: Predictions) -> dict[str, str]:
         "classes": lines_hash(list(map(str, predictions.class_names))),
         "vectors": array_hash(predictions.class_vectors),
     }
-
-
-def write_diagnosis(predictions: Predictions, file: Path) -> None:
-    """Write what `diagnose` finds."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps(diagnose(predictions), indent=1, ensure_ascii=False) + "\n")

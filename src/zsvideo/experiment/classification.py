@@ -13,14 +13,15 @@ from zsvideo.data.datamodule import VideoDataModule
 from zsvideo.data.zeroshot import ZeroShotDataModule
 from zsvideo.errors import UserError
 from zsvideo.evaluation.predictions import SEEN, file_hash
+from zsvideo.evaluation.record import VERSION, RunRecord, write_record
 from zsvideo.experiment.environment import environment, settings
-from zsvideo.experiment.scoring import summary, write_json
 from zsvideo.experiment.testing import accelerators, seen_videos, source_counts, trained_bank
 from zsvideo.models.callbacks import UnreadableVideos
 from zsvideo.models.checkpoints import LAST
 from zsvideo.models.classifier import Classifier
 from zsvideo.models.module import ZeroShotModule
 from zsvideo.models.parallel import gather_objects
+from zsvideo.reporting.run import Run
 from zsvideo.reporting.show import show
 
 
@@ -49,19 +50,19 @@ def record_training(
         run: folder.
         about: what else `metrics.json` shall say.
     """
-    metrics = {
+    known = {
+        "version": VERSION,
         "targets": {},
         "source": source_counts(data, unreadable.source),
-        "protocol": summary(protocol),
+        "protocol": protocol,
         "trained_steps": trainer.global_step,
         **(about or {}),
     }
     if isinstance(model, Classifier):
         videos = {"training": data.source} | seen_videos(config, data, trained_bank(data, protocol))
-        metrics["classification"] = classify(trainer, model, videos)
+        known["classification"] = classify(trainer, model, videos)
     if trainer.is_global_zero:
-        write_json(run / "protocol.json", protocol)
-        write_json(run / "metrics.json", metrics)
+        write_record(RunRecord.model_validate(known), run)
     trainer.strategy.barrier("the training is written")
 
 
@@ -92,7 +93,7 @@ def show_classifier(
     }
     record_training(config, trainer, unreadable, model, data, protocol, run, about)
     if trainer.is_global_zero:
-        show(run)
+        show(Run(run))
 
 
 def classify(

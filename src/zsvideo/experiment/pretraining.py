@@ -17,13 +17,13 @@ from zsvideo.experiment.classification import record_training
 from zsvideo.experiment.folders import checkpoint_of
 from zsvideo.experiment.jobs import first_stage, training_hash
 from zsvideo.experiment.resume import resume
-from zsvideo.experiment.scoring import summary
 from zsvideo.experiment.testing import selection_of
 from zsvideo.experiment.trainer import lightning_trainer
 from zsvideo.models.checkpoints import LAST
 from zsvideo.models.classifier import Classifier
 from zsvideo.models.module import ZeroShotModule
 from zsvideo.models.weights import import_weights, load_strictly, published_weights, read_file
+from zsvideo.semantics.records import ProtocolRecord
 
 log = logging.getLogger(__name__)
 
@@ -133,7 +133,7 @@ def load_weights(
                 "dataset": record["source"]["dataset"],
                 "table": record["source"]["table"],
                 "classes": record["trained_classes"],
-                "protocol": summary(record),
+                "protocol": ProtocolRecord.model_validate(record).summary(),
                 "selection": selection_of(file.parent.parent, file),
                 "pretrain": record.get("pretrain"),
             }

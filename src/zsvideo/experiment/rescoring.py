@@ -1,6 +1,5 @@
 """Score saved predictions: no network, no videos, no GPU."""
 
-import json
 import logging
 import shutil
 from collections.abc import Sequence
@@ -14,6 +13,7 @@ from zsvideo.errors import UserError
 from zsvideo.evaluation.integrity import RECORD_HASH, check_record, read_target
 from zsvideo.evaluation.predictions import SEEN, Predictions, file_hash, lines_hash
 from zsvideo.evaluation.protocols import check_lists
+from zsvideo.evaluation.record import RunRecord, read_record
 from zsvideo.experiment.environment import environment
 from zsvideo.experiment.scoring import score_run
 
@@ -42,9 +42,10 @@ def rescore(config: DictConfig, out: Path) -> None:
 
 def rescore_run(config: DictConfig, folder: Path, names: Sequence[str], out: Path) -> None:
     """Score some targets of one run into a folder, with a copy of their predictions."""
-    before, protocol = read_json(folder / "metrics.json"), read_json(folder / "protocol.json")
-    check_record(folder, before)
-    predictions = {name: read_target(folder, name, before, protocol) for name in names}
+    record = read_record(folder, complete=False)
+    if (written := folder / "metrics.json").is_file():
+        check_record(folder, record)
+    predictions = {name: read_target(folder, name, record) for name in names}
     evaluations = {key: instantiate(e, _convert_="all") for key, e in config.evaluation.items()}
     sets = {n: (p.dataset, list(map(str, p.class_names))) for n, p in predictions.items()}
     check_lists(evaluations, sets)
@@ -55,15 +56,15 @@ def rescore_run(config: DictConfig, folder: Path, names: Sequence[str], out: Pat
             shutil.copyfile(file, out / "predictions" / file.name)
     if (seen := next(iter(predictions.values())).seen) is not None:
         predictions[SEEN] = seen
-    counts = {name: counted(held, before, name) for name, held in predictions.items()}
-    about = {"selection": "unknown", "source": None, "track": config.track}
-    about |= {key: value for key, value in before.items() if key not in MADE_ANEW}
+    counts = {name: counted(own, record, name) for name, own in predictions.items()}
+    about: dict[str, Any] = {"selection": "unknown", "source": None, "track": config.track}
+    about |= {key: value for key, value in record.plain().items() if key not in MADE_ANEW}
     about["scored"] = {"from": folder.name, **environment()}
-    if (folder / "metrics.json").is_file():
-        about["scored"]["metrics_sha256"] = file_hash(folder / "metrics.json")
-    kept = protocol or unknown_protocol(predictions)
-    kept = {**kept, "targets": {n: t for n, t in kept["targets"].items() if n in predictions}}
-    score_run(config, out, kept, predictions, counts, about)
+    if written.is_file():
+        about["scored"]["metrics_sha256"] = file_hash(written)
+    protocol = record.protocol.plain() or unknown_protocol(predictions)
+    listed = {n: classes for n, classes in protocol["targets"].items() if n in predictions}
+    score_run(config, out, {**protocol, "targets": listed}, predictions, counts, about)
 
 
 def found_runs(given: Any) -> list[tuple[Path, list[str]]]:
@@ -97,12 +98,12 @@ def runs_at(path: Path) -> list[tuple[Path, list[str]]]:
     return inner
 
 
-def counted(held: Predictions, before: dict[str, Any], name: str) -> dict[str, Any]:
+def counted(predictions: Predictions, record: RunRecord, name: str) -> dict[str, Any]:
     """Take over how many videos there were; without a record nothing more than their number."""
-    noted = (before.get(SEEN) if name == SEEN else before.get("targets", {}).get(name)) or {}
-    used = len(held.ids)
+    used = len(predictions.ids)
+    noted = record.seen if name == SEEN else record.targets.get(name)
     plain: dict[str, Any] = {"used": used, "found": used, "expected": None, "unreadable": {}}
-    return {key: noted.get(key, value) for key, value in plain.items()}
+    return plain | (noted.model_dump(include={*plain}, exclude_unset=True) if noted else {})
 
 
 def unknown_protocol(predictions: dict[str, Predictions]) -> dict[str, Any]:
@@ -116,27 +117,15 @@ def unknown_protocol(predictions: dict[str, Predictions]) -> dict[str, Any]:
         "targets": {
             name: {
                 "dataset": name,
-                "classes": list(map(str, held.class_names)),
-                "list_sha256": lines_hash(list(map(str, held.class_names))),
-                "count": len(held.class_names),
-                "covered": len(held.class_names),
+                "classes": list(map(str, own.class_names)),
+                "list_sha256": lines_hash(list(map(str, own.class_names))),
+                "count": len(own.class_names),
+                "covered": len(own.class_names),
                 "percent": 100.0,
                 "without_vector": {},
                 "same_vector": [],
             }
-            for name, held in predictions.items()
+            for name, own in predictions.items()
             if name != SEEN
         },
     }
-
-
-def read_json(file: Path) -> dict[str, Any]:
-    """Read a file of a run, empty where it is not there.
-
-    Raises:
-        UserError: it is damaged.
-    """
-    try:
-        return json.loads(file.read_text()) if file.is_file() else {}
-    except ValueError as error:
-        raise UserError(f"{file} is damaged ({error})") from None

@@ -1,6 +1,5 @@
 """Where a run begins: anew, or from the checkpoint of an interrupted one."""
 
-import json
 import logging
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,11 +8,13 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from zsvideo.errors import UserError
+from zsvideo.evaluation.record import read_record
 from zsvideo.experiment.environment import settings
 from zsvideo.experiment.jobs import MACHINERY, PLACES, PROCESSES, training_hash
 from zsvideo.experiment.trainer import plain
 from zsvideo.experiment.vectors import vectors_hash
 from zsvideo.models.checkpoints import LAST, began_with, newest
+from zsvideo.reporting.run import Run
 from zsvideo.reporting.show import show
 
 log = logging.getLogger(__name__)
@@ -62,7 +63,7 @@ def resume(config: DictConfig, run: Path) -> Begun:
         log.warning("%s is damaged; going on from the checkpoint before it", folder / LAST)
     check_options(state, plain(config), file)
     if complete(config, state) and finished(config, run, state["global_step"]):
-        show(run)
+        show(Run(run))
         log.warning("%s is finished; nothing was left to do", run)
         return Begun(finished=True)
     log.warning("going on from step %d (epoch %d)", state["global_step"], state["epoch"])
@@ -78,19 +79,19 @@ def complete(config: DictConfig, state: dict[str, Any]) -> bool:
 def finished(config: DictConfig, run: Path, step: int) -> bool:
     """Tell whether a run has metrics of its last checkpoint, by all tests asked for."""
     try:
-        metrics = json.loads((run / "metrics.json").read_text())
-        scored, now = metrics["targets"].values(), settings(config)
-        made = metrics.get("setup", now)
-        return (
-            metrics["trained_steps"] == step
-            and all(
-                set(config.evaluation) <= {*target, *target.get("not_applicable", ())}
-                for target in scored
-            )
-            and all(made.get(group) == now.get(group) for group in ("clips", "seen", "target"))
-        )
-    except (OSError, ValueError, KeyError):
+        record = read_record(run, complete=False)
+    except UserError:
         return False
+    now = settings(config)
+    before = record.setup or now
+    return (
+        record.trained_steps == step
+        and all(
+            set(config.evaluation) <= {*target.evaluations, *target.not_applicable}
+            for target in record.targets.values()
+        )
+        and all(before.get(group) == now.get(group) for group in ("clips", "seen", "target"))
+    )
 
 
 def changed_options(before: dict[str, Any], now: dict[str, Any], prefix: str = "") -> list[str]:

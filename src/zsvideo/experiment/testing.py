@@ -1,6 +1,5 @@
 """From a trained network to the predictions of a run."""
 
-import json
 import logging
 import os
 import time
@@ -19,6 +18,7 @@ from zsvideo.data.datamodule import VideoDataModule
 from zsvideo.data.zeroshot import TargetsDataModule, ZeroShotDataModule
 from zsvideo.errors import UserError
 from zsvideo.evaluation.predictions import SEEN, Predictions, file_hash
+from zsvideo.evaluation.record import read_record
 from zsvideo.experiment.build import build_videos
 from zsvideo.experiment.environment import environment, settings
 from zsvideo.experiment.scoring import score_run
@@ -133,10 +133,10 @@ def selection_of(run: Path, checkpoint: Path) -> str:
     One of a run that selects on the targets is a leak whatever it is called, but for the last one.
     """
     try:
-        metrics = json.loads((run / "metrics.json").read_text())
-        if metrics["checkpoint"]["sha256"] == file_hash(checkpoint):
-            return str(metrics["selection"])
-    except (OSError, ValueError, KeyError):
+        record = read_record(run, complete=False)
+        if record.checkpoint.sha256 == file_hash(checkpoint):
+            return record.selection
+    except UserError:
         pass
     began = began_with(read_checkpoint(checkpoint) or {})
     chosen = (began.get("selection") or {}).get("name")

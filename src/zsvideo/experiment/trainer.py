@@ -19,6 +19,7 @@ from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.loggers import CSVLogger, Logger, WandbLogger
 
 from zsvideo.errors import UserError
+from zsvideo.evaluation.record import SUMS
 from zsvideo.models.callbacks import UnreadableVideos
 from zsvideo.models.checkpoints import LAST, AtomicCheckpointIO, Interruption
 from zsvideo.models.meter import Meter
@@ -82,7 +83,8 @@ def lightning_trainer(
             "each process would start the whole sweep again; take 1, or hydra/launcher=slurm"
         )
     if trainer.is_global_zero:
-        (run / "metrics.json").unlink(missing_ok=True)  # of an earlier run in this folder
+        for name in ("metrics.json", SUMS):  # of an earlier run in this folder
+            (run / name).unlink(missing_ok=True)
     try:
         for logger in loggers:
             if isinstance(logger, WandbLogger):

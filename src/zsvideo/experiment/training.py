@@ -41,7 +41,7 @@ def train(config: DictConfig, run: Path) -> Run:
         data = build_data(config)
         model = build_model(config, data)
         lineage = pretrain(config, data, model, run)
-        protocol = data.record(data.protocol | {"pretrain": lineage})
+        protocol = data.protocol | {"pretrain": lineage and data.audit_lineage(lineage)}
         cache_features(config, data, model)
         by = selecting(config, data, run)
         with lightning_trainer(config, run, begun.step, by) as (trainer, unreadable):

@@ -6,22 +6,21 @@ from typing import Any
 
 import yaml
 
-from zsvideo.evaluation.diagnosis import diagnose
-from zsvideo.evaluation.integrity import NO_NUMBERS
+from zsvideo.evaluation.record import RunRecord
 from zsvideo.reporting.identity import (
     CLIPS,
-    UNKNOWN,
     fields,
     missing_classes,
-    missing_videos,
     protocol_hash,
-    stamps,
+    warnings_of,
 )
 from zsvideo.reporting.run import Run
 from zsvideo.resources import CONF
+from zsvideo.semantics.records import UNKNOWN, ProtocolRecord
 
 COMPAT = CONF / "compat"
 SHOWN = 5
+LONG = {"splits", "curve", "distances", "list_sha256"}  # of numbers, not in the card
 
 
 def write_card(run: Run) -> None:
@@ -34,14 +33,14 @@ def write_card(run: Run) -> None:
 
 def card(run: Run) -> dict[str, Any]:
     """Collect the card from what the run folder holds; what is not there is `not recorded`."""
-    metrics, setup = run.metrics, run.metrics.get("setup", {})
-    there = metrics.get("environment", {})
+    record, setup, made = run.record, run.record.setup, run.record.environment
+    lineage = record.protocol.pretrain
     return {
-        "stamps": stamps(run),
+        "warnings": warnings_of(run),
         "results": {target: results(run, target) for target in run.targets},
-        "training classes": training(run),
-        "class vectors": vectors(run),
-        "audit": audit(run),
+        "training classes": training(record),
+        "class vectors": vectors(record.protocol),
+        "audit": audit(record.protocol),
         "test videos": {target: videos(run, target) for target in run.targets},
         "behind the numbers": {target: diagnosis(run, target) for target in run.targets},
         "clips": {key: setup.get("clips", {}).get(key, UNKNOWN) for key in CLIPS}
@@ -49,128 +48,111 @@ def card(run: Run) -> dict[str, Any]:
         "compat": {"compat": setup.get("compat", UNKNOWN), **switches(setup)},
         "network": setup.get("model", UNKNOWN),
         "checkpoint": {
-            **metrics.get("checkpoint", {}),
-            "selection": metrics.get("selection", UNKNOWN),
-            "steps": metrics.get("steps", UNKNOWN),
-            "seed": metrics.get("seed", UNKNOWN),
+            **record.checkpoint.plain(),
+            **record.model_dump(include={"selection", "steps", "seed"}),
         },
-        "pre-training": metrics["protocol"].get("pretrain") or "none",
-        "software": {"code": there.get("code"), **there.get("software", {})},
-        "hardware": there.get("hardware", UNKNOWN),
-        "time": {"finished": there.get("time", UNKNOWN), "seconds": metrics.get("seconds")},
-        "scored again": metrics.get("scored", "no"),
+        "pre-training": lineage.summary() if lineage else "none",
+        "software": {"code": made.code, **made.software},
+        "hardware": made.hardware,
+        "time": {"finished": made.time, "seconds": record.seconds},
+        "scored again": record.scored or "no",
     }
 
 
 def results(run: Run, target: str) -> dict[str, Any]:
     """List the numbers of each evaluation with their uncertainty and protocol hash."""
-    entry = run.metrics["targets"][target]
-    found = {}
-    for name, numbers in entry.items():
-        if isinstance(numbers, dict) and name not in NO_NUMBERS:
-            plain = {
-                k: v
-                for k, v in numbers.items()
-                if k not in ("splits", "curve", "distances", "list_sha256")
-            }
-            if name == "distance":
-                plain["farthest half"] = numbers["curve"][len(numbers["curve"]) // 2]
-            found[name] = {**plain, "protocol": protocol_hash(fields(run, target, name))}
-    left_out = {name: {"left out": why} for name, why in entry.get("not_applicable", {}).items()}
-    return {**found, **left_out}
+    entry, shown = run.record.targets[target], {}
+    for name, numbers in entry.evaluations.items():
+        shown[name] = numbers.model_dump(exclude_unset=True, exclude=LONG)
+        if numbers.distances is not None:
+            shown[name]["farthest half"] = numbers.farthest_half.plain()
+        shown[name]["protocol"] = protocol_hash(fields(run, target, name))
+    left_out = {name: {"left out": why} for name, why in entry.not_applicable.items()}
+    return {**shown, **left_out}
 
 
-def training(run: Run) -> dict[str, Any]:
+def training(record: RunRecord) -> dict[str, Any]:
     """Say which classes were trained on and which not, by which rule."""
-    protocol, source = run.protocol, run.metrics.get("source") or {}
-    listed = protocol.get("source", {})
+    protocol, videos, classes = record.protocol, record.source, record.protocol.source
     return {
-        "known from": protocol.get("declared")
-        or ("nowhere" if protocol.get("leaks") is None else "the run that trained"),
-        "protocol": protocol["name"] or "unknown",
-        "rule": f"{protocol.get('rule')}, tau {protocol.get('tau')}"
-        + (" inclusive" if protocol.get("inclusive") else ""),
+        "known from": protocol.declared
+        or ("nowhere" if protocol.leaks is None else "the run that trained"),
+        "protocol": protocol.name or "unknown",
+        "rule": f"{protocol.rule}, tau {protocol.tau}" + " inclusive" * bool(protocol.inclusive),
         "kept out": ", ".join(
-            f"{entry['dataset']} ({entry['count']} classes, sha256 {entry['list_sha256'][:12]})"
-            for entry in protocol.get("kept_out", [])
+            f"{entry.dataset} ({entry.count} classes, sha256 {entry.list_sha256[:12]})"
+            for entry in protocol.kept_out
         )
         or "nothing",
-        "source": listed.get("dataset", "unknown"),
-        "counts": protocol.get("counts", UNKNOWN),
-        "kept sha256": listed.get("kept_sha256", UNKNOWN),
-        "trained on": len(protocol.get("trained_classes", ())) or UNKNOWN,
-        "subset": {k: v for k, v in (protocol.get("subset") or {}).items() if k != "names"},
+        "source": classes.dataset if classes else "unknown",
+        "counts": protocol.counts.plain() if protocol.counts else UNKNOWN,
+        "kept sha256": classes.kept_sha256 if classes else UNKNOWN,
+        "trained on": len(protocol.trained_classes or ()) or UNKNOWN,
+        "subset": protocol.subset.model_dump(exclude={"names"}) if protocol.subset else {},
         "removed": [
-            f"{c['name']} ({c['reason']}; nearest {c['nearest']})"
-            for c in listed.get("removed", [])
+            f"{c.name} ({c.reason}; nearest {c.nearest})"
+            for c in (classes.removed if classes else ())
         ],
         "videos": {
-            **{key: source.get(key, UNKNOWN) for key in ("used", "found")},
-            "unreadable": dict(Counter(source.get("unreadable_replaced", {}).values())),
-            "quarantined": dict(Counter(source.get("quarantined", {}).values())),
+            "used": videos.used if videos else UNKNOWN,
+            "found": videos.found if videos else UNKNOWN,
+            "unreadable": dict(Counter(videos.unreadable_replaced.values() if videos else ())),
+            "quarantined": dict(Counter(videos.quarantined.values() if videos else ())),
         },
     }
 
 
-def vectors(run: Run) -> dict[str, Any]:
+def vectors(protocol: ProtocolRecord) -> dict[str, Any]:
     """Say which word vectors, and how far they cover each list of classes."""
     return {
-        **(run.protocol.get("vectors") or {"file": UNKNOWN}),
-        "classes kept apart by": run.protocol.get("deciding_vectors", UNKNOWN),
+        **(protocol.vectors or {"file": UNKNOWN}),
+        "classes kept apart by": protocol.deciding_vectors,
         "classes with a vector": {
-            name: f"{entry['covered']} of {entry['count']}"
-            for name, entry in run.metrics["protocol"]["coverage"].items()
+            name: f"{entry.covered} of {entry.count}" for name, entry in protocol.coverage.items()
         },
     }
 
 
-def audit(run: Run) -> dict[str, Any]:
+def audit(protocol: ProtocolRecord) -> dict[str, Any]:
     """Say what the audit finds in the classes trained on, whatever the protocol was."""
-    protocol = run.protocol
-    leaks, survivors = protocol.get("leaks"), protocol.get("survivors")
+    leaks, survivors = protocol.leaks, protocol.survivors or []
     if leaks is None:
         return {"verdict": "the classes trained on are unknown: no claim of zero-shot"}
-    grades = Counter(pair["grade"] for pair in survivors or [])
     verdict = "no class trained on is nearer than 0.05 to a class tested"
     if leaks:
         verdict = f"{len(leaks)} classes trained on are nearer than 0.05 to a class tested"
     if survivors:
-        classes = len({pair["source"] for pair in survivors})
+        classes = len({pair.source for pair in survivors})
         verdict += f"; {classes} classes that pass that rule still teach a class tested"
     return {
         "verdict": verdict,
-        "leaks": [f"{leak['name']} (nearest {leak['nearest']})" for leak in leaks],
-        "pairs that pass the rule and leak": dict(grades),
+        "leaks": [f"{leak.name} (nearest {leak.nearest})" for leak in leaks],
+        "pairs that pass the rule and leak": dict(Counter(pair.grade for pair in survivors)),
     }
 
 
 def videos(run: Run, target: str) -> dict[str, Any]:
     """Count the test videos used of those expected, with the reasons for the rest."""
-    entry, listed = run.metrics["targets"][target], run.protocol["targets"].get(target, {})
-    expected = entry["expected"]
-    reasons = Counter(entry["unreadable"].values())
-    if expected and expected > entry["found"]:
-        reasons["not in the folder"] = expected - entry["found"]
+    entry, listed = run.record.targets[target], run.record.protocol.targets.get(target)
+    reasons = Counter(entry.unreadable.values())
+    if entry.expected and entry.expected > entry.found:
+        reasons["not in the folder"] = entry.expected - entry.found
     return {
-        "used": entry["used"],
-        "expected": UNKNOWN if expected is None else expected,
-        "missing": missing_videos(entry),
+        "used": entry.used,
+        "expected": UNKNOWN if entry.expected is None else entry.expected,
+        "missing": entry.missing,
         "reasons": dict(reasons),
-        "classes": listed.get("count", UNKNOWN),
+        "classes": listed.count if listed else UNKNOWN,
         "classes missing": missing_classes(run, target),
-        "classes without a vector": list(listed.get("without_vector", {})),
-        "classes sharing a vector": listed.get("same_vector", []),
-        "sha256": {
-            **entry.get("hashes", {}),
-            "class list": listed.get("list_sha256", UNKNOWN),
-            "predictions file": entry.get("predictions_sha256", UNKNOWN),
-        },
+        "classes without a vector": list(listed.without_vector) if listed else [],
+        "classes sharing a vector": listed.same_vector if listed else [],
+        "sha256": {**entry.hashes, "class list": listed.list_sha256 if listed else UNKNOWN},
     }
 
 
 def diagnosis(run: Run, target: str) -> dict[str, Any]:
     """Say what qualifies a run's accuracy, from its predictions."""
-    found = diagnose(run.predictions(target))
+    found = run.diagnosis(target)
     hubness = found["hubness"]
     return {
         "most confused": [
@@ -222,9 +204,9 @@ def switches(setup: dict[str, Any]) -> dict[str, Any]:
 def markdown(content: dict[str, Any]) -> str:
     """Write the card as Markdown: a heading a section, a table of its fields."""
     lines = ["# Protocol card", ""]
-    lines += [f"**{stamp}**" for stamp in content["stamps"]] or ["No stamps."]
+    lines += [f"**{warning}**" for warning in content["warnings"]] or ["No warnings."]
     for section, held in content.items():
-        if section == "stamps":
+        if section == "warnings":
             continue
         lines += ["", f"## {section.capitalize()}", ""]
         if not isinstance(held, dict):

@@ -11,11 +11,11 @@ from rich.markup import escape
 
 from zsvideo.errors import UserError
 from zsvideo.evaluation.integrity import Check
-from zsvideo.reporting.identity import fields, protocol_hash, stamps
+from zsvideo.reporting.identity import fields, protocol_hash, warnings_of
 from zsvideo.reporting.quoted import beside, quoted
 from zsvideo.reporting.rows import Row, over_seeds, paired_content
 from zsvideo.reporting.run import Run
-from zsvideo.reporting.table import value, videos
+from zsvideo.reporting.table import videos
 
 COLUMNS = (
     "run",
@@ -24,7 +24,7 @@ COLUMNS = (
     "top-5 %",
     "macro top-1 %",
     "videos",
-    "stamps",
+    "warnings",
     "protocol",
 )
 
@@ -113,8 +113,8 @@ def comparable(runs: Mapping[str, Run]) -> list[list[Row]]:
         Row(name, run, target, evaluation, fields(run, target, evaluation))
         for name, run in runs.items()
         for target in run.targets
-        for evaluation, numbers in run.metrics["targets"][target].items()
-        if isinstance(numbers, dict) and ("top1" in numbers or "top1_mean" in numbers)
+        for evaluation, numbers in run.record.targets[target].evaluations.items()
+        if numbers.is_accuracy
     ]
     rows.sort(key=key_of)
     groups = [list(group) for _, group in groupby(rows, key=key_of)]
@@ -141,7 +141,7 @@ def refuse_changed(name: str, check: Check) -> None:
         )
 
 
-def check_stamps(check: Check) -> list[str]:
+def check_warnings(check: Check) -> list[str]:
     """List what a reader must see beside numbers that do not follow from predictions."""
     return [
         *(f"CHANGED: {line}" for line in check.changed[:1]),
@@ -185,17 +185,15 @@ def short(content: Any) -> str:
 def row_content(row: Row, first: Row, check: Check) -> dict[str, Any]:
     """Say what a table says of a row."""
     numbers = row.numbers
-    ends = numbers.get("interval", {}).get("top1", {}).get("both")
+    ends = numbers.interval.get("top1", {}).get("both")
     return {
         "run": row.name,
-        "top-1 %": value(numbers, "top1"),
+        "top-1 %": numbers.shown("top1"),
         "95 % (classes, videos)": f"{ends[0]:.1f} to {ends[1]:.1f}" if ends else "-",
-        "top-5 %": value(numbers, "top5"),
-        "macro top-1 %": value(numbers, "macro_top1")
-        if {"macro_top1", "macro_top1_mean"} & set(numbers)
-        else "-",
-        "videos": videos(row.run.metrics["targets"][row.target]),
-        "stamps": "; ".join([*check_stamps(check), *stamps(row.run)]) or "-",
+        "top-5 %": numbers.shown("top5"),
+        "macro top-1 %": numbers.shown("macro_top1"),
+        "videos": videos(row.run.record.targets[row.target]),
+        "warnings": "; ".join([*check_warnings(check), *warnings_of(row.run)]) or "-",
         "protocol": protocol_hash(dict(row.fields))[:12],
         "differs": [
             f"{name}: {short(first.fields.get(name))} -> {short(row.fields.get(name))}"

@@ -1,4 +1,4 @@
-"""What a number is a number of: the fields two rows must share, and the stamps a row must carry."""
+"""What a number is a number of: the fields two rows must share, and the warnings it must carry."""
 
 import hashlib
 import json
@@ -6,6 +6,7 @@ from typing import Any
 
 from zsvideo.evaluation.scoring import content
 from zsvideo.reporting.run import Run
+from zsvideo.semantics.records import UNKNOWN
 from zsvideo.semantics.words import DATASETS, class_names
 
 CLIPS = (
@@ -21,7 +22,6 @@ CLIPS = (
     "length",
     "antialias",
 )
-UNKNOWN = "not recorded"
 
 
 def fields(run: Run, target: str, evaluation: str) -> dict[str, Any]:
@@ -30,25 +30,25 @@ def fields(run: Run, target: str, evaluation: str) -> dict[str, Any]:
     The network, its training data within the protocol, its seed and its pretrained weights are
     what is compared, and no part of it.
     """
-    entry, protocol = run.metrics["targets"][target], run.protocol
-    numbers = entry[evaluation]
-    setup = run.metrics.get("setup", {})
-    clips = {"test_clips": run.metrics.get("test_clips", UNKNOWN), **setup.get("clips", {})}
-    hashes = entry.get("hashes") or content(run.predictions(target))
+    record = run.record
+    entry, protocol, source = record.targets[target], record.protocol, record.protocol.source
+    numbers = entry.evaluations[evaluation]
+    clips = {"test_clips": record.test_clips, **record.setup.get("clips", {})}
+    hashes = entry.hashes or content(run.predictions(target))
     return {
-        "track": run.metrics.get("track", "video"),
+        "track": record.track,
         "target": target,
         "test classes": hashes["classes"],
         "class vectors": hashes["vectors"],
         "test videos": hashes["videos"],
         "evaluation": evaluation,
-        **{f"evaluation.{key}": value for key, value in numbers.get("options", {}).items()},
-        "classes drawn": numbers.get("list_sha256", UNKNOWN),
+        **{f"evaluation.{key}": value for key, value in numbers.options.items()},
+        "classes drawn": numbers.list_sha256,
         **{f"clips.{key}": clips.get(key, UNKNOWN) for key in CLIPS},
-        "training rule": [protocol.get(key) for key in ("rule", "tau", "inclusive")],
-        "classes kept out": [entry["list_sha256"] for entry in protocol.get("kept_out", [])],
-        "training classes": protocol.get("source", {}).get("kept_sha256", UNKNOWN),
-        "selection": run.metrics.get("selection", UNKNOWN),
+        "training rule": [protocol.rule, protocol.tau, protocol.inclusive],
+        "classes kept out": [classes.list_sha256 for classes in protocol.kept_out],
+        "training classes": source.kept_sha256 if source else UNKNOWN,
+        "selection": record.selection,
     }
 
 
@@ -57,54 +57,39 @@ def protocol_hash(content: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def stamps(run: Run) -> list[str]:
+def warnings_of(run: Run) -> list[str]:
     """List what a reader must see beside every number of a run."""
-    found = []
-    if "test" in str(run.metrics.get("selection", "")):
-        found.append("LEAK: selected on test")
-    lineage = run.protocol.get("pretrain") or run.metrics.get("pretrain")
-    chain = []
-    while lineage:
-        chain.append(lineage)
-        lineage = lineage.get("pretrain")
-    if any("test" in str(link.get("selection", "")) for link in chain):
-        found.append("LEAK: pretrained weights selected on test")
-    if any(link.get("leaks") or link.get("overlap") for link in chain):
-        found.append("LEAK: pre-training classes overlap")
-    if any(link.get("leaks", link.get("overlap")) is None for link in chain):
-        found.append("UNKNOWN: pre-training classes")
-    if run.protocol.get("declared"):
-        found.append("DECLARED: training classes")
-    if run.protocol.get("leaks"):
-        found.append("LEAK: training classes overlap")
-    if run.protocol.get("leaks", None) is None:
-        found.append("UNKNOWN: training classes")
-    both = run.protocol.get("videos_tested_too", {})
-    found += [f"LEAK: {both[t]} training videos are tested" for t in run.targets if both.get(t)]
-    found += [f"NOT ZERO-SHOT: the classes of {t} were trained on" for t in seen_targets(run)]
-    if any(missing_videos(entry) for entry in run.metrics["targets"].values()):
-        found.append("INCOMPLETE: videos missing")
-    if any(missing_classes(run, target) for target in run.targets):
-        found.append("INCOMPLETE: classes missing")
-    return found
+    record, protocol = run.record, run.record.protocol
+    chain, both = protocol.lineages, protocol.videos_tested_too
+    warnings = {
+        "LEAK: selected on test": "test" in record.selection,
+        "LEAK: pretrained weights selected on test": any("test" in w.selection for w in chain),
+        "LEAK: pre-training classes overlap": any(weights.leaks for weights in chain),
+        "UNKNOWN: pre-training classes": any(weights.leaks is None for weights in chain),
+        "DECLARED: training classes": protocol.declared,
+        "LEAK: training classes overlap": protocol.leaks,
+        "UNKNOWN: training classes": protocol.leaks is None,
+        **{f"LEAK: {both.get(t)} training videos are tested": both.get(t) for t in run.targets},
+        **{f"NOT ZERO-SHOT: the classes of {t} were trained on": True for t in seen_targets(run)},
+        "INCOMPLETE: videos missing": any(target.missing for target in record.targets.values()),
+        "INCOMPLETE: classes missing": any(missing_classes(run, t) for t in run.targets),
+    }
+    return [warning for warning, applies in warnings.items() if applies]
 
 
 def seen_targets(run: Run) -> list[str]:
     """List the targets all of whose classes were trained on, which is no zero-shot."""
-    trained = set(run.protocol.get("trained_classes") or ())
-    tested = {t: run.protocol["targets"].get(t, {}).get("classes") for t in run.targets}
-    return [target for target, names in tested.items() if names and set(names) <= trained]
-
-
-def missing_videos(entry: dict[str, Any]) -> int:
-    """Count the videos of a target that were not used; 0 where their number is unknown."""
-    return max(int(entry["expected"] or 0) - int(entry["used"]), len(entry["unreadable"]))
+    protocol = run.record.protocol
+    trained = set(protocol.trained_classes or ())
+    listed = {name: classes.classes for name, classes in protocol.targets.items()}
+    return [name for name in run.targets if listed.get(name) and trained.issuperset(listed[name])]
 
 
 def missing_classes(run: Run, target: str) -> list[str]:
     """List the classes of a published set that were no candidates, unless a fixed list says so."""
-    listed = run.protocol["targets"].get(target)
-    if not listed or run.protocol.get("test_only") or listed["dataset"] not in DATASETS:
+    protocol = run.record.protocol
+    listed = protocol.targets.get(target)
+    if not listed or protocol.test_only or listed.dataset not in DATASETS:
         return []
-    tested = set(listed["classes"]) - set(listed["without_vector"])
-    return [name for name in class_names(listed["dataset"]) if name not in tested]
+    tested = set(listed.classes) - set(listed.without_vector)
+    return [name for name in class_names(listed.dataset) if name not in tested]

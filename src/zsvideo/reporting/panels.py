@@ -39,22 +39,19 @@ def log_panels(run: Run, wandb_run: Any) -> None:
 
 def sizes(run: Run) -> dict[str, float]:
     """Name what was trained on, as x axes of a study's panels."""
-    subset = run.protocol.get("subset")
-    if not subset:
+    subset = run.record.protocol.subset
+    if subset is None:
         return {}
-    drawn = {"subset/classes": len(subset["classes"]), "subset/videos": subset["videos"]}
-    return drawn | (
-        {} if subset["diversity"] is None else {"subset/diversity": subset["diversity"]}
-    )
+    sizes = {"classes": len(subset.classes), "videos": subset.videos, "diversity": subset.diversity}
+    return {f"subset/{name}": size for name, size in sizes.items() if size is not None}
 
 
 def flat_scores(run: Run) -> dict[str, float]:
     """Name each accuracy `<target>/<evaluation>/<top1 ...>`."""
     return {
         f"{name}/{key}/{score}": number
-        for name, target in run.metrics["targets"].items()
-        for key, numbers in target.items()
-        if isinstance(numbers, dict)
-        for score, number in numbers.items()
+        for name, target in run.record.targets.items()
+        for key, numbers in target.evaluations.items()
+        for score, number in numbers.plain().items()
         if score.startswith("top") and number is not None
     }

@@ -9,6 +9,7 @@ import numpy as np
 
 from zsvideo.errors import UserError
 from zsvideo.evaluation.predictions import Predictions
+from zsvideo.evaluation.record import Numbers
 from zsvideo.evaluation.scoring import score_again
 from zsvideo.evaluation.uncertainty import over_runs, paired
 from zsvideo.reporting.run import Run
@@ -35,10 +36,9 @@ class Row:
     fields: Mapping[str, Any]
 
     @property
-    def numbers(self) -> dict[str, Any]:
-        """What the run's metrics say."""
-        numbers: dict[str, Any] = self.run.metrics["targets"][self.target][self.evaluation]
-        return numbers
+    def numbers(self) -> Numbers:
+        """What the run's record says."""
+        return self.run.record.targets[self.target].evaluations[self.evaluation]
 
 
 def paired_content(first: Row, second: Row, resamples: int) -> dict[str, Any]:
@@ -88,13 +88,13 @@ def over_seeds(rows: Sequence[Row]) -> list[dict[str, Any]]:
     """Average the runs whose settings are equal, their seed aside."""
     found: dict[str, list[Row]] = {}
     for row in rows:
-        setup = dict(row.run.metrics.get("setup", {"run": row.name}))
+        setup = row.run.record.setup or {"run": row.name}
         settings = {k: v for k, v in without_seeds(setup).items() if k not in SCORED}
         found.setdefault(json.dumps(settings, sort_keys=True, default=str), []).append(row)
     result = []
     for group in found.values():
-        scores = [r.numbers.get("top1", r.numbers.get("top1_mean")) for r in group]
-        seeds = [row.run.metrics.get("seed") for row in group]
+        scores = [row.numbers.accuracy("top1") for row in group]
+        seeds = [row.run.record.seed for row in group]
         known = [score for score in scores if score is not None]
         if len(set(seeds)) > 1 and len(known) == len(group):
             result.append({"seeds": seeds, "measure": "top1", **over_runs(known)})

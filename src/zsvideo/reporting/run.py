@@ -1,6 +1,5 @@
 """Read a run folder: what every table, figure and panel starts from."""
 
-import json
 from collections import Counter
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -9,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from zsvideo.errors import UserError
+from zsvideo.evaluation.diagnosis import diagnose
 from zsvideo.evaluation.integrity import Check, check_run, read_target
 from zsvideo.evaluation.predictions import Predictions
+from zsvideo.evaluation.record import RunRecord, read_record
 
 
 @dataclass(frozen=True)
@@ -20,46 +20,33 @@ class Run:
 
     folder: Path
     loaded: dict[str, Predictions] = field(default_factory=dict, compare=False, repr=False)
+    diagnoses: dict[str, dict[str, Any]] = field(default_factory=dict, compare=False, repr=False)
 
     @cached_property
-    def metrics(self) -> dict[str, Any]:
-        """What `metrics.json` holds.
-
-        Raises:
-            UserError: the folder holds no finished run.
-        """
-        return self.read("metrics.json")
-
-    @cached_property
-    def protocol(self) -> dict[str, Any]:
-        """What `protocol.json` holds; raises UserError like `metrics`."""
-        return self.read("protocol.json")
-
-    def read(self, name: str) -> dict[str, Any]:
-        """Read one of the folder's JSON files."""
-        try:
-            content: dict[str, Any] = json.loads((self.folder / name).read_text())
-            return content
-        except (OSError, ValueError):
-            raise UserError(
-                f"{self.folder} (run) holds no finished run: {name} is not there or damaged; give "
-                "a folder under runs/ or multirun/"
-            ) from None
+    def record(self) -> RunRecord:
+        """What the run wrote down; raises UserError if the folder holds no finished run."""
+        return read_record(self.folder)
 
     @property
     def targets(self) -> list[str]:
         """Names of the targets tested."""
-        return list(self.metrics["targets"])
+        return list(self.record.targets)
 
     def predictions(self, target: str) -> Predictions:
         """Load the saved predictions of a target; raises UserError if they were changed."""
         if target not in self.loaded:
-            self.loaded[target] = read_target(self.folder, target, self.metrics, self.protocol)
+            self.loaded[target] = read_target(self.folder, target, self.record)
         return self.loaded[target]
 
     def check(self, with_intervals: bool = True) -> Check:
         """Compare the numbers of the record with the predictions; see `check_run`."""
-        return check_run(self.folder, self.metrics, self.protocol, with_intervals)
+        return check_run(self.folder, self.record, self.predictions, with_intervals)
+
+    def diagnosis(self, target: str) -> dict[str, Any]:
+        """Say what is behind the accuracy on a target, from its predictions; see `diagnose`."""
+        if target not in self.diagnoses:
+            self.diagnoses[target] = diagnose(self.predictions(target))
+        return self.diagnoses[target]
 
     def samples(self, target: str) -> list[tuple[np.ndarray, str, str]]:
         """List some test clips (T, H, W, C) uint8 with their true and their predicted class."""
@@ -78,12 +65,10 @@ class Run:
 
     def per_class(self, target: str) -> list[tuple[str, int, float]]:
         """List each class with its number of videos and its top-1 (percent), best first."""
-        predictions = self.predictions(target)
-        right = predictions.nearest() == predictions.labels
         rows = [
-            (str(name), int(own.sum()), 100.0 * float(right[own].mean()))
-            for label, name in enumerate(predictions.class_names)
-            if (own := predictions.labels == label).any()
+            (row["class"], row["videos"], row["top1"])
+            for row in self.diagnosis(target)["per_class"]
+            if row["videos"]
         ]
         return sorted(rows, key=lambda row: (-row[2], row[0]))
 

@@ -1,55 +1,48 @@
 """The result table of a run, for the terminal, W&B and a Markdown file."""
 
-from typing import Any
+from collections.abc import Sequence
 
 from rich.table import Table
 
+from zsvideo.evaluation.record import Numbers, TargetRecord
 from zsvideo.reporting.identity import seen_targets
 from zsvideo.reporting.run import Run
+from zsvideo.semantics.records import Lineage, ProtocolRecord
 
 COLUMNS = ["target", "evaluation", "classes", "top-1 %", "top-5 %", "chance %", "videos"]
+SHOWN = 5  # names of a list
 
 
 def rows(run: Run) -> list[list[str]]:
     """Give one row an evaluation of a target, in the order of `COLUMNS`."""
     return [
         [name, key, *scores(numbers), videos(target)]
-        for name, target in run.metrics["targets"].items()
-        for key, numbers in target.items()
-        if isinstance(numbers, dict) and "classes" in numbers
-        if "top1" in numbers or "top1_mean" in numbers
+        for name, target in run.record.targets.items()
+        for key, numbers in target.evaluations.items()
+        if numbers.is_accuracy and numbers.classes is not None
     ]
 
 
-def scores(numbers: dict[str, Any]) -> list[str]:
+def scores(numbers: Numbers) -> list[str]:
     """Give classes, top-1, top-5 and chance of one evaluation."""
-    classes = numbers["classes"]
-    chance = f"{100 / classes:.1f}" if classes else "-"
-    return [str(classes), value(numbers, "top1"), value(numbers, "top5"), chance]
+    chance = f"{100 / numbers.classes:.1f}" if numbers.classes else "-"
+    return [str(numbers.classes), numbers.shown("top1"), numbers.shown("top5"), chance]
 
 
-def value(numbers: dict[str, Any], key: str) -> str:
-    """Show an accuracy, with its standard deviation where it is a mean over draws."""
-    if key in numbers:
-        return "-" if numbers[key] is None else f"{numbers[key]:.1f}"
-    mean, std = numbers[f"{key}_mean"], numbers[f"{key}_std"]
-    return "-" if mean is None else f"{mean:.1f} ± {std:.1f}"
-
-
-def videos(target: dict[str, Any]) -> str:
+def videos(target: TargetRecord) -> str:
     """Say how many videos were used of how many there should be."""
-    used, expected = target["used"], target["expected"]
-    if expected is None:
-        return f"{used:,} of ?"
-    return f"{used:,}" if used == expected else f"{used:,} of {expected:,}: INCOMPLETE"
+    if target.expected is None:
+        return f"{target.used:,} of ?"
+    complete = target.used == target.expected
+    return f"{target.used:,}" + f" of {target.expected:,}: INCOMPLETE" * (not complete)
 
 
 def terminal_table(run: Run) -> Table:
     """Make the table that ends a run."""
-    counts = run.metrics["protocol"]["counts"]
-    title = f"protocol {run.metrics['protocol']['name']}"
-    if counts:
-        title += f": {counts['kept']} of {counts['classes']} classes kept for training"
+    protocol = run.record.protocol
+    title = f"protocol {protocol.name}"
+    if counts := protocol.counts:
+        title += f": {counts.kept} of {counts.classes} classes kept for training"
     table = Table(*COLUMNS, title=title)
     for row in rows(run):
         table.add_row(*row)
@@ -62,34 +55,39 @@ def markdown_table(run: Run) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
 
 
-def borderline(run: Run) -> str:
+def borderline(protocol: ProtocolRecord) -> str:
     """Name the classes that distance alone removed, which a count of same words would keep."""
-    removed = run.protocol.get("borderline", {}).get("removed", [])
-    names = ", ".join(f"{row['name']} {row['distance']:.4f}" for row in removed[:5])
+    removed = protocol.borderline.get("removed", [])[:SHOWN]
+    names = ", ".join(f"{entry.name} {entry.distance:.4f}" for entry in removed)
     return f" (removed by distance alone: {names})" if names else ""
 
 
-def first_weights(lineage: dict[str, Any]) -> str:
+def listing(names: Sequence[str], between: str = ", ") -> str:
+    """Write the first names of a list."""
+    return between.join(names[:SHOWN]) + " ..." * (len(names) > SHOWN)
+
+
+def pretrained_weights(lineage: Lineage) -> str:
     """Say where pretrained weights come from, and which classes they saw that are tested."""
-    sha256 = lineage["sha256"]
-    what = f"pretrained weights: {lineage['name']}" + (f" (sha256 {sha256[:12]})" if sha256 else "")
-    if lineage["leaks"] is None:
+    what = f"pretrained weights: {lineage.name}"
+    what += f" (sha256 {lineage.sha256[:12]})" if lineage.sha256 else ""
+    if lineage.leaks is None:
         return f"{what}; which classes they were trained on is unknown: no claim of zero-shot"
-    if not lineage["leaks"]:
-        return f"{what}, {lineage['classes']} classes of {lineage['dataset']}, none tested here"
-    names = ", ".join(lineage["leaks"][:5]) + (" ..." if len(lineage["leaks"]) > 5 else "")
+    if not lineage.leaks:
+        count = len(lineage.classes or ())
+        return f"{what}, {count} classes of {lineage.dataset}, none tested here"
     return (
-        f"LEAK: {what} saw {len(lineage['leaks'])} classes of {lineage['dataset']} that are nearer "
-        f"than 0.05 to a class tested: {names}"
+        f"LEAK: {what} saw {len(lineage.leaks)} classes of {lineage.dataset} that are nearer "
+        f"than 0.05 to a class tested: {listing([leak.name for leak in lineage.leaks])}"
     )
 
 
 def classification(run: Run) -> str:
     """Say how well a classifier tells its own classes apart, and that this is no zero-shot test."""
     numbers = "; ".join(
-        f"{name} {part['top1']:.1f} % of {part['videos']:,} videos"
-        + (f" ({part['unreadable']:,} more are unreadable)" if part["unreadable"] else "")
-        for name, part in run.metrics["classification"].items()
+        f"{name} {part.top1:.1f} % of {part.videos:,} videos"
+        + (f" ({part.unreadable:,} more are unreadable)" if part.unreadable else "")
+        for name, part in run.record.classification.items()
     )
     return (
         "method=classify has no zero-shot test, it names only classes trained on; its top-1 among "
@@ -100,101 +98,98 @@ def classification(run: Run) -> str:
 def remarks(run: Run) -> list[str]:
     """List in words what a reader of the numbers must know."""
     said = []
-    if run.metrics.get("classification"):
+    record, protocol = run.record, run.record.protocol
+    if record.classification:
         said.append(classification(run))
-    protocol, source = run.metrics["protocol"], run.metrics["source"]
-    counts = protocol["counts"]
-    if protocol.get("declared"):
-        said.append(f"what the model was trained on is {protocol['declared']}")
-    if counts and counts["paper"] and counts["paper"] != counts["kept"]:
+    if protocol.declared:
+        said.append(f"what the model was trained on is {protocol.declared}")
+    if (counts := protocol.counts) and counts.paper and counts.paper != counts.kept:
         said.append(
-            f"protocol {protocol['name']}: the paper states {counts['paper']} classes, computed "
-            f"here {counts['kept']}{borderline(run)}; protocol.json lists them"
+            f"protocol {protocol.name}: the paper states {counts.paper} classes, computed "
+            f"here {counts.kept}{borderline(protocol)}; protocol.json lists them"
         )
-    if protocol["leaks"]:
-        names = ", ".join(protocol["leaks"][:5]) + (" ..." if len(protocol["leaks"]) > 5 else "")
+    if protocol.leaks:
         said.append(
-            f"LEAK: {len(protocol['leaks'])} classes trained on are nearer than 0.05 to a class "
-            f"tested: {names}"
+            f"LEAK: {len(protocol.leaks)} classes trained on are nearer than 0.05 to a class "
+            f"tested: {listing([leak.name for leak in protocol.leaks])}"
         )
     said += [
-        f"{name}: all {len(run.protocol['targets'][name]['classes'])} classes tested were trained "
+        f"{name}: all {len(protocol.targets[name].classes)} classes tested were trained "
         "on: this is recognition of seen classes, no claim of zero-shot"
         for name in seen_targets(run)
     ]
-    if survivors := protocol.get("survivors"):
-        classes = {pair.split(" ~ ")[0] for pair in survivors}
-        shown = "; ".join(survivors[:5]) + (" ..." if len(survivors) > 5 else "")
+    if protocol.survivors:
+        classes = {pair.source for pair in protocol.survivors}
         said.append(
             f"{len(classes)} classes trained on pass that rule and still teach a class tested, by "
-            f"verdict or by their words: {shown} (protocol.json lists them; see src.audit)"
+            f"verdict or by their words: {listing([*map(str, protocol.survivors)], '; ')} "
+            "(protocol.json lists them; see src.audit)"
         )
-    lineage = protocol.get("pretrain")
-    while lineage:
-        said.append(first_weights(lineage))
-        lineage = lineage["pretrain"]
-    if protocol.get("test_only"):
-        said.append(f"only the classes of {protocol['test_only']} were tested")
-    for name, groups in protocol.get("same_vector", {}).items():
-        same = "; ".join(" = ".join(group) for group in groups)
-        said.append(f"{name}: classes with the same words cannot be told apart: {same}")
-    if partly := {d: c for d, c in protocol.get("coverage", {}).items() if c["percent"] < 100}:
-        counts = ", ".join(f"{d} {c['covered']} of {c['count']}" for d, c in partly.items())
-        said.append(f"classes with a word vector: {counts}; others are compared by words alone")
-    if protocol["leaks"] is None:
+    said += map(pretrained_weights, protocol.lineages)
+    if protocol.test_only:
+        said.append(f"only the classes of {protocol.test_only} were tested")
+    for name, listed in protocol.targets.items():
+        if listed.same_vector:
+            same = "; ".join(" = ".join(group) for group in listed.same_vector)
+            said.append(f"{name}: classes with the same words cannot be told apart: {same}")
+    if partly := {name: c for name, c in protocol.coverage.items() if c.percent < 100}:
+        covered = ", ".join(f"{name} {c.covered} of {c.count}" for name, c in partly.items())
+        said.append(f"classes with a word vector: {covered}; others are compared by words alone")
+    if protocol.leaks is None:
         said.append("what the model was trained on is unknown: no claim of zero-shot")
-    for name, target in run.protocol["targets"].items():
-        if target["without_vector"]:
+    for name, listed in protocol.targets.items():
+        if listed.without_vector:
             said.append(
-                f"{name}: {len(target['without_vector'])} classes have words without a vector and "
-                f"were left out (semantics.oov): {', '.join(target['without_vector'])}"
+                f"{name}: {len(listed.without_vector)} classes have words without a vector and "
+                f"were left out (semantics.oov): {', '.join(listed.without_vector)}"
             )
-    if source and source["without_vector"]:
+    source = record.source
+    if source and source.without_vector:
         said.append(
-            f"{len(source['without_vector'])} classes of the source have words without a vector "
-            f"and were not trained on (semantics.oov): {', '.join(source['without_vector'])}"
+            f"{len(source.without_vector)} classes of the source have words without a vector and "
+            f"were not trained on (semantics.oov): {', '.join(source.without_vector)}"
         )
-    if source and source.get("quarantined"):
+    if source and source.quarantined:
         said.append(
-            f"{len(source['quarantined'])} training videos were found unreadable when the set was "
+            f"{len(source.quarantined)} training videos were found unreadable when the set was "
             "prepared, and took no part (metrics.json names them)"
         )
-    if source and source["unreadable_replaced"]:
+    if source and source.unreadable_replaced:
         said.append(
-            f"{len(source['unreadable_replaced'])} unreadable training videos were replaced by "
-            "others (metrics.json names them)"
+            f"{len(source.unreadable_replaced)} unreadable training videos were replaced by others "
+            "(metrics.json names them)"
         )
-    for name, target in run.metrics["targets"].items():
+    for name, target in record.targets.items():
         said += beyond_the_table(name, target)
-        if target["unreadable"]:
+        if target.unreadable:
             said.append(
-                f"{name}: {len(target['unreadable'])} unreadable test videos were left out "
+                f"{name}: {len(target.unreadable)} unreadable test videos were left out "
                 "(metrics.json names them)"
             )
     return said
 
 
-def beyond_the_table(name: str, target: dict[str, Any]) -> list[str]:
+def beyond_the_table(name: str, target: TargetRecord) -> list[str]:
     """Say what the evaluations found that are no accuracy over draws, and which were left out."""
     said = []
-    for numbers in target.values():
-        if isinstance(numbers, dict) and "harmonic" in numbers:
-            told = f"{name}: generalised, mean over classes: unseen {numbers['unseen']:.1f} %"
-            if numbers["harmonic"] is None:
-                told += "; no seen videos were embedded (source@seen), so no harmonic mean"
+    for numbers in target.evaluations.values():
+        if numbers.unseen is not None:
+            text = f"{name}: generalised, mean over classes: unseen {numbers.unseen:.1f} %"
+            if numbers.harmonic is None:
+                text += "; no seen videos were embedded (source@seen), so no harmonic mean"
             else:
-                told += (
-                    f", seen {numbers['seen']:.1f} %, harmonic mean "
-                    f"{numbers['harmonic']:.1f} %, area {numbers['ausuc']:.3f}"
+                text += (
+                    f", seen {numbers.seen:.1f} %, harmonic mean {numbers.harmonic:.1f} %, "
+                    f"area {numbers.ausuc:.3f}"
                 )
-            said.append(told)
-        if isinstance(numbers, dict) and "distances" in numbers:
-            middle = numbers["curve"][len(numbers["curve"]) // 2]
+            said.append(text)
+        if numbers.distances is not None:
+            half = numbers.farthest_half
             said.append(
-                f"{name}: the {middle['classes']} classes farther than {middle['threshold']:.2f} "
-                f"from training: top-1 {value(middle, 'top1')} % of all {numbers['candidates']} "
+                f"{name}: the {half.classes} classes farther than {half.threshold:.2f} "
+                f"from training: top-1 {half.shown('top1')} % of all {numbers.candidates} "
                 "candidates (metrics.json has the curve of Fig. 7)"
             )
-    for evaluation, why in target.get("not_applicable", {}).items():
+    for evaluation, why in target.not_applicable.items():
         said.append(f"{name}: evaluation {evaluation} left out: {why}")
     return said

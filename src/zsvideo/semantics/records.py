@@ -1,15 +1,183 @@
-"""What a run writes down of its protocol, as plain data for `protocol.json` and the audit."""
+"""What a run writes down of its protocol, in `protocol.json`, and what the audit takes of it."""
 
 import hashlib
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field
+
 from zsvideo.semantics.class_vectors import ClassVectors
 from zsvideo.semantics.pairs import Pair, find_pairs
 from zsvideo.semantics.protocol import TARGETS, Decision, Protocol, separate
 
+UNKNOWN = "not recorded"
+LEAKS = AliasChoices("leaks", "overlap")  # the latter before there were versions
 BORDERLINE = 5  # kept classes next to tau that are listed
+
+
+class Part(BaseModel):
+    """A part of a record, typed; keys that are not known here are kept and written again."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    def plain(self) -> dict[str, Any]:
+        """Return what was set as plain data, as it is written."""
+        return self.model_dump(exclude_unset=True)
+
+
+class DecidedClass(Part):
+    """A class that a protocol kept or removed, its nearest class kept out and the distance."""
+
+    name: str
+    nearest: str | None = None
+    distance: float | None = None
+    reason: str = ""
+
+
+class ListedClasses(Part):
+    """A list of classes: its hash, how many have a word vector, and the names where tested."""
+
+    dataset: str
+    list_sha256: str = UNKNOWN
+    count: int
+    covered: int
+    percent: float
+    without_vector: dict[str, list[str]] = {}
+    same_vector: list[list[str]] = []
+    table: str | None = None
+    classes: list[str] = []
+    class_vectors_sha256: str | None = None
+
+
+class SourceClasses(ListedClasses):
+    """The classes of the source, and what the protocol decided of each."""
+
+    kept: list[DecidedClass] = []
+    removed: list[DecidedClass] = []
+    kept_sha256: str = UNKNOWN
+
+
+class Counts(Part):
+    """How many classes a protocol keeps, beside the count that the paper states."""
+
+    classes: int
+    kept: int
+    paper: int | None = None
+
+
+class Subset(Part):
+    """What was trained on: classes with their videos, and how far apart the classes are."""
+
+    classes: dict[str, int] = {}
+    videos: int = 0
+    diversity: float | None = None
+
+
+class Survivor(Part):
+    """A class trained on that passes the paper's rule and still teaches a class tested."""
+
+    source: str
+    target: str
+    grade: str
+
+    def __str__(self) -> str:
+        return f"{self.source} ~ {self.target} ({self.grade})"
+
+
+class Lineage(Part):
+    """Where pretrained weights come from; `leaks` is None where their classes are unknown."""
+
+    name: str = "unknown"
+    sha256: str | None = None
+    dataset: str | None = None
+    classes: list[str] | None = None
+    leaks: list[DecidedClass] | None = Field(None, validation_alias=LEAKS)
+    selection: str = ""
+    pretrain: "Lineage | None" = None
+
+    def summary(self) -> dict[str, Any]:
+        """Return what every number must say of the weights."""
+        return {
+            "name": self.name,
+            "sha256": self.sha256,
+            "dataset": self.dataset,
+            "classes": self.classes and len(self.classes),
+            "leaks": self.leaks and [leak.name for leak in self.leaks],
+            "pretrain": self.pretrain and self.pretrain.summary(),
+        }
+
+
+class ProtocolRecord(Part):
+    """What `protocol.json` holds: which classes were trained on and tested, and why.
+
+    Attributes:
+        name: of the protocol; None where what was trained on is unknown.
+        declared: says that what was trained on is not known but declared, and how.
+        leaks: classes trained on that the paper's rule finds in the targets; None if unknown.
+        videos_tested_too: how many training videos each target holds.
+    """
+
+    name: str | None = None
+    rule: str | None = None
+    tau: float | None = None
+    inclusive: bool | None = None
+    counts: Counts | None = None
+    borderline: dict[str, list[DecidedClass]] = {}
+    source: SourceClasses | None = None
+    kept_out: list[ListedClasses] = []
+    vectors: dict[str, Any] | None = None
+    deciding_vectors: dict[str, Any] | str = UNKNOWN
+    trained_classes: list[str] | None = None
+    subset: Subset | None = None
+    videos_tested_too: dict[str, int] = {}
+    declared: str | None = None
+    test_only: str | list[str] | None = None
+    targets: dict[str, ListedClasses] = {}
+    leaks: list[DecidedClass] | None = None
+    survivors: list[Survivor] | None = None
+    pretrain: Lineage | None = None
+
+    @property
+    def lineages(self) -> list[Lineage]:
+        """The pretrained weights, and those that they began with, and so on."""
+        chain, link = [], self.pretrain
+        while link:
+            chain.append(link)
+            link = link.pretrain
+        return chain
+
+    @property
+    def coverage(self) -> dict[str, ListedClasses]:
+        """Each list of classes by its data set and what it was for."""
+        return {
+            f"{classes.dataset} ({role})": classes
+            for role, lists in (
+                ("source", [self.source] if self.source else []),
+                ("kept out", self.kept_out),
+                ("tested", self.targets.values()),
+            )
+            for classes in lists
+        }
+
+    def summary(self) -> dict[str, Any]:
+        """Return what every number must say of the protocol, for `metrics.json`."""
+        return {
+            "name": self.name,
+            "counts": self.counts and self.counts.plain(),
+            "kept_sha256": self.source and self.source.kept_sha256,
+            "vectors": self.vectors,
+            "leaks": self.leaks and [leak.name for leak in self.leaks],
+            "pretrain": self.pretrain and self.pretrain.summary(),
+            "declared": self.declared,
+            "test_only": self.test_only,
+            "same_vector": {n: t.same_vector for n, t in self.targets.items() if t.same_vector},
+            "survivors": self.survivors and list(map(str, self.survivors)),
+            "coverage": {
+                name: {"count": c.count, "covered": c.covered, "percent": c.percent}
+                for name, c in self.coverage.items()
+            },
+        }
 
 
 def record(

@@ -38,7 +38,10 @@ class Trial:
         """How the numbers of its run agree with its predictions; None where it is missing."""
         if not (self.folder / "metrics.json").is_file():
             return None
-        return Run(self.folder).check(with_intervals=False)  # a study shows none
+        try:
+            return Run(self.folder).check(with_intervals=False)  # a study shows none
+        except UserError as error:
+            return Check((str(error),))
 
     @cached_property
     def run(self) -> Run | None:
@@ -62,11 +65,9 @@ class Trial:
 
     def score(self, target: str, evaluation: str, measure: str) -> float | None:
         """Return an accuracy in percent, a mean where the evaluation has draws."""
-        numbers = self.run and self.run.metrics["targets"].get(target, {}).get(evaluation)
-        if not numbers:
-            return None
-        value = numbers.get(measure, numbers.get(f"{measure}_mean"))
-        return None if value is None else float(value)
+        tested = self.run and self.run.record.targets.get(target)
+        numbers = tested and tested.evaluations.get(evaluation)
+        return numbers.accuracy(measure) if numbers else None
 
     def error(self, target: str) -> float | None:
         """Return the top-1 error in percent over all classes of a target."""
@@ -75,16 +76,14 @@ class Trial:
 
     def curve(self, target: str) -> list[dict[str, Any]]:
         """Return the points of Fig. 7: `threshold`, `classes` beyond it, and their `top1`."""
-        if not self.run:
-            return []
-        numbers = self.run.metrics["targets"].get(target, {})
-        curve: list[dict[str, Any]] = numbers.get("distance", {}).get("curve", [])
-        return curve
+        tested = self.run and self.run.record.targets.get(target)
+        numbers = tested and tested.evaluations.get("distance")
+        return numbers.curve or [] if numbers else []
 
     @property
     def subset(self) -> Mapping[str, Any]:
         """What was trained on: `classes`, `videos`, `diversity` and how they were drawn."""
-        return self.run.protocol["subset"] if self.run else {}
+        return dict(self.run.record.protocol.subset or ()) if self.run else {}
 
     def others(self, known: Sequence[str]) -> list[str]:
         """List its axes, beyond those known and the repeats, that are not as usual."""

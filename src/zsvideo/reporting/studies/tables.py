@@ -94,10 +94,10 @@ def spreads(study: Study, trials: Sequence[Trial], keys: Sequence[Key]) -> list[
 
 def how_trained(trials: Sequence[Trial]) -> str:
     """Say by which training protocols and selections the runs of a row were made."""
-    metrics = [trial.run.metrics for trial in trials if trial.run]
-    names = [str((m.get("protocol") or {}).get("name", "not recorded")) for m in metrics]
-    how = [str(m.get("selection", "not recorded")) for m in metrics]
-    if not metrics:
+    records = [trial.run.record for trial in trials if trial.run]
+    names = [str(record.protocol.name) for record in records]
+    how = [record.selection for record in records]
+    if not records:
         return ""
     return (
         f"training protocol {', '.join(dict.fromkeys(names))}; checkpoint: "

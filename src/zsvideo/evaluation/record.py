@@ -1,0 +1,262 @@
+"""The record of a run: one typed value, written once, that all tables and figures are views of."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, ValidationError
+
+from zsvideo.errors import UserError
+from zsvideo.evaluation.predictions import file_hash
+from zsvideo.semantics.records import UNKNOWN, Part, ProtocolRecord
+
+VERSION = 1
+SUMS = "SHA256SUMS"
+SUMMED = (  # beside metrics.json
+    "protocol.json",
+    "metrics.csv",
+    "hparams.yaml",
+    "checkpoints/last.ckpt",
+    "checkpoints/best.ckpt",
+    "predictions/*.npz",
+    "samples/*.npz",
+)
+
+
+class Numbers(Part):
+    """What an evaluation gives for a target, accuracies in percent; others have other numbers.
+
+    Attributes:
+        options: its function and the options of that.
+        interval: level, resamples, and of each measure the ends by what was resampled.
+        classes: candidates.
+        list_sha256: of the candidates of all draws.
+        curve: points of Fig. 7, or of seen and unseen accuracy.
+        distances: of each test class to those trained on.
+        unseen, seen, harmonic, ausuc: of generalised scoring.
+        threshold: of a point of Fig. 7.
+    """
+
+    options: dict[str, Any] = {}
+    interval: dict[str, Any] = {}
+    classes: int | None = None
+    list_sha256: str = UNKNOWN
+    curve: list[Any] | None = None
+    distances: dict[str, float] | None = None
+    top1: float | None = None
+    top5: float | None = None
+    unseen: float | None = None
+    seen: float | None = None
+    harmonic: float | None = None
+    ausuc: float | None = None
+    threshold: float | None = None
+    candidates: int | None = None
+
+    def accuracy(self, measure: str) -> float | None:
+        """Return an accuracy, the mean where there are draws; None without one."""
+        value = getattr(self, measure, None)
+        return getattr(self, f"{measure}_mean", None) if value is None else value
+
+    def shown(self, measure: str, digits: int = 1) -> str:
+        """Write an accuracy, with its standard deviation where it is a mean over draws."""
+        value, spread = self.accuracy(measure), getattr(self, f"{measure}_std", None)
+        text = "-" if value is None else f"{value:.{digits}f}"
+        return text if value is None or spread is None else f"{text} ± {spread:.{digits}f}"
+
+    @property
+    def is_accuracy(self) -> bool:
+        """Whether it is an accuracy of all videos, or a mean of such over draws."""
+        return bool({"top1", "top1_mean"} & self.model_fields_set)
+
+    @property
+    def farthest_half(self) -> "Numbers":
+        """The point of Fig. 7 beyond which half of the test classes lie."""
+        return Numbers.model_validate((self.curve or [{}])[len(self.curve or [{}]) // 2])
+
+
+class TestedVideos(Part):
+    """The videos of one target: how many there were and should be, and hashes of what was scored.
+
+    Attributes:
+        expected: published number; None if unknown.
+        unreadable: videos left out, with the reason.
+        hashes: of `videos`, `classes` and `vectors`, which must be equal to compare two numbers.
+        predictions_sha256: of the file, in records without `SHA256SUMS`.
+    """
+
+    used: int = 0
+    found: int = 0
+    expected: int | None = None
+    unreadable: dict[str, str] = {}
+    hashes: dict[str, str] = {}
+    predictions_sha256: str | None = None
+
+    @property
+    def missing(self) -> int:
+        """How many videos were not used; 0 where their number is unknown."""
+        return max((self.expected or 0) - self.used, len(self.unreadable))
+
+
+class TargetRecord(TestedVideos):
+    """The result on one target; every other key is an evaluation."""
+
+    __pydantic_extra__: dict[str, Numbers] = Field(init=False)
+    not_applicable: dict[str, str] = {}
+
+    @property
+    def evaluations(self) -> dict[str, Numbers]:
+        """The numbers by evaluation."""
+        return self.__pydantic_extra__
+
+
+class SourceVideos(Part):
+    """The videos of the source: how many there were and how many were trained on."""
+
+    used: int
+    found: int
+    quarantined: dict[str, str] = {}
+    without_vector: list[str] = []
+    unreadable_replaced: dict[str, str] = {}
+
+
+class Checkpoint(Part):
+    """The weights that were tested."""
+
+    file: str = UNKNOWN
+    sha256: str | None = None
+
+
+class Classified(Part):
+    """How a classifier tells its own classes apart, on one set."""
+
+    top1: float
+    videos: int
+    unreadable: int
+
+
+class Environment(Part):
+    """What a run was made with."""
+
+    time: str = UNKNOWN
+    software: dict[str, str] = {}
+    code: str | None = None
+    hardware: dict[str, Any] | str = UNKNOWN
+
+
+class RunRecord(Part):
+    """What `metrics.json` and `protocol.json` hold.
+
+    Attributes:
+        version: of the form; 0 before there were versions.
+        targets: the result on each.
+        seen: held-out videos of classes trained on.
+        source: None where nothing was trained.
+        protocol: which classes were trained on and tested, and why.
+        selection: how the checkpoint was chosen.
+        test_clips: of a video.
+        steps: of the optimiser, of the checkpoint.
+        trained_steps: of the optimiser, by the run itself.
+        seconds: by what they were spent on.
+        track: what kind of network; only those of a kind are compared.
+        setup: the options that decide the numbers.
+        scored: where the predictions are from, if the run only scored them.
+        classification: of a classifier, by set.
+        record_sha256, protocol_sha256: of records without `SHA256SUMS`.
+    """
+
+    version: int = 0
+    targets: dict[str, TargetRecord] = {}
+    seen: TestedVideos | None = None
+    source: SourceVideos | None = None
+    protocol: ProtocolRecord = ProtocolRecord()
+    selection: str = UNKNOWN
+    checkpoint: Checkpoint = Checkpoint()
+    seed: int | str | None = UNKNOWN
+    test_clips: int | str | None = UNKNOWN
+    steps: int | str | None = UNKNOWN
+    trained_steps: int | None = None
+    seconds: dict[str, float] | None = None
+    track: str = "video"
+    setup: dict[str, Any] = {}
+    environment: Environment = Environment()
+    scored: dict[str, Any] | None = None
+    classification: dict[str, Classified] = {}
+    record_sha256: str | None = None
+    protocol_sha256: str | None = None
+
+
+def read_record(folder: Path, complete: bool = True) -> RunRecord:
+    """Read the record of a run, of this or an earlier version.
+
+    Args:
+        folder: of the run.
+        complete: both files have to be there; else what is not there is not set.
+
+    Raises:
+        UserError: the folder holds no finished run, or one that is damaged or of a later version.
+    """
+    file, place = "metrics.json", ""
+    try:
+        metrics = read_json(folder / file, complete)
+        file = "protocol.json"
+        protocol = read_json(folder / file, complete)
+        if metrics.get("pretrain") and not protocol.get("pretrain"):  # before there were versions
+            protocol["pretrain"] = metrics["pretrain"]
+        record = RunRecord.model_validate({**metrics, "protocol": protocol})
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        if isinstance(error, ValidationError):
+            keys = [str(key) for key in error.errors()[0]["loc"]]
+            file = "protocol.json" if keys[0] == "protocol" else "metrics.json"
+            place = f" at {'.'.join(keys)}"
+        raise UserError(
+            f"{folder} (run) holds no finished run: {file} is not there or damaged{place}; give "
+            "a folder under runs/ or multirun/"
+        ) from None
+    if record.version > VERSION:
+        raise UserError(f"{folder} (run) was written by a later version of this project; update it")
+    return record
+
+
+def read_json(file: Path, must_exist: bool) -> dict[str, Any]:
+    """Read a JSON object, empty where the file is not there and need not be."""
+    if not must_exist and not file.is_file():
+        return {}
+    return dict(json.loads(file.read_text(encoding="utf-8")))
+
+
+def write_record(record: RunRecord, folder: Path) -> None:
+    """Write `protocol.json`, `SHA256SUMS` and, last, `metrics.json`, which says that all is there.
+
+    `sha256sum -c SHA256SUMS` checks what the run wrote. Not in it is what changes afterwards: the
+    log, the options as typed (each start writes `.hydra/` anew, also one that finds a finished
+    run), and the pictures and texts that `report` makes again.
+    """
+    metrics = as_json(record.plain() | {"protocol": record.protocol.summary()})
+    write(folder / "protocol.json", as_json(record.protocol.plain()))
+    files = sorted(file for pattern in SUMMED for file in folder.glob(pattern))
+    sums = {"metrics.json": hashlib.sha256(metrics.encode()).hexdigest()}
+    sums |= {file.relative_to(folder).as_posix(): file_hash(file) for file in files}
+    write(folder / SUMS, "".join(f"{sha256}  {name}\n" for name, sha256 in sums.items()))
+    write(folder / "metrics.json", metrics)
+
+
+def as_json(content: Mapping[str, Any]) -> str:
+    """Write plain data as JSON for people to read."""
+    return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+
+
+def write(file: Path, text: str) -> None:
+    """Write a text so that a reader sees all of it or nothing."""
+    part = file.with_suffix(".part")
+    part.write_text(text, encoding="utf-8")
+    part.replace(file)
+
+
+def read_sums(folder: Path) -> dict[str, str]:
+    """Read the hash (sha256) of each file that `SHA256SUMS` lists; empty for earlier versions."""
+    if not (folder / SUMS).is_file():
+        return {}
+    lines = (folder / SUMS).read_text(encoding="utf-8").splitlines()
+    return {name: sha256 for sha256, _, name in (line.partition("  ") for line in lines)}

@@ -5,7 +5,9 @@ import re
 import pytest
 
 import zsvideo
+from zsvideo.data import zeroshot
 from zsvideo.errors import UserError
+from zsvideo.evaluation import predictions
 from zsvideo.resources import ROOT
 
 SMALL = [
@@ -25,10 +27,17 @@ def test_the_snippet_of_the_readme(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("DATA_ROOT", str(tmp_path / "data"))
     (snippet,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
+    calls = []
+    for place, name in ((zeroshot, "record_targets"), (predictions, "cosine_scores")):
+        work = getattr(place, name)
+        monkeypatch.setattr(
+            place, name, lambda *a, name=name, work=work: calls.append(name) or work(*a)
+        )
     assert '"seed=1"' in snippet and len(snippet.split("\n")) <= 8
     exec(snippet.replace('"seed=1"', ", ".join(map(repr, SMALL))), {})
     assert re.search(r"^synthetic \d+\.\d+$", capsys.readouterr().out, re.M)
     assert (tmp_path / "runs" / "first" / "metrics.json").is_file()
+    assert sorted(calls) == ["cosine_scores", "record_targets"]  # each once, from npz to table
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from helpers.commands import finished, read
+from helpers.commands import check_sums, fails, finished, read
 
 RUNS = Path(__file__).parent / "runs" / "before_0.2"
 
@@ -37,6 +37,18 @@ def test_they_are_scored_again_with_the_same_numbers(earlier, cli, tmp_path):
     for name in ("half", "full"):
         old, new = (m["targets"]["synthetic"][name] for m in (before, after))
         assert old == {key: new[key] for key in old}, name
+    assert check_sums(tmp_path / "again") >= {"metrics.json", "predictions/synthetic.npz"}
+
+
+def test_their_files_are_checked_by_the_hashes_in_their_records(earlier, cli, tmp_path):
+    one, other = earlier
+    file = one / "predictions" / "synthetic.npz"
+    file.write_bytes((other / "predictions" / "synthetic.npz").read_bytes())
+    fails(cli("report", f"run={one}"), "synthetic.npz is not the file that the run wrote")
+    protocol = json.loads((other / "protocol.json").read_text())
+    (other / "protocol.json").write_text(json.dumps(protocol | {"tau": 0.2}))
+    again = f"hydra.run.dir={tmp_path}/again"
+    fails(cli("evaluate", f"predictions={other}", again), "protocol.json is not the file that")
 
 
 def test_their_checkpoint_is_tested_again(earlier, cli, tmp_path):

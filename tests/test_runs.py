@@ -8,7 +8,7 @@ import pytest
 import torch
 from wandb.proto import wandb_internal_pb2
 
-from helpers.commands import finished
+from helpers.commands import check_sums, finished
 
 pytestmark = pytest.mark.slow
 
@@ -52,6 +52,8 @@ def test_a_run_is_complete_and_can_be_tested_and_shown_again(trained, cli, tmp_p
     assert saved["embeddings"].dtype == np.float32 and saved["embeddings"].shape == (8, 20)
     assert "train/loss_epoch" in (run / "metrics.csv").read_text().splitlines()[0]
     torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)
+    written = {"metrics.json", "protocol.json", "predictions/folder.npz", "checkpoints/last.ckpt"}
+    assert check_sums(run) >= {*written, "metrics.csv", "hparams.yaml", "samples/folder.npz"}
 
     again = tmp_path / "again"
     finished(cli("evaluate", f"ckpt={run}", f"hydra.run.dir={again}"))
@@ -59,6 +61,10 @@ def test_a_run_is_complete_and_can_be_tested_and_shown_again(trained, cli, tmp_p
     assert metrics(again)["protocol"] == scored["protocol"]
     assert metrics(again)["checkpoint"]["sha256"] == scored["checkpoint"]["sha256"]
     assert "top-1" in finished(cli("report", f"run={run}"))
+    assert "nothing was left to do" in finished(cli("train", f"resume={run}"))
+    assert check_sums(run) and "predictions/folder.npz" in check_sums(again)
+    finished(cli("train", f"resume={run}", "trainer.max_epochs=3"))
+    assert check_sums(run) and metrics(run)["trained_steps"] > scored["trained_steps"]
 
 
 def test_workers_do_not_change_the_metrics(cli, folders, tmp_path):

@@ -7,13 +7,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from helpers.commands import check_sums
 from helpers.runs import finished_run, predictions, renew_sums, trained
 from zsvideo.errors import UserError
 from zsvideo.evaluation.integrity import Check, check_record, read_target
-from zsvideo.evaluation.record import SUMS, read_record
+from zsvideo.evaluation.record import SUMS, VERSION, read_record, write_record
 from zsvideo.reporting.card import card
 from zsvideo.reporting.compare import compare
 from zsvideo.reporting.run import Run
+from zsvideo.reporting.show import show
 
 
 @pytest.fixture
@@ -160,6 +162,39 @@ def test_a_list_of_another_data_set_is_no_evaluation_of_this_one(run):
 
     edit(run, rafting, resealed=True)
     assert "own, truze: has numbers, but truze.tsv is of ucf101" in Run(run).check().changed[0]
+
+
+def test_what_a_run_wrote_is_listed_and_stays_so_when_it_is_shown_again(run):
+    written = {"metrics.json", "protocol.json", "predictions/own.npz"}
+    assert check_sums(run) == written
+    show(Run(run))
+    assert check_sums(run) == written
+    shutil.copy(run / "predictions" / "own.npz", run / "predictions" / "strange.npz")
+    with pytest.raises(UserError, match=r"strange\.npz is not the file that the run wrote"):
+        read_target(run, "strange", read_record(run))
+
+
+def test_a_record_is_read_as_it_was_written(run):
+    record, text = read_record(run), (run / "metrics.json").read_text()
+    assert record.version == VERSION and record.protocol.targets["own"].count == 30
+    write_record(record, run)
+    assert (run / "metrics.json").read_text() == text and Run(run).check() == Check()
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda own, _: own["full"].update(top1="high"), "metrics.json is not there or damaged at"),
+        (lambda own, _: own.update(used=None), r"damaged at targets\.own\.used"),
+        (lambda _, metrics: metrics.update(targets=[]), r"damaged at targets"),
+        (lambda _, metrics: metrics.update(version=VERSION + 1), "by a later version"),
+    ],
+)
+def test_what_is_no_record_is_said_in_one_line(run, change, words):
+    edit(run, change, resealed=True)
+    with pytest.raises(UserError, match=words) as error:
+        read_record(run)
+    assert "\n" not in str(error.value)
 
 
 def test_report_and_compare_refuse_a_forged_number(run, cli, tmp_path):

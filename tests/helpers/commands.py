@@ -85,6 +85,14 @@ def finished(process):
     return process.stdout + process.stderr
 
 
+def check_sums(run):
+    """Let `sha256sum -c` check what a run wrote; gives the names of the files."""
+    command = ["sha256sum", "--strict", "-c", "SHA256SUMS"]
+    process = subprocess.run(command, cwd=run, capture_output=True, text=True)
+    assert process.returncode == 0, process.stdout + process.stderr
+    return {line.removesuffix(": OK") for line in process.stdout.splitlines()}
+
+
 def read(run, name):
     return json.loads((run / name).read_text())
 

@@ -5,9 +5,10 @@ from dataclasses import replace
 import numpy as np
 from omegaconf import OmegaConf
 
-from zsvideo.evaluation.predictions import Predictions, file_hash, lines_hash
+from zsvideo.evaluation.predictions import Predictions, file_hash
 from zsvideo.evaluation.record import SUMS, read_sums
 from zsvideo.experiment.scoring import score_run
+from zsvideo.semantics.records import lines_hash
 
 EVALUATIONS = {
     "half": {"_target_": "zsvideo.evaluation.protocols.half", "_partial_": True, "draws": 10},

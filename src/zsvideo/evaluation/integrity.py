@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from zsvideo.errors import UserError
-from zsvideo.evaluation.predictions import SEEN, Predictions, array_hash, file_hash, lines_hash
+from zsvideo.evaluation.predictions import SEEN, Predictions, array_hash, file_hash
 from zsvideo.evaluation.protocols import NotApplicable
 from zsvideo.evaluation.record import SUMS, Numbers, RunRecord, TestedVideos, read_sums
 from zsvideo.evaluation.scoring import content, score_again
 from zsvideo.evaluation.uncertainty import intervals
-from zsvideo.semantics.records import ListedClasses, list_hash
+from zsvideo.semantics.records import ListedClasses, lines_hash
 from zsvideo.semantics.words import DATASETS, class_names
 
 RECORD_HASH = "record_sha256"
@@ -85,14 +85,14 @@ def checked(folder: Path, name: str, videos: TestedVideos | None) -> Predictions
     return predictions
 
 
-def check_file(folder: Path, name: str, noted: str | None) -> None:
+def check_file(folder: Path, name: str, sha256: str | None) -> None:
     """Compare a file with `SHA256SUMS`, or else with the hash that an earlier version noted.
 
     Raises:
         UserError: it differs.
     """
     sums = read_sums(folder)
-    expected = sums.get(name, "") if sums else noted
+    expected = sums.get(name, "") if sums else sha256
     if expected is not None and expected != file_hash(folder / name):
         raise UserError(
             f"{folder}/{name} is not the file that the run wrote: its hash differs from "
@@ -110,7 +110,7 @@ def check_protocol(folder: Path, record: RunRecord) -> None:
     for name, listed in record.protocol.targets.items():
         if lines_hash(listed.classes) != listed.list_sha256:
             raise UserError(f"{file}: the class list of target {name} differs from its hash")
-    if source and list_hash([c.name for c in source.kept]) != source.kept_sha256:
+    if source and lines_hash([c.name for c in source.kept]) != source.kept_sha256:
         raise UserError(f"{file}: the list of classes kept for training differs from its hash")
     if file.is_file():
         check_file(folder, "protocol.json", record.protocol_sha256)
@@ -185,9 +185,9 @@ def check_run(
                 f"{name}: {entry.used} videos in metrics.json, {len(predictions.ids)} in "
                 "its predictions"
             )
-        for evaluation, noted in entry.evaluations.items():
+        for evaluation, numbers in entry.evaluations.items():
             try:
-                lines = list(differing_numbers(predictions, noted, with_intervals))
+                lines = list(differing_numbers(predictions, numbers, with_intervals))
                 changed += [f"{name}, {evaluation}: {line}" for line in lines[:1]]
             except NotApplicable as error:
                 changed.append(f"{name}, {evaluation}: has numbers, but {error}")
@@ -208,36 +208,36 @@ def check_run(
 
 
 def differing_numbers(
-    predictions: Predictions, recorded: Numbers, with_intervals: bool
+    predictions: Predictions, numbers: Numbers, with_intervals: bool
 ) -> Iterator[str]:
     """Give a line for each number of an evaluation that does not follow from predictions."""
-    scored, noted = score_again(predictions, recorded), recorded.plain()
-    numbers: dict[str, Any] = {**scored.numbers, "options": noted["options"]}
-    skipped = [*SAMPLED] if "harmonic" in numbers else []
-    if "interval" in noted:
-        resamples = noted["interval"].get("resamples")
+    scored, before = score_again(predictions, numbers), numbers.plain()
+    again: dict[str, Any] = {**scored.numbers, "options": numbers.options}
+    skipped = [*SAMPLED] if "harmonic" in again else []
+    if numbers.interval:
+        resamples = numbers.interval.get("resamples")
         if not with_intervals:
             skipped.append("interval")
         elif scored.ranks is not None and isinstance(resamples, int):
-            numbers["interval"] = intervals(scored.ranks, predictions.labels, resamples)
-    kept = {key: value for key, value in noted.items() if key not in skipped}
-    if "curve" in kept and "curve" in numbers:  # equal distances may be told apart elsewhere
-        curve = {point["classes"]: point for point in numbers["curve"]}
-        kept["curve"] = {point["classes"]: point for point in noted["curve"]}
-        numbers["curve"] = {n: curve.get(n, point) for n, point in kept["curve"].items()}
-    yield from differences(kept, numbers)
+            again["interval"] = intervals(scored.ranks, predictions.labels, resamples)
+    before = {key: value for key, value in before.items() if key not in skipped}
+    if "curve" in before and "curve" in again:  # equal distances may be told apart elsewhere
+        curve = {point["classes"]: point for point in again["curve"]}
+        before["curve"] = {point["classes"]: point for point in before["curve"]}
+        again["curve"] = {n: curve.get(n, point) for n, point in before["curve"].items()}
+    yield from differences(before, again)
 
 
-def differences(noted: Any, scored: Any, where: str = "") -> Iterator[str]:
+def differences(before: Any, again: Any, where: str = "") -> Iterator[str]:
     """Compare plain data of a record with that made anew, number by number."""
-    if isinstance(noted, Mapping) and isinstance(scored, Mapping):
-        for key, value in noted.items():
-            yield from differences(value, scored.get(key), f"{where} {key}".strip())
-    elif isinstance(noted, list) and isinstance(scored, list) and len(noted) == len(scored):
-        for number, pair in enumerate(zip(noted, scored, strict=True)):
+    if isinstance(before, Mapping) and isinstance(again, Mapping):
+        for key, value in before.items():
+            yield from differences(value, again.get(key), f"{where} {key}".strip())
+    elif isinstance(before, list) and isinstance(again, list) and len(before) == len(again):
+        for number, pair in enumerate(zip(before, again, strict=True)):
             yield from differences(*pair, f"{where} {number}")
-    elif isinstance(noted, float | int) and isinstance(scored, float | int):
-        if not abs(noted - scored) <= TOLERANCE:
-            yield f"{where} is {noted:g} in metrics.json, {scored:g} by its predictions"
-    elif noted != scored:
+    elif isinstance(before, float | int) and isinstance(again, float | int):
+        if not abs(before - again) <= TOLERANCE:
+            yield f"{where} is {before:g} in metrics.json, {again:g} by its predictions"
+    elif before != again:
         yield f"{where} in metrics.json is not what its predictions give"

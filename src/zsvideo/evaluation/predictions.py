@@ -4,7 +4,6 @@ Shapes: V videos, K classes, S classes trained on, E embedding.
 """
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +14,7 @@ import numpy as np
 
 from zsvideo.errors import UserError
 from zsvideo.evaluation.ranking import best, cosine_scores
+from zsvideo.semantics.records import lines_hash
 
 HASHES = "hashes"  # of each array, in files of earlier versions
 SEEN = "seen"  # the predictions of held-out videos of classes trained on, beside the targets'
@@ -146,11 +146,6 @@ def array_hash(array: np.ndarray) -> str:
     plain = np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
     head = f"{plain.dtype.str} {plain.shape}\n".encode()
     return hashlib.sha256(head + plain.tobytes()).hexdigest()
-
-
-def lines_hash(lines: Sequence[str]) -> str:
-    """Hash lines of text in their order (sha256)."""
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
 def file_hash(file: Path) -> str:

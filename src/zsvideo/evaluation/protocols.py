@@ -16,9 +16,10 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from zsvideo.errors import UserError
-from zsvideo.evaluation.predictions import Predictions, lines_hash
+from zsvideo.evaluation.predictions import Predictions
 from zsvideo.evaluation.ranking import all_ranks, ranks
 from zsvideo.semantics.class_lists import ClassList, NotListedError
+from zsvideo.semantics.records import lines_hash
 
 ORDERS = ("authors", "casefold")
 

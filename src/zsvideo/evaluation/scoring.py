@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any
 
 from zsvideo.errors import UserError
-from zsvideo.evaluation.predictions import Predictions, array_hash, lines_hash
+from zsvideo.evaluation.predictions import Predictions, array_hash
 from zsvideo.evaluation.protocols import (
     NotApplicable,
     Scored,
@@ -17,6 +17,7 @@ from zsvideo.evaluation.protocols import (
 from zsvideo.evaluation.record import Numbers
 from zsvideo.evaluation.transfer import distance, generalised
 from zsvideo.evaluation.uncertainty import intervals
+from zsvideo.semantics.records import lines_hash
 
 Evaluations = Mapping[str, Callable[[Predictions], Scored]]
 KNOWN: dict[str, Callable[..., Scored]] = {

@@ -11,11 +11,12 @@ from omegaconf import DictConfig
 
 from zsvideo.errors import UserError
 from zsvideo.evaluation.integrity import RECORD_HASH, check_record, read_target
-from zsvideo.evaluation.predictions import SEEN, Predictions, file_hash, lines_hash
+from zsvideo.evaluation.predictions import SEEN, Predictions, file_hash
 from zsvideo.evaluation.protocols import check_lists
 from zsvideo.evaluation.record import RunRecord, read_record
 from zsvideo.experiment.environment import environment
 from zsvideo.experiment.scoring import score_run
+from zsvideo.semantics.records import lines_hash
 
 log = logging.getLogger(__name__)
 
@@ -28,13 +29,13 @@ def rescore(config: DictConfig, out: Path) -> None:
     Raises:
         UserError: there are none, or a file is not as it was written.
     """
-    found = found_runs(config.predictions)
-    for number, (folder, names) in enumerate(found):
-        rescore_run(config, folder, names, out if len(found) == 1 else out / str(number))
-    if len(found) > 1:
+    runs = named_runs(config.predictions)
+    for number, (folder, names) in enumerate(runs):
+        rescore_run(config, folder, names, out if len(runs) == 1 else out / str(number))
+    if len(runs) > 1:
         log.info(
             "%d runs scored in %s; `python -m src.report compare=%s` compares them",
-            len(found),
+            len(runs),
             out,
             out,
         )
@@ -67,16 +68,16 @@ def rescore_run(config: DictConfig, folder: Path, names: Sequence[str], out: Pat
     score_run(config, out, {**protocol, "targets": listed}, predictions, counts, about)
 
 
-def found_runs(given: Any) -> list[tuple[Path, list[str]]]:
+def named_runs(paths: Any) -> list[tuple[Path, list[str]]]:
     """List run folders, each with the names of its targets.
 
     Args:
-        given: a run folder, a predictions file, a folder of runs (a sweep), or a list of these.
+        paths: a run folder, a predictions file, a folder of runs (a sweep), or a list of these.
     """
-    paths = [given] if isinstance(given, str) else list(given)
-    runs = [run for path in paths for run in runs_at(Path(str(path)).expanduser())]
+    listed = [paths] if isinstance(paths, str) else list(paths)
+    runs = [run for path in listed for run in runs_at(Path(str(path)).expanduser())]
     if not runs:
-        raise UserError(f"predictions={given} names no run; give a run folder or an npz file")
+        raise UserError(f"predictions={paths} names no run; give a run folder or an npz file")
     return runs
 
 
@@ -101,31 +102,25 @@ def runs_at(path: Path) -> list[tuple[Path, list[str]]]:
 def counted(predictions: Predictions, record: RunRecord, name: str) -> dict[str, Any]:
     """Take over how many videos there were; without a record nothing more than their number."""
     used = len(predictions.ids)
-    noted = record.seen if name == SEEN else record.targets.get(name)
+    videos = record.seen if name == SEEN else record.targets.get(name)
     plain: dict[str, Any] = {"used": used, "found": used, "expected": None, "unreadable": {}}
-    return plain | (noted.model_dump(include={*plain}, exclude_unset=True) if noted else {})
+    return plain | (videos.model_dump(include={*plain}, exclude_unset=True) if videos else {})
 
 
 def unknown_protocol(predictions: dict[str, Predictions]) -> dict[str, Any]:
     """Write down predictions that no run's record explains."""
-    return {
-        "name": None,
-        "vectors": None,
-        "test_only": None,
-        "leaks": None,
-        "survivors": None,
-        "targets": {
-            name: {
-                "dataset": name,
-                "classes": list(map(str, own.class_names)),
-                "list_sha256": lines_hash(list(map(str, own.class_names))),
-                "count": len(own.class_names),
-                "covered": len(own.class_names),
-                "percent": 100.0,
-                "without_vector": {},
-                "same_vector": [],
-            }
-            for name, own in predictions.items()
-            if name != SEEN
-        },
-    }
+    unknown = dict.fromkeys(("name", "vectors", "test_only", "leaks", "survivors"))
+    targets = {}
+    for name in predictions.keys() - {SEEN}:
+        names = list(map(str, predictions[name].class_names))
+        targets[name] = {
+            "dataset": name,
+            "classes": names,
+            "list_sha256": lines_hash(names),
+            "count": len(names),
+            "covered": len(names),
+            "percent": 100.0,
+            "without_vector": {},
+            "same_vector": [],
+        }
+    return {**unknown, "targets": targets}

@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from zsvideo.evaluation.record import RunRecord
+from zsvideo.evaluation.record import Numbers, RunRecord
 from zsvideo.reporting.identity import (
     CLIPS,
     fields,
@@ -15,6 +15,7 @@ from zsvideo.reporting.identity import (
     warnings_of,
 )
 from zsvideo.reporting.run import Run
+from zsvideo.reporting.table import markdown_lines
 from zsvideo.resources import CONF
 from zsvideo.semantics.records import UNKNOWN, ProtocolRecord
 
@@ -152,19 +153,19 @@ def videos(run: Run, target: str) -> dict[str, Any]:
 
 def diagnosis(run: Run, target: str) -> dict[str, Any]:
     """Say what qualifies a run's accuracy, from its predictions."""
-    found = run.diagnosis(target)
-    hubness = found["hubness"]
+    behind = run.diagnosis(target)
+    hubness, calibration = behind["hubness"], behind["calibration"]
     return {
         "most confused": [
             f"{pair['class']} taken for {pair['taken_for']}: {pair['videos']} videos, "
             f"{pair['percent']:.0f} %"
-            for pair in found["confused"][:SHOWN]
+            for pair in behind["confused"][:SHOWN]
         ],
         "most predicted": [f"{name}: {count}" for name, count in hubness["hubs"][:SHOWN]],
         "never predicted": len(hubness["never"]),
         "skewness of predictions": round(hubness["skewness"], 3),
         "cosine as confidence": {
-            key: None if found["calibration"][key] is None else round(found["calibration"][key], 3)
+            key: None if calibration[key] is None else round(calibration[key], 3)
             for key in ("auroc", "ece")
         },
     }
@@ -205,25 +206,25 @@ def markdown(content: dict[str, Any]) -> str:
     """Write the card as Markdown: a heading a section, a table of its fields."""
     lines = ["# Protocol card", ""]
     lines += [f"**{warning}**" for warning in content["warnings"]] or ["No warnings."]
-    for section, held in content.items():
+    for section, part in content.items():
         if section == "warnings":
             continue
         lines += ["", f"## {section.capitalize()}", ""]
-        if not isinstance(held, dict):
-            lines.append(text(held))
+        if not isinstance(part, dict):
+            lines.append(text(part))
             continue
         nested = section in ("results", "test videos", "behind the numbers")
         if section == "results":
-            lines += result_lines(held)
+            lines += result_lines(part)
             continue
-        for number, (name, part) in enumerate(held.items() if nested else [("", held)]):
+        for number, (name, content_of) in enumerate(part.items() if nested else [("", part)]):
             lines += [""] * bool(number) + ([f"### {name}", ""] if nested else [])
-            lines += ["| field | value |", "|---|---|"]
-            lines += [f"| {key} | {text(value)} |" for key, value in part.items()]
+            rows = ([key, text(value)] for key, value in content_of.items())
+            lines += markdown_lines(["field", "value"], rows)
     return "\n".join(lines) + "\n"
 
 
-def result_lines(held: dict[str, Any]) -> list[str]:
+def result_lines(results: dict[str, Any]) -> list[str]:
     """Write the numbers as one table, and those that are no accuracy over draws below it."""
     columns = (
         "target",
@@ -237,9 +238,8 @@ def result_lines(held: dict[str, Any]) -> list[str]:
         "macro top-1 %",
         "protocol",
     )
-    lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
-    others = []
-    for target, evaluations in held.items():
+    rows, others = [], []
+    for target, evaluations in results.items():
         for name, numbers in evaluations.items():
             if "left out" in numbers:
                 others.append(f"- {target}, {name}: left out, {numbers['left out']}")
@@ -250,31 +250,15 @@ def result_lines(held: dict[str, Any]) -> list[str]:
                 continue
             spans = numbers.get("interval", {}).get("top1", {})
             ends = [span(spans.get(scheme)) for scheme in ("videos", "classes", "both")]
-            row = [
-                target,
-                name,
-                str(numbers["classes"]),
-                number(numbers, "top1"),
-                *ends,
-                number(numbers, "top5"),
-                number(numbers, "macro_top1"),
-                f"`{numbers['protocol'][:12]}`",
-            ]
-            lines.append("| " + " | ".join(row) + " |")
+            values = Numbers.model_validate(numbers)
+            top1, top5, macro = (values.shown(m, 2) for m in ("top1", "top5", "macro_top1"))
+            protocol = f"`{numbers['protocol'][:12]}`"
+            rows.append([target, name, str(values.classes), top1, *ends, top5, macro, protocol])
     note = (
         "± is the standard deviation over draws (ddof = 0), no standard error: draws share "
         "classes and videos. Intervals are percentiles of a bootstrap."
     )
-    return [*lines, "", note, "", *others]
-
-
-def number(numbers: dict[str, Any], key: str) -> str:
-    """Show a number, or a mean with its standard deviation."""
-    if numbers.get(key) is not None:
-        return f"{numbers[key]:.2f}"
-    if numbers.get(f"{key}_mean") is not None:
-        return f"{numbers[f'{key}_mean']:.2f} ± {numbers[f'{key}_std']:.2f}"
-    return "-"
+    return [*markdown_lines(columns, rows), "", note, "", *others]
 
 
 def span(ends: list[float] | None) -> str:

@@ -15,7 +15,7 @@ from zsvideo.reporting.identity import fields, protocol_hash, warnings_of
 from zsvideo.reporting.quoted import beside, quoted
 from zsvideo.reporting.rows import Row, over_seeds, paired_content
 from zsvideo.reporting.run import Run
-from zsvideo.reporting.table import videos
+from zsvideo.reporting.table import markdown_lines, videos
 
 COLUMNS = (
     "run",
@@ -53,7 +53,7 @@ def compare(
         for rows in groups:
             refuse_difference(rows)
     others = quoted(quoted_file)
-    found = [
+    tables = [
         {
             "track": rows[0].fields["track"],
             "target": rows[0].target,
@@ -69,8 +69,8 @@ def compare(
         for rows in groups
     ]
     out.mkdir(parents=True, exist_ok=True)
-    text = markdown(found)
-    content = json.dumps(found, indent=1, ensure_ascii=False)
+    text = markdown(tables)
+    content = json.dumps(tables, indent=1, ensure_ascii=False)
     (out / "comparison.json").write_text(content + "\n", encoding="utf-8")
     (out / "comparison.md").write_text(text, encoding="utf-8")
     console = Console(soft_wrap=True, highlight=False)
@@ -85,8 +85,7 @@ def named_runs(paths: Sequence[str]) -> dict[str, Run]:
         UserError: a path holds no finished run, or there is only one.
     """
     folders: list[Path] = []
-    for given in paths:
-        path = Path(str(given)).expanduser()
+    for path in (Path(str(path)).expanduser() for path in paths):
         inner = sorted(file.parent for file in path.glob("*/metrics.json"))
         if not (path / "metrics.json").is_file() and not inner:
             raise UserError(
@@ -164,12 +163,12 @@ def refuse_difference(rows: Sequence[Row]) -> None:
     """Raise UserError for the first rows that differ; says in what."""
     first = rows[0]
     for row in rows[1:]:
-        if found := differences(row, first):
-            more = f" (and in {', '.join(found[1:])})" if found[1:] else ""
+        if names := differences(row, first):
+            more = f" (and in {', '.join(names[1:])})" if names[1:] else ""
             raise UserError(
-                f"compare: {first.name} and {row.name} differ in {found[0]} for {row.target}, "
-                f"{row.evaluation}: {short(first.fields.get(found[0]))} against "
-                f"{short(row.fields.get(found[0]))}{more}; force=true shows both with the "
+                f"compare: {first.name} and {row.name} differ in {names[0]} for {row.target}, "
+                f"{row.evaluation}: {short(first.fields.get(names[0]))} against "
+                f"{short(row.fields.get(names[0]))}{more}; force=true shows both with the "
                 "difference"
             )
 
@@ -202,18 +201,15 @@ def row_content(row: Row, first: Row, check: Check) -> dict[str, Any]:
     }
 
 
-def markdown(found: Sequence[dict[str, Any]]) -> str:
+def markdown(groups: Sequence[dict[str, Any]]) -> str:
     """Write the comparison as Markdown."""
     lines = ["# Comparison"]
-    for group in found:
+    for group in groups:
         track = "" if group["track"] == "video" else f" (track: {group['track']})"
         columns = [*COLUMNS, *(["differs"] if any(r["differs"] for r in group["rows"]) else [])]
         lines += ["", f"## {group['target']}, {group['evaluation']}{track}", ""]
-        lines += ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
-        for row in group["rows"]:
-            shown = {**row, "differs": "; ".join(row["differs"]) or "-"}
-            lines.append("| " + " | ".join(shown[c] for c in columns) + " |")
-        lines.append("")
+        shown = [{**row, "differs": "; ".join(row["differs"]) or "-"} for row in group["rows"]]
+        lines += [*markdown_lines(columns, ([row[c] for c in columns] for row in shown)), ""]
         lines += [paired_line(entry) for entry in group["paired"]]
         for mean in group["seeds"]:
             ends = mean["interval"]
@@ -223,11 +219,13 @@ def markdown(found: Sequence[dict[str, Any]]) -> str:
             )
         if group["quoted"]:
             lines += ["", "Quoted, not measured here; their protocols differ:", ""]
-            lines += ["| quoted | top-1 % | source | protocol |", "|---|---|---|---|"]
-            lines += [
-                f"| {q['row']} (quoted) | {q['value']:g} | {q['source']} | {q['protocol']} |"
-                for q in group["quoted"]
-            ]
+            lines += markdown_lines(
+                ["quoted", "top-1 %", "source", "protocol"],
+                (
+                    [f"{q['row']} (quoted)", f"{q['value']:g}", q["source"], q["protocol"]]
+                    for q in group["quoted"]
+                ),
+            )
     return "\n".join(lines) + "\n"
 
 

@@ -86,13 +86,13 @@ def without_seeds(content: Any) -> Any:
 
 def over_seeds(rows: Sequence[Row]) -> list[dict[str, Any]]:
     """Average the runs whose settings are equal, their seed aside."""
-    found: dict[str, list[Row]] = {}
+    groups: dict[str, list[Row]] = {}
     for row in rows:
         setup = row.run.record.setup or {"run": row.name}
         settings = {k: v for k, v in without_seeds(setup).items() if k not in SCORED}
-        found.setdefault(json.dumps(settings, sort_keys=True, default=str), []).append(row)
+        groups.setdefault(json.dumps(settings, sort_keys=True, default=str), []).append(row)
     result = []
-    for group in found.values():
+    for group in groups.values():
         scores = [row.numbers.accuracy("top1") for row in group]
         seeds = [row.run.record.seed for row in group]
         known = [score for score in scores if score is not None]

@@ -1,6 +1,6 @@
 """The result table of a run, for the terminal, W&B and a Markdown file."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from rich.table import Table
 
@@ -51,8 +51,12 @@ def terminal_table(run: Run) -> Table:
 
 def markdown_table(run: Run) -> str:
     """Make the same table in Markdown."""
-    lines = [COLUMNS, ["---"] * len(COLUMNS), *rows(run)]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
+    return "\n".join(markdown_lines(COLUMNS, rows(run))) + "\n"
+
+
+def markdown_lines(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """Write a table as lines of Markdown."""
+    return ["| " + " | ".join(row) + " |" for row in (columns, ["---"] * len(columns), *rows)]
 
 
 def borderline(protocol: ProtocolRecord) -> str:

@@ -206,7 +206,7 @@ def record(
             "table": source.table,
             "kept": [plain(d) for d in kept],
             "removed": [plain(d) for d in decisions if not d.kept],
-            "kept_sha256": list_hash([d.name for d in kept]),
+            "kept_sha256": lines_hash([d.name for d in kept]),
         },
         "kept_out": [describe(classes) for classes in kept_out],
     }
@@ -260,7 +260,7 @@ def describe(classes: ClassVectors) -> dict[str, Any]:
     """Name a class list, its hash, and how far the vectors cover it."""
     return {
         "dataset": classes.dataset,
-        "list_sha256": list_hash(classes.names),
+        "list_sha256": lines_hash(classes.names),
         **classes.coverage(),
     }
 
@@ -275,6 +275,6 @@ def plain_pair(pair: Pair) -> dict[str, Any]:
     return {**asdict(pair), "signals": list(pair.signals), "flag": pair.flag, "grade": pair.grade}
 
 
-def list_hash(names: Sequence[str]) -> str:
-    """Hash a list of names in their order (sha256 of the lines)."""
-    return hashlib.sha256("\n".join(names).encode()).hexdigest()
+def lines_hash(lines: Sequence[str]) -> str:
+    """Hash lines of text, such as names, in their order (sha256)."""
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()

@@ -14,7 +14,7 @@ from typing import Any
 from zsvideo.errors import UserError
 from zsvideo.evaluation.predictions import SEEN, Predictions, array_hash, file_hash
 from zsvideo.evaluation.protocols import NotApplicable
-from zsvideo.evaluation.record import SUMS, Numbers, RunRecord, TestedVideos, read_sums
+from zsvideo.evaluation.record import SUMS, Numbers, RunRecord, ScoredVideos, read_sums
 from zsvideo.evaluation.scoring import content, score_again
 from zsvideo.evaluation.uncertainty import intervals
 from zsvideo.semantics.records import ListedClasses, lines_hash
@@ -73,11 +73,11 @@ def with_dataset(predictions: Predictions, name: str, listed: ListedClasses | No
     return replace(predictions, dataset=dataset)
 
 
-def checked(folder: Path, name: str, videos: TestedVideos | None) -> Predictions:
+def checked(folder: Path, name: str, videos: ScoredVideos | None) -> Predictions:
     """Load one predictions file and compare it with the run's notes of it."""
     file = folder / "predictions" / f"{name}.npz"
     predictions = Predictions.load(file)
-    videos = videos or TestedVideos()
+    videos = videos or ScoredVideos()
     check_file(folder, f"predictions/{name}.npz", videos.predictions_sha256)
     for what, sha256 in content(predictions).items():
         if videos.hashes.get(what, sha256) != sha256:

@@ -76,7 +76,7 @@ class Numbers(Part):
         return Numbers.model_validate((self.curve or [{}])[len(self.curve or [{}]) // 2])
 
 
-class TestedVideos(Part):
+class ScoredVideos(Part):
     """The videos of one target: how many there were and should be, and hashes of what was scored.
 
     Attributes:
@@ -99,7 +99,7 @@ class TestedVideos(Part):
         return max((self.expected or 0) - self.used, len(self.unreadable))
 
 
-class TargetRecord(TestedVideos):
+class TargetRecord(ScoredVideos):
     """The result on one target; every other key is an evaluation."""
 
     __pydantic_extra__: dict[str, Numbers] = Field(init=False)
@@ -168,7 +168,7 @@ class RunRecord(Part):
 
     version: int = 0
     targets: dict[str, TargetRecord] = {}
-    seen: TestedVideos | None = None
+    seen: ScoredVideos | None = None
     source: SourceVideos | None = None
     protocol: ProtocolRecord = ProtocolRecord()
     selection: str = UNKNOWN

@@ -19,6 +19,7 @@ from omegaconf import OmegaConf
 from zsvideo.cli import FAILED, quote_digits
 from zsvideo.errors import UserError
 from zsvideo.experiment.jobs import Job, axis_value, job_hash, write_study
+from zsvideo.experiment.options import Claim
 
 log = logging.getLogger(__name__)
 LISTED = 5
@@ -126,12 +127,13 @@ class JobSweeper(BasicSweeper):
 
 def check_data(jobs: Sequence[Job]) -> None:
     """Raise UserError where none of the jobs has its data: in one line, before any is begun."""
-    from zsvideo.data.datasets import check_data as check
-
     missing: list[UserError] = []
     for job in jobs:
+        sets = (job.config.source, *(job.config.get("target") or {}).values())
+        if any(OmegaConf.is_missing(own, "root") for own in sets):  # the job itself says so
+            return
         try:
-            return check(job.config)
+            return Claim.of(job.config).check_data("source", "target")
         except UserError as error:
             missing.append(error)
     raise missing[0]

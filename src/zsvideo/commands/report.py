@@ -15,7 +15,6 @@ from zsvideo.errors import UserError
 
 def report(config: DictConfig) -> None:
     """Draw the run or the artefact that the config names, or compare runs."""
-    from zsvideo.evaluation.uncertainty import check_resamples
     from zsvideo.reporting.compare import compare
     from zsvideo.reporting.run import Run
     from zsvideo.reporting.show import show
@@ -38,7 +37,7 @@ def report(config: DictConfig) -> None:
     elif config.compare is not None:
         given = [config.compare] if isinstance(config.compare, str) else list(config.compare)
         out = Path(config.out).expanduser()
-        compare(given, config.force, config.quoted, check_resamples(config.resamples), out)
+        compare(given, config.force, config.quoted, config.resamples, out)
     else:
         report_study(config.study.name, Path(HydraConfig.get().sweep.dir))
         if config.wandb:

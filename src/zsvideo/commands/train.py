@@ -11,15 +11,15 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from zsvideo.cli import run_command, stored_options
-from zsvideo.data.datasets import check_data
 from zsvideo.errors import UserError
+from zsvideo.experiment.options import Experiment
 from zsvideo.usage import typed
 
 
 def train(config: DictConfig) -> None:
     """Train a model and score it, in the run folder that Hydra has made."""
     if config.resume is None:  # said before anything heavy is loaded
-        check_data(config)
+        Experiment.of(config).check_data("source", "target")
     from pytorch_lightning.utilities.exceptions import SIGTERMException
 
     from zsvideo.experiment import training

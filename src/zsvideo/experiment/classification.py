@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pytorch_lightning as pl
 import torch
-from omegaconf import DictConfig
 
 from zsvideo.data.datamodule import VideoDataModule
 from zsvideo.data.zeroshot import ZeroShotDataModule
@@ -15,6 +14,7 @@ from zsvideo.errors import UserError
 from zsvideo.evaluation.predictions import SEEN, file_hash
 from zsvideo.evaluation.record import VERSION, RunRecord, write_record
 from zsvideo.experiment.environment import environment, settings
+from zsvideo.experiment.options import Experiment
 from zsvideo.experiment.testing import accelerators, seen_videos, source_counts, trained_bank
 from zsvideo.models.callbacks import UnreadableVideos
 from zsvideo.models.checkpoints import LAST
@@ -26,13 +26,13 @@ from zsvideo.reporting.show import show
 
 
 def record_training(
-    config: DictConfig,
+    experiment: Experiment,
+    run: Path,
     trainer: pl.Trainer,
     unreadable: UnreadableVideos,
     model: ZeroShotModule,
     data: ZeroShotDataModule,
     protocol: dict[str, Any],
-    run: Path,
     about: Mapping[str, Any] | None = None,
 ) -> None:
     """Write the record of a training that has no zero-shot test.
@@ -41,13 +41,13 @@ def record_training(
     videos of the same classes: one clip each, never on a target.
 
     Args:
-        config: the whole config.
+        experiment: all options.
+        run: folder.
         trainer: the one that trained.
         unreadable: its callback.
         model: as trained.
         data: of the run.
         protocol: what `protocol.json` holds.
-        run: folder.
         about: what else `metrics.json` shall say.
     """
     known = {
@@ -59,7 +59,8 @@ def record_training(
         **(about or {}),
     }
     if isinstance(model, Classifier):
-        videos = {"training": data.source} | seen_videos(config, data, trained_bank(data, protocol))
+        videos = {"training": data.source}
+        videos |= seen_videos(experiment, data, trained_bank(data, protocol))
         known["classification"] = classify(trainer, model, videos)
     if trainer.is_global_zero:
         write_record(RunRecord.model_validate(known), run)
@@ -67,7 +68,7 @@ def record_training(
 
 
 def show_classifier(
-    config: DictConfig,
+    experiment: Experiment,
     run: Path,
     trainer: pl.Trainer,
     unreadable: UnreadableVideos,
@@ -84,14 +85,14 @@ def show_classifier(
     if not checkpoint.is_file():
         raise UserError("nothing was trained, so there is no checkpoint: see trainer.max_*")
     about = {
-        "selection": config.selection.name,
+        "selection": experiment.selection.name,
         "checkpoint": {"file": str(checkpoint), "sha256": file_hash(checkpoint)},
-        "seed": config.seed,
+        "seed": experiment.seed,
         "steps": trainer.global_step,
-        "setup": settings(config),
+        "setup": settings(experiment.composed),
         "environment": environment(accelerators(trainer)),
     }
-    record_training(config, trainer, unreadable, model, data, protocol, run, about)
+    record_training(experiment, run, trainer, unreadable, model, data, protocol, about)
     if trainer.is_global_zero:
         show(Run(run))
 

@@ -3,13 +3,11 @@
 import os
 import platform
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
-
-from omegaconf import DictConfig, OmegaConf
 
 from zsvideo.resources import ROOT
 
@@ -66,11 +64,9 @@ def environment(accelerators: Sequence[str] = ()) -> dict[str, Any]:
     }
 
 
-def settings(config: DictConfig) -> dict[str, Any]:
-    """Take from a run's config what decides its numbers, folders aside."""
-    plain = OmegaConf.to_container(config, resolve=True)
-    assert isinstance(plain, dict)
-    return {key: without_paths(plain[key]) for key in SETTINGS if plain.get(key) is not None}
+def settings(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Take from a run's options, as plain data, what decides its numbers, folders aside."""
+    return {key: without_paths(options[key]) for key in SETTINGS if options.get(key) is not None}
 
 
 def without_paths(value: Any) -> Any:

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pytorch_lightning as pl
 import torch
-from omegaconf import DictConfig
 from pytorch_lightning.loggers import WandbLogger
 
 from zsvideo.data.clips import assemble
@@ -19,9 +18,9 @@ from zsvideo.data.zeroshot import TargetsDataModule, ZeroShotDataModule
 from zsvideo.errors import UserError
 from zsvideo.evaluation.predictions import SEEN, Predictions, file_hash
 from zsvideo.evaluation.record import read_record
-from zsvideo.experiment.build import build_videos
 from zsvideo.experiment.environment import environment, settings
-from zsvideo.experiment.scoring import score_run
+from zsvideo.experiment.options import Experiment
+from zsvideo.experiment.scoring import evaluations_of, score_run
 from zsvideo.experiment.sharing import trained_by
 from zsvideo.models.callbacks import UnreadableVideos
 from zsvideo.models.checkpoints import LAST, began_with, read_checkpoint
@@ -35,7 +34,7 @@ log = logging.getLogger(__name__)
 
 
 def test(
-    config: DictConfig,
+    experiment: Experiment,
     run: Path,
     trainer: pl.Trainer,
     unreadable: UnreadableVideos,
@@ -49,7 +48,7 @@ def test(
     """Embed every target video once, score it by each evaluation protocol, write and show it all.
 
     Args:
-        config: with the group `evaluation` and, for generalised scoring, `seen`.
+        experiment: all options.
         run: folder of the run.
         trainer: the one that trained, or a new one.
         unreadable: its callback that collects the videos left out.
@@ -63,9 +62,10 @@ def test(
     if not checkpoint.is_file():
         raise UserError("nothing was trained, so there is no checkpoint to test: see trainer.max_*")
     state = read_checkpoint(checkpoint) or {}
-    started, bound = time.monotonic(), bottleneck(config, trainer)
+    started = time.monotonic()
+    bound = bottleneck(trainer, experiment.loader.workers, experiment.model.compile)
     trained = trained_bank(data, protocol)
-    videos = {**data.targets, **seen_videos(config, data, trained)}
+    videos = {**data.targets, **seen_videos(experiment, data, trained)}
     process = (trainer.global_rank, trainer.world_size)
     loaders = [target.predict_dataloader(*process) for target in videos.values()]
     mine: list[Any] = trainer.predict(model, dataloaders=loaders) or []
@@ -98,33 +98,35 @@ def test(
         "source": source_counts(data, unreadable.source),
         "selection": selection,
         "checkpoint": {"file": str(checkpoint), "sha256": file_hash(checkpoint), **(beside or {})}
-        | ({"trained by": maker} if (maker := trained_by(config, checkpoint)) else {}),
-        "seed": config.seed,
-        "test_clips": config.clips.test_clips,
+        | ({"trained by": maker} if (maker := trained_by(experiment, checkpoint)) else {}),
+        "seed": experiment.seed,
+        "test_clips": experiment.clips.test_clips,
         "steps": state.get("global_step"),
         "trained_steps": trainer.global_step or None,
         "bottleneck": bound,
         "seconds": {"test": round(time.monotonic() - started, 1)},
         "track": "video",
-        "setup": settings(config),
+        "setup": settings(experiment.composed),
         "environment": environment(accelerators(trainer)),
     }
-    shown = score_run(config, run, protocol, predictions, counts, about)
+    evaluations = evaluations_of(experiment.evaluation)
+    scoring = (evaluations, experiment.resamples)
+    shown = score_run(*scoring, run, protocol, predictions, counts, about)
     for logger in trainer.loggers:
         if isinstance(logger, WandbLogger):
             log_panels(shown, logger.experiment)
 
 
-def bottleneck(config: DictConfig, trainer: pl.Trainer) -> dict[str, Any] | None:
+def bottleneck(trainer: pl.Trainer, workers: int, compiled: bool) -> dict[str, Any] | None:
     """Say what bounded the training of this process; None without training."""
     meter: Meter = trainer.profiler  # type: ignore[attr-defined]
     cores = os.cpu_count() or 1
-    if found := meter.report(config.loader.workers, cores, config.model.compile):
+    if report := meter.report(workers, cores, compiled):
         shares = ", ".join(
-            f"{phase} {100 * share:.0f}%" for phase, share in found["shares"].items()
+            f"{phase} {100 * share:.0f}%" for phase, share in report["shares"].items()
         )
-        log.warning("time of training: %s; to be faster: %s", shares, found["change"])
-    return found
+        log.warning("time of training: %s; to be faster: %s", shares, report["change"])
+    return report
 
 
 def selection_of(run: Path, checkpoint: Path) -> str:
@@ -166,7 +168,7 @@ def trained_bank(data: TargetsDataModule, protocol: dict[str, Any]) -> ClassBank
 
 
 def seen_videos(
-    config: DictConfig, data: TargetsDataModule, trained: ClassBank | None
+    experiment: Experiment, data: TargetsDataModule, trained: ClassBank | None
 ) -> dict[str, VideoDataModule]:
     """Build the held-out videos of classes trained on that `source@seen` names, if it does.
 
@@ -174,13 +176,14 @@ def seen_videos(
         UserError: the classes trained on are unknown, the set has none of them, or it holds videos
             that were trained on.
     """
-    if not config.get(SEEN):
+    if experiment.seen is None:
         return {}
     if trained is None:
         raise UserError(
             "source@seen: what the model was trained on is unknown; give its run folder"
         )
-    seen = build_videos(config[SEEN], config, "seen.root")
+    clips, loader, seed = experiment.clips, experiment.loader, experiment.seed
+    seen = VideoDataModule(experiment.seen, clips, loader, seed)
     seen.restrict([name for name in trained.names if name in seen.classes])
     if not seen.videos:
         raise UserError(f"seen.root={seen.root} holds no class that was trained on")

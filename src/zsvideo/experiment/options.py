@@ -206,6 +206,10 @@ class Top:
     """Fetch the official archives first."""
     videos: Switch = False
     """Compare the video files too."""
+    limit: Count = 300
+    """Seconds that the preparation of a file may take."""
+    workers: Count | None = None
+    """Processes that prepare; null takes all cores."""
 
 
 GROUPS: dict[str, Any] = {

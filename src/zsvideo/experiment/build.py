@@ -3,6 +3,7 @@
 import json
 import logging
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -138,8 +139,8 @@ def import_model(
     if not imported.f_s:
         raise no_f_s(imported.backbone, file)
     size = len(imported.f_s.get("bias", []))
-    own = plain(options) | {"backbone": imported.backbone}
-    model = ZeroShotModule(embedding_dim=size, **own)
+    own = replace(options, backbone=imported.backbone)
+    model = ZeroShotModule(embedding_dim=size, **plain(own))
     load_strictly(model.f_v, imported.f_v, file, "ckpt")
     load_strictly(model.f_s, imported.f_s, file, "ckpt")
     theirs = " ".join(f"{key}={value}" for key, value in sorted(imported.options.items()))

@@ -33,7 +33,7 @@ def record_training(
     model: ZeroShotModule,
     data: ZeroShotDataModule,
     protocol: dict[str, Any],
-    about: Mapping[str, Any] | None = None,
+    shown: bool,
 ) -> None:
     """Write the record of a training that has no zero-shot test.
 
@@ -48,35 +48,7 @@ def record_training(
         model: as trained.
         data: of the run.
         protocol: what `protocol.json` holds.
-        about: what else `metrics.json` shall say.
-    """
-    known = {
-        "version": VERSION,
-        "targets": {},
-        "source": source_counts(data, unreadable.source),
-        "protocol": protocol,
-        "trained_steps": trainer.global_step,
-        **(about or {}),
-    }
-    if isinstance(model, Classifier):
-        videos = {"training": data.source}
-        videos |= seen_videos(experiment, data, trained_bank(data, protocol))
-        known["classification"] = classify(trainer, model, videos)
-    if trainer.is_global_zero:
-        write_record(RunRecord.model_validate(known), run)
-    trainer.strategy.barrier("the training is written")
-
-
-def show_classifier(
-    experiment: Experiment,
-    run: Path,
-    trainer: pl.Trainer,
-    unreadable: UnreadableVideos,
-    model: ZeroShotModule,
-    data: ZeroShotDataModule,
-    protocol: dict[str, Any],
-) -> None:
-    """Write and show the record of a run of `method=classify`; see `record_training`.
+        shown: it is a run of its own, not the first part of another.
 
     Raises:
         UserError: nothing was trained.
@@ -84,17 +56,31 @@ def show_classifier(
     checkpoint = run / "checkpoints" / LAST
     if not checkpoint.is_file():
         raise UserError("nothing was trained, so there is no checkpoint: see trainer.max_*")
-    about = {
-        "selection": experiment.selection.name,
-        "checkpoint": {"file": str(checkpoint), "sha256": file_hash(checkpoint)},
-        "seed": experiment.seed,
-        "steps": trainer.global_step,
-        "setup": settings(experiment.composed),
-        "environment": environment(accelerators(trainer)),
+    known = {
+        "version": VERSION,
+        "targets": {},
+        "source": source_counts(data, unreadable.source),
+        "protocol": protocol,
+        "trained_steps": trainer.global_step,
     }
-    record_training(experiment, run, trainer, unreadable, model, data, protocol, about)
+    if shown:
+        known |= {
+            "selection": experiment.selection.name,
+            "checkpoint": {"file": str(checkpoint), "sha256": file_hash(checkpoint)},
+            "seed": experiment.seed,
+            "steps": trainer.global_step,
+            "setup": settings(experiment.composed),
+            "environment": environment(accelerators(trainer)),
+        }
+    if isinstance(model, Classifier):
+        videos = {"training": data.source}
+        videos |= seen_videos(experiment, data, trained_bank(data, protocol))
+        known["classification"] = classify(trainer, model, videos)
     if trainer.is_global_zero:
-        show(Run(run))
+        write_record(RunRecord.model_validate(known), run)
+        if shown:
+            show(Run(run))
+    trainer.strategy.barrier("the training is written")
 
 
 def classify(

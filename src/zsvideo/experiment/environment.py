@@ -52,7 +52,7 @@ def environment(accelerators: Sequence[str] = ()) -> dict[str, Any]:
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
         "software": {
             "python": platform.python_version(),
-            **{name: found for name in PACKAGES if (found := installed(name))},
+            **{name: own for name in PACKAGES if (own := installed(name))},
         },
         "code": commit(),
         "hardware": {
@@ -87,23 +87,20 @@ def installed(package: str) -> str | None:
 
 def commit() -> str | None:
     """Name the commit of this code, `+changes` where files differ from it; None without git."""
-    git = ["git", "-C", str(ROOT)]
+
+    def git(*words: str) -> str:
+        command = ["git", "-C", str(ROOT), *words]
+        process = subprocess.run(command, capture_output=True, text=True, check=True, timeout=20)
+        return process.stdout.strip()
+
     try:
         if not (ROOT / ".git").exists():
             return None
-        told = subprocess.run(
-            [*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True, timeout=20
-        )
-        changed = subprocess.run(
-            [*git, "status", "--porcelain", "-uno"],
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=20,
+        return git("rev-parse", "HEAD") + (
+            "+changes" if git("status", "--porcelain", "-uno") else ""
         )
     except (OSError, subprocess.SubprocessError):
         return None
-    return told.stdout.strip() + ("+changes" if changed.stdout.strip() else "")
 
 
 def cpu_model() -> str:

@@ -10,7 +10,7 @@ from pytorch_lightning.utilities import rank_zero_only
 from zsvideo.evaluation.protocols import check_lists
 from zsvideo.experiment import testing
 from zsvideo.experiment.build import build_data, build_model
-from zsvideo.experiment.classification import record_training, show_classifier
+from zsvideo.experiment.classification import record_training
 from zsvideo.experiment.features import cache_features
 from zsvideo.experiment.jobs import first_stage, training_hash
 from zsvideo.experiment.options import Experiment
@@ -63,10 +63,8 @@ def carry_out(experiment: Experiment, run: Path, tested: bool = True) -> None:
     with lightning_trainer(experiment, run, begun.step, callbacks) as (trainer, unreadable):
         trainer.fit(model, data, ckpt_path=begun.checkpoint, weights_only=True)
         parts = (experiment, run, trainer, unreadable, model, data, protocol)
-        if not tested:
-            record_training(*parts)
-        elif classify:
-            show_classifier(*parts)
+        if classify or not tested:
+            record_training(*parts, shown=tested)
         else:
             checkpoint = select(experiment.selection, model, run)
             testing.test(*parts, checkpoint, experiment.selection.name)

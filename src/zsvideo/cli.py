@@ -87,12 +87,12 @@ def run_command(
         earlier: gives options of an earlier run, which stand before those that are typed.
     """
     mistakes: list[Exception] = []
-    begun = False
+    in_job = False
 
     @hydra.main(version_base="1.3", config_path=str(CONF), config_name=config_name)
     def job(config: DictConfig) -> None:
-        nonlocal begun
-        begun = True
+        nonlocal in_job
+        in_job = True
         sweep = HydraConfig.get().mode == RunMode.MULTIRUN
         for handler in logging.getLogger().handlers:
             handler.addFilter(name_as_typed)
@@ -129,7 +129,7 @@ def run_command(
         mistakes.append(error)
         tell(error)
     except OSError as error:
-        if begun:
+        if in_job:
             raise
         if isinstance(error, BrokenPipeError):  # `--cfg job | head` has read enough
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

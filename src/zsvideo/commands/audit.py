@@ -33,16 +33,16 @@ def audit(config: DictConfig) -> None:
         name: vectors.of(names, name, targets[name].table)
         for name, names in protocol.testable(listed).items()
     }
-    found = audit_names(protocol, training, tested, vectors)
+    findings = audit_names(protocol, training, tested, vectors)
     if config.videos:
-        found["videos"] = compare_videos(
+        findings["videos"] = compare_videos(
             {source.option: str(source.folder)},
             {own.option: str(own.folder) for own in targets.values()},
             claim.cache,
         )
     folder = Path(HydraConfig.get().runtime.output_dir)
-    found["frames"] = map_frames(found["map"], targets, folder)
-    show_audit(found, folder)
+    findings["frames"] = map_frames(findings["map"], targets, folder)
+    show_audit(findings, folder)
 
 
 def main() -> None:

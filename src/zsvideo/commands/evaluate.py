@@ -17,10 +17,10 @@ from zsvideo.experiment.options import Experiment
 
 def run_options(arguments: list[str]) -> list[str]:
     """List the options that the run of `ckpt=` was started with."""
-    given = [a.removeprefix("ckpt=") for a in arguments if a.startswith("ckpt=")]
-    if not given:
+    values = [a.removeprefix("ckpt=") for a in arguments if a.startswith("ckpt=")]
+    if not values:
         return []
-    return stored_options(checkpoint_of(given[-1], "ckpt").parent.parent, "ckpt") or []
+    return stored_options(checkpoint_of(values[-1], "ckpt").parent.parent, "ckpt") or []
 
 
 def evaluate(config: DictConfig) -> None:

@@ -39,10 +39,10 @@ def resumed_options(arguments: list[str]) -> list[str]:
     Raises:
         UserError: there is no such run.
     """
-    given = [a.removeprefix("resume=") for a in arguments if a.startswith("resume=")]
-    if not given or given[-1] in ("auto", "null", ""):
+    values = [a.removeprefix("resume=") for a in arguments if a.startswith("resume=")]
+    if not values or values[-1] in ("auto", "null", ""):
         return []
-    run = Path(given[-1]).expanduser()
+    run = Path(values[-1]).expanduser()
     if (options := stored_options(run, "resume")) is None:
         raise UserError(f"no run at {run} (resume); give a run folder, or resume=auto")
     return [*options, f"hydra.run.dir={run}"]

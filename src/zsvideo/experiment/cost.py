@@ -60,32 +60,32 @@ def tested_clips(experiment: Experiment) -> float:
     return FORWARD * tested_videos(experiment) * experiment.clips.test_clips
 
 
-def plan(asked: Sequence[Job], rate: float) -> str:
+def plan(jobs: Sequence[Job], rate: float) -> str:
     """List the jobs that are missing, with their GPU-hours and disk.
 
     Args:
-        asked: jobs of the sweep.
+        jobs: of the sweep.
         rate: training clips a second of one device.
 
     Raises:
         UserError: an option of a job has a value that is not allowed.
     """
-    left = [job for job in asked if not job.finished]
-    made = {training for job in asked if job.finished for training in job.trainings}
+    missing = [job for job in jobs if not job.finished]
+    done = {training for job in jobs if job.finished for training in job.trainings}
     lines, hours, disk, again = [], 0.0, 0.0, 0
     firsts: dict[str, float] = {}
-    for job in left:
+    for job in missing:
         experiment = Experiment.of(job.config)
-        if job.first is not None and job.trainings[0] not in made:
+        if job.first is not None and job.trainings[0] not in done:
             firsts[job.trainings[0]] = training_clips(Experiment.of(job.first))
         work = tested_clips(experiment)
         size = float(TESTED * tested_videos(experiment))
-        if job.trainings[-1] in made:
+        if job.trainings[-1] in done:
             again += 1
         else:
             work += training_clips(experiment)
             size += SCALARS * 4 * PARAMETERS.get(experiment.model.backbone, 0)
-        made.add(job.trainings[-1])
+        done.add(job.trainings[-1])
         own = work / rate / 3600
         hours, disk = hours + own, disk + size
         about = " ".join(f"{key}={value}" for key, value in job.axes.items())
@@ -94,13 +94,13 @@ def plan(asked: Sequence[Job], rate: float) -> str:
         shared = sum(firsts.values()) / rate / 3600
         lines.append(f"  {shared:8.2f} h  {len(firsts)} runs that make pretrained weights, shared")
         hours += shared
-        disk += len(firsts) * SCALARS * 4 * PARAMETERS.get(left[0].config.model.backbone, 0)
+        disk += len(firsts) * SCALARS * 4 * PARAMETERS.get(missing[0].config.model.backbone, 0)
     if again:
         lines.append(f"{again} jobs test what another has trained")
     lines.append(
-        f"{len(left)} of {len(asked)} jobs missing; about {hours:,.1f} GPU-hours at rate={rate:g} "
-        f"training clips/s (give the rate you measured), {disk / 1e9:,.1f} GB of disk"
+        f"{len(missing)} of {len(jobs)} jobs missing; about {hours:,.1f} GPU-hours at "
+        f"rate={rate:g} training clips/s (give the rate you measured), {disk / 1e9:,.1f} GB of disk"
     )
-    if any(axis_value(c.config, "source") in ("folder", "csv") for c in left):
+    if any(axis_value(c.config, "source") in ("folder", "csv") for c in missing):
         lines.append("videos of own folders are not counted")
     return "\n".join(lines)

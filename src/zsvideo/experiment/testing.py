@@ -84,16 +84,16 @@ def test(
         predictions[name].save(run / "predictions" / f"{name}.npz")
         if name != SEEN:
             save_samples(target, run / "samples" / f"{name}.npz")
-        found = len(target.videos) + len(target.quarantined)
+        count = len(target.videos) + len(target.quarantined)
         counts[name] = {
             "used": len(predictions[name].ids),
-            "found": found,
-            "expected": target.published or found,
+            "found": count,
+            "expected": target.published or count,
             "unreadable": target.quarantined | unreadable.targets.get(number, {}),
         }
     if SEEN in predictions:
         seen = predictions[SEEN]
-        predictions = {name: replace(held, seen=seen) for name, held in predictions.items()}
+        predictions = {name: replace(own, seen=seen) for name, own in predictions.items()}
     about = {
         "source": source_counts(data, unreadable.source),
         "selection": selection,
@@ -141,8 +141,8 @@ def selection_of(run: Path, checkpoint: Path) -> str:
     except UserError:
         pass
     began = began_with(read_checkpoint(checkpoint) or {})
-    chosen = (began.get("selection") or {}).get("name")
-    return "test_best" if chosen == "test_best" and checkpoint.name != LAST else "given"
+    name = (began.get("selection") or {}).get("name")
+    return "test_best" if name == "test_best" and checkpoint.name != LAST else "given"
 
 
 def accelerators(trainer: pl.Trainer) -> list[str]:
@@ -235,8 +235,8 @@ def gather(
 def save_samples(target: VideoDataModule, file: Path, count: int = 12) -> None:
     """Keep the middle clip of some test videos, spread over the set, as the network saw it."""
     clips = target.decoded(train=False)
-    chosen = np.unique(np.linspace(0, len(target.chosen) - 1, count).astype(int))
-    samples = [s for s in (clips[(0, int(i))] for i in chosen) if s["ok"]]
+    numbers = np.unique(np.linspace(0, len(target.chosen) - 1, count).astype(int))
+    samples = [s for s in (clips[(0, int(i))] for i in numbers) if s["ok"]]
     if samples:
         middle = torch.stack([assemble(s)[len(s["frame_indices"]) // 2] for s in samples])
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -251,7 +251,7 @@ def source_counts(data: TargetsDataModule, unreadable: dict[str, str]) -> dict[s
     """Count the training videos; None where a checkpoint is only tested."""
     if not isinstance(data, ZeroShotDataModule):
         return None
-    found, used = len(data.source.videos), len(data.source.chosen)
+    count, used = len(data.source.videos), len(data.source.chosen)
     kept = {entry["name"] for entry in data.protocol["source"]["kept"]}
     unknown = set(data.protocol["source"]["without_vector"])
     lost = {v.label for v in data.source.videos} & kept & unknown
@@ -262,9 +262,9 @@ def source_counts(data: TargetsDataModule, unreadable: dict[str, str]) -> dict[s
     return {
         "dataset": data.source.name,
         "classes": len(data.source.bank),
-        "found": found + len(data.source.quarantined),
+        "found": count + len(data.source.quarantined),
         "quarantined": data.source.quarantined,
-        "kept_out_by_protocol": found - used - without - left_out - held_out,
+        "kept_out_by_protocol": count - used - without - left_out - held_out,
         "held_out_to_select": held_out,
         "left_out_by_subset": left_out,
         "without_vector": sorted(lost),

@@ -48,8 +48,8 @@ def train(config: DictConfig, run: Path) -> Run:
 
 def carry_out(experiment: Experiment, run: Path, tested: bool = True) -> None:
     """Train and test, or go on; a run that makes pretrained weights alone is not tested."""
-    begun = resume(experiment, run)
-    if begun.finished:
+    start = resume(experiment, run)
+    if start.finished:
         return
     experiment = experiment.using(settle(experiment))
     data = build_data(experiment)
@@ -60,8 +60,8 @@ def carry_out(experiment: Experiment, run: Path, tested: bool = True) -> None:
     protocol = data.protocol | {"pretrain": lineage and data.audit_lineage(lineage)}
     cache_features(experiment.method, experiment.trainer, experiment.cache, data, model)
     callbacks = selecting(experiment.selection, data, run)
-    with lightning_trainer(experiment, run, begun.step, callbacks) as (trainer, unreadable):
-        trainer.fit(model, data, ckpt_path=begun.checkpoint, weights_only=True)
+    with lightning_trainer(experiment, run, start.step, callbacks) as (trainer, unreadable):
+        trainer.fit(model, data, ckpt_path=start.checkpoint, weights_only=True)
         parts = (experiment, run, trainer, unreadable, model, data, protocol)
         if classify or not tested:
             record_training(*parts, shown=tested)

@@ -222,15 +222,18 @@ def choice(
     if any(videos.table in PAPER for videos in sets):
         return FULL
     rules, others = claim.semantics.word_rules, [v for v in sets if not v.generated]
-    asked = {w for v in others for name in v.class_list() for w in words(name, v.table, rules)}
-    return EMBEDDED if embedded_has(frozenset(asked)) else FULL
+    vocabulary = {w for v in others for name in v.class_list() for w in words(name, v.table, rules)}
+    return EMBEDDED if embedded_has(frozenset(vocabulary)) else FULL
 
 
 @cache
-def embedded_has(asked: frozenset[str]) -> bool:
+def embedded_has(vocabulary: frozenset[str]) -> bool:
     """Tell whether the embedded subset has all of some words."""
+    if not vocabulary:
+        return True
     vectors = embedded(cache="")
-    return not asked or all(vectors.known(vectors.find(set(asked)), word) for word in asked)
+    rows = vectors.find(set(vocabulary))
+    return all(vectors.known(rows, word) for word in vocabulary)
 
 
 def located(name: str, data: Path) -> Path | None:

@@ -49,7 +49,7 @@ class Numbers(Part):
     seen: float | None = None
     harmonic: float | None = None
     ausuc: float | None = None
-    threshold: float | None = None
+    threshold: float = 0.0
     candidates: int | None = None
 
     def accuracy(self, measure: str) -> float | None:
@@ -69,10 +69,14 @@ class Numbers(Part):
         return bool({"top1", "top1_mean"} & self.model_fields_set)
 
     @property
+    def points(self) -> "list[Numbers]":
+        """The points of Fig. 7: a threshold, and the accuracy of the classes beyond it."""
+        return list(map(Numbers.model_validate, self.curve or ()))
+
+    @property
     def farthest_half(self) -> "Numbers":
         """The point of Fig. 7 beyond which half of the test classes lie."""
-        curve = self.curve or [{}]
-        return Numbers.model_validate(curve[len(curve) // 2])
+        return self.points[len(self.points) // 2]
 
 
 class ScoredVideos(Part):

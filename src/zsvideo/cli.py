@@ -217,5 +217,7 @@ def explain(error: BaseException) -> str:
         return f"{unknown[1]}={unknown[2]} is unknown; allowed: {options}"
     no_key = re.search(r"Could not override '([^']+)'", text)
     if no_key:
-        return f"there is no option {no_key[1]}; `--cfg job` prints all of them"
+        presets = [a for a in sys.argv[1:] if a.startswith(("experiments=", "scale="))]
+        place = f" with {' '.join(presets)}" if presets else ""
+        return f"there is no option {no_key[1]}{place}; `--cfg job` prints all of them"
     return text

@@ -21,7 +21,7 @@ from zsvideo.data.layouts import Video
 from zsvideo.data.options import ClipSpec
 from zsvideo.data.sampling import (
     clip_frames,
-    held,
+    hold_last,
     test_frames,
     train_start,
 )
@@ -166,7 +166,7 @@ def read_frames(
 
         def read() -> dict[str, Tensor]:
             length = len(reader)
-            indices = choose(length) if intended is None else held(intended, length)
+            indices = choose(length) if intended is None else hold_last(intended, length)
             needed, inverse = np.unique(indices, return_inverse=True)
             return {
                 "frames": torch.from_numpy(reader.get(needed, view)),

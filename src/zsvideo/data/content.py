@@ -69,9 +69,9 @@ def same_content(
     names = list(ours), list(theirs)
     for a, b in candidates(list(ours.values()), list(theirs.values())):
         short, long = sorted((small_pictures(names[0][a]), small_pictures(names[1][b])), key=len)
-        found = common(short, long)
-        if found >= LEAST and found >= SHARE * len(short):
-            yield (names[0][a], names[1][b]), found / len(short)
+        moments = common(short, long)
+        if moments >= LEAST and moments >= SHARE * len(short):
+            yield (names[0][a], names[1][b]), moments / len(short)
 
 
 def candidates(

@@ -54,7 +54,7 @@ class VideoDataModule(pl.LightningDataModule):
         self.warn_of_packs()
         self.bank = ClassBank((), np.zeros((0, 0)))
         self.features: dict[bool, FeatureStore] = {}  # of training and test clips, by a frozen f_v
-        self.drawn: Sequence[Video] | None = None
+        self.subset: Sequence[Video] | None = None
 
     def warn_of_packs(self) -> None:
         """Tell what a switch of the clips no longer finds in prepared videos."""
@@ -100,12 +100,12 @@ class VideoDataModule(pl.LightningDataModule):
                 f"{', '.join(self.listing.empty)}; fill or remove them"
             )
         self.bank = bank
-        self.drawn = videos
+        self.subset = videos
 
     @property
     def chosen(self) -> list[Video]:
         """The videos of the classes in use, or the part of them that was drawn."""
-        videos = self.videos if self.drawn is None else self.drawn
+        videos = self.videos if self.subset is None else self.subset
         return [video for video in videos if video.label in self.bank]
 
     def load(

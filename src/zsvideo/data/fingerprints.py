@@ -101,9 +101,9 @@ def list_videos(root: str, option: str) -> Iterator[tuple[str, str]]:
         yield str(source.parent / row["path"]), row.get("id") or ""
 
 
-def video_id(path: str, told: str) -> str:
+def video_id(path: str, own_id: str) -> str:
     """Tell from a file name, or from a manifest's id, which published video a file is."""
-    stem, suffix = os.path.splitext(told.rsplit("/", 1)[-1])
+    stem, suffix = os.path.splitext(own_id.rsplit("/", 1)[-1])
     for name in (Path(path).stem, stem if suffix.lower() in VIDEO_FILES else stem + suffix):
         for pattern in IDS:
             if match := re.fullmatch(pattern, name):

@@ -39,15 +39,15 @@ class Video:
 
 def files_below(root: Path, suffixes: Sequence[str] = VIDEO_FILES) -> list[Path]:
     """List the files of some kinds at any depth, sorted; links are followed, hidden ones not."""
-    found, seen = [], set()
+    files, folders = [], set()
     for folder, inner, names in os.walk(root, followlinks=True):
         inner[:] = [name for name in inner if not name.startswith(".")]
-        if (real := os.path.realpath(folder)) in seen:  # a link to a folder above it
+        if (real := os.path.realpath(folder)) in folders:  # a link to a folder above it
             inner.clear()
             continue
-        seen.add(real)
-        found += [Path(folder, name) for name in names if not name.startswith(".")]
-    return sorted(file for file in found if file.suffix.lower() in suffixes)
+        folders.add(real)
+        files += [Path(folder, name) for name in names if not name.startswith(".")]
+    return sorted(file for file in files if file.suffix.lower() in suffixes)
 
 
 def class_folders(root: Path, suffixes: Sequence[str] = VIDEO_FILES) -> list[Video]:

@@ -90,7 +90,7 @@ def authors_frames(length: int, frames: int, clips: int, cap: int | None) -> np.
     return np.minimum(played[cut], length - 1).reshape(clips, frames)
 
 
-def held(indices: np.ndarray, length: int) -> np.ndarray:
+def hold_last(indices: np.ndarray, length: int) -> np.ndarray:
     """Replace frames that do not decode by the last one before them that is wanted.
 
     So does the authors' code where a container claims more frames than it has. It makes noise where

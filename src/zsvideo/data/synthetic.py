@@ -88,14 +88,14 @@ def class_split(targets: int, planted: int, seed: int) -> tuple[list[str], list[
     if not 0 <= planted <= targets <= half * (len(looks) - 1):
         raise UserError(f"cannot hold out {targets} synthetic classes and plant {planted} of them")
     rng = np.random.default_rng(seed)
-    held: list[str] = []
-    kept: list[str] = []
+    target_names: list[str] = []
+    source_names: list[str] = []
     for look in rng.permutation(looks):
         names = [" ".join([*look, motion]) for motion in rng.permutation(MOTIONS)]
-        share = min(half, targets - len(held))
-        held += names[:share]
-        kept += names[share:]
-    return sorted(kept + held[:planted]), sorted(held)
+        share = min(half, targets - len(target_names))
+        target_names += names[:share]
+        source_names += names[share:]
+    return sorted(source_names + target_names[:planted]), sorted(target_names)
 
 
 def domain_classes(domain: str, targets: int, planted: int, seed: int) -> list[str]:

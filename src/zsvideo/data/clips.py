@@ -90,7 +90,7 @@ class Clips(Dataset[dict[str, Any]]):
             yield from (int(rng.integers(len(self.videos))) for _ in range(100))
 
     def about(self, index: int, unreadable: list[tuple[str, str]]) -> dict[str, Any]:
-        """Give the parts of a readable sample that are not its pixels."""
+        """Return the parts of a readable sample that are not its pixels."""
         sample = {"ok": True, "index": index, "unreadable": unreadable}
         if self.bank is not None:
             label = self.bank.rows[self.videos[index].label]

@@ -1,4 +1,4 @@
-"""Tell that two videos show the same, whatever their size, codec, rate and trim (Sec. 3.3).
+"""Find videos that show the same, whatever their size, codec, rate and trim (Sec. 3.3).
 
 Content is compared by a perceptual hash ten times a second (pHash, 64 bits), so that re-encoding,
 resizing, another frame rate and a trim make no difference; pairs found so are decoded again and

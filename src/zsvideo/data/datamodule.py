@@ -57,7 +57,7 @@ class VideoDataModule(pl.LightningDataModule):
         self.subset: Sequence[Video] | None = None
 
     def warn_of_packs(self) -> None:
-        """Tell what a switch of the clips no longer finds in prepared videos."""
+        """Warn of what a switch of the clips no longer finds in prepared videos."""
         packs = [video for video in self.videos if video.path.endswith(SUFFIX)]
         unknown = sum(video.claimed is None for video in packs)
         if unknown and self.clips.length == "claimed":
@@ -128,11 +128,11 @@ class VideoDataModule(pl.LightningDataModule):
         )
 
     def decoded(self, train: bool) -> Clips:
-        """Give the clips of the videos in use."""
+        """Return the clips of the videos in use."""
         return Clips(self.chosen, self.bank, self.clips, self.seed, train)
 
     def samples(self, train: bool) -> Clips | FeatureClips:
-        """Give the clips of the videos in use, or their features where those are cached."""
+        """Return the clips of the videos in use, or their features where those are cached."""
         clips, store = self.decoded(train), self.features.get(train)
         return FeatureClips(clips, store) if store else clips
 

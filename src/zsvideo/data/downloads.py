@@ -178,7 +178,7 @@ def check(item: Archive, file: Path, note: Path) -> None:
 
 
 def size_of(file: Path) -> int:
-    """Tell the bytes of a file, 0 if it is not there."""
+    """Return the bytes of a file, 0 if it is not there."""
     return file.stat().st_size if file.exists() else 0
 
 

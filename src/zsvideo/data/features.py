@@ -115,7 +115,7 @@ class FeatureClips(Dataset[dict[str, Any]]):
 
 
 def fingerprint(video: Video) -> str:
-    """Tell a video's file from another version of it, by size and time; empty if it is gone."""
+    """Return what tells a version of a video's file: size and time; empty if it is gone."""
     try:
         stat = Path(video.path).stat()
     except OSError:

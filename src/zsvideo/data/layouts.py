@@ -64,7 +64,7 @@ def class_folders(root: Path, suffixes: Sequence[str] = VIDEO_FILES) -> list[Vid
 def warn_of_others(
     videos: Sequence[Video], root: Path, suffixes: Sequence[str] = VIDEO_FILES
 ) -> None:
-    """Tell how many files of some kinds lie elsewhere under the root than in a class folder."""
+    """Warn of files of some kinds that lie elsewhere under the root than in a class folder."""
     listed = {video.path for video in videos}
     if others := [file for file in files_below(root, suffixes) if str(file) not in listed]:
         log.warning(
@@ -91,7 +91,7 @@ def distinct(videos: Sequence[Video]) -> list[Video]:
 
 
 def spell(videos: Sequence[Video], class_names: Sequence[str], root: Path) -> list[Video]:
-    """Give videos the official spelling of their class; leave out folders that are no class.
+    """Spell the classes of videos officially; leave out folders that are no class.
 
     Spaces, underscores and case do not count: `riding_a_bike` is `riding a bike`.
     """

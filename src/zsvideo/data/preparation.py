@@ -138,7 +138,7 @@ def progress_bar() -> Progress:
 
 
 def state(path: str, root: Path) -> str:
-    """Name a state of a file, which a change of it ends."""
+    """Return the name of a state of a file, which a change of it ends."""
     name = os.path.relpath(path, root)
     try:
         status = os.stat(path)

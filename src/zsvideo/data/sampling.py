@@ -21,7 +21,7 @@ def train_start(length: int, frames: int, rng: np.random.Generator, last: bool =
 
 
 def test_starts(length: int, frames: int, clips: int, single: str = "centre") -> np.ndarray:
-    """Give the first frames of N linearly spaced test clips (Sec. 4.4); one clip is the centre one.
+    """Return the first frames of N linearly spaced test clips (Sec. 4.4); one is the centre clip.
 
     Args:
         length: frames in the video.

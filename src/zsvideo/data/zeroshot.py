@@ -145,7 +145,7 @@ class TargetsDataModule(pl.LightningDataModule):
 
 
 def identities(videos: VideoDataModule) -> set[tuple[Any, Any]]:
-    """Tell the videos in use from others: by id in a published set, else by file and window."""
+    """Return what tells videos from others: id in a published set, else file and window."""
     return {
         (videos.table, v.id) if videos.table else (os.path.realpath(v.path), v.window)
         for v in videos.chosen

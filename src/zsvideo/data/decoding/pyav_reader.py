@@ -107,7 +107,7 @@ class PyAVReader(VideoReader):
         yield from upright(self.frames(indices[done:]), view)
 
     def frames(self, indices: np.ndarray) -> Iterator[Any]:
-        """Give frames as decoded."""
+        """Yield frames as decoded."""
         if self.order is None:
             return counted_frames(self.stream, self.packets, self.shown, indices.tolist())
         numbers = [self.order[i] for i in indices]
@@ -183,7 +183,7 @@ def all_frames(path: str | Path) -> Whole:
 
 
 def claimed_frames(path: str | Path) -> int:
-    """Tell how many frames a video says it has, without decoding it; 0 if it says nothing.
+    """Return how many frames a video says it has, without decoding it; 0 if it says nothing.
 
     As OpenCV does: what the container says, or where it says no number what its duration makes.
     """
@@ -199,7 +199,7 @@ def claimed_frames(path: str | Path) -> int:
 
 
 def is_timed(stream: Any, packets: Sequence[Any], stamps: Sequence[int | None], avi: bool) -> bool:
-    """Tell whether the time stamps say which frame a packet is."""
+    """Return whether the time stamps say which frame a packet is."""
     if not packets or None in stamps or len(set(stamps)) < len(stamps):
         return False
     packed = avi and any(packet.size < PLACEHOLDER for packet in packets)

@@ -35,8 +35,7 @@ def fingerprint(path: str) -> np.ndarray | str:
     hashes = []
     try:
         for picture in sampled(path):
-            if np.asarray(picture.convert("L")).std() >= FLAT:
-                hashes.append(int(str(imagehash.phash(picture)), 16))
+            hashes.append(int(str(imagehash.phash(picture)), 16))
     except UnreadableVideoError as error:
         return str(error)
     except (av.FFmpegError, OSError, ValueError) as error:
@@ -46,7 +45,7 @@ def fingerprint(path: str) -> np.ndarray | str:
 
 
 def sampled(path: str) -> Iterator[Image.Image]:
-    """Decode a frame each `STEP` seconds, upright, as pictures of 64 x 64."""
+    """Decode a frame each `STEP` seconds, upright, as pictures of 64 x 64; leave out flat ones."""
     container, stream = open_stream(path)
     with container:
         due = -np.inf
@@ -55,7 +54,9 @@ def sampled(path: str) -> Iterator[Image.Image]:
             if time >= due:
                 due = time + STEP - 1e-3
                 small = frame.reformat(64, 64, "rgb24", interpolation="AREA").to_ndarray()
-                yield Image.fromarray(np.rot90(small, frame.rotation // 90))
+                picture = Image.fromarray(np.rot90(small, frame.rotation // 90))
+                if np.asarray(picture.convert("L")).std() >= FLAT:
+                    yield picture
 
 
 def same_content(
@@ -129,9 +130,8 @@ def small_pictures(path: str) -> np.ndarray:
     pictures = []
     try:
         for picture in sampled(path):
-            if np.asarray(picture.convert("L")).std() >= FLAT:
-                small = picture.resize((16, 16), Image.Resampling.BOX)
-                pictures.append(np.asarray(small, np.float32).ravel())
+            small = picture.resize((16, 16), Image.Resampling.BOX)
+            pictures.append(np.asarray(small, np.float32).ravel())
     except (av.FFmpegError, OSError, ValueError):
         pass  # a damaged end; `fingerprint` stopped there too
     return np.reshape(np.array(pictures, np.float32), (-1, 768))

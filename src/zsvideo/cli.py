@@ -23,6 +23,7 @@ from zsvideo.resources import CONF, PACKAGE
 from zsvideo.usage import as_typed, usage
 
 REMOVED = {  # options of earlier versions: what does now what they did
+    "paths.trained": "clips.test_clips=[1,25], which tests one training with each",
     "loader.micro_batch": "loader.batch_size=11 trainer.accumulate_grad_batches=2, for one",
 }
 FAILED = "error.txt"  # in the folder of a job: why it failed, in one line, and where

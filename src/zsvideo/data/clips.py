@@ -141,7 +141,7 @@ def test_indices(video: Video, spec: ClipSpec, length: int) -> np.ndarray:
     return test_frames(
         length,
         spec.frames,
-        spec.test_clips,
+        spec.counts[-1],
         spec.test_rule,
         spec.single_clip,
         spec.segment_cap if video.window else None,

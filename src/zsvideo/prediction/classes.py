@@ -17,7 +17,7 @@ from rapidfuzz.distance import JaroWinkler
 
 from zsvideo.errors import UserError
 from zsvideo.prediction.answers import TrainedClass
-from zsvideo.semantics.class_vectors import ClassVectors, cosine_distances
+from zsvideo.semantics.class_vectors import ClassBank, ClassVectors, cosine_distances
 from zsvideo.semantics.files import read_vectors
 from zsvideo.semantics.pairs import find_pairs
 from zsvideo.semantics.vectors import WordVectors, has_direction, spellings
@@ -59,16 +59,14 @@ class Candidates:
     """The names that a video is compared with.
 
     Attributes:
-        names: K names.
-        vectors: (K, D) float32 unit rows.
+        bank: K names and their vectors (K, D), float32 unit rows.
         notes: name to what is to be said of it beside an answer.
         nearest: name to the nearest classes trained on.
         warnings: lines on names left out or changed, for the user.
         oov: what became of words without a vector.
     """
 
-    names: tuple[str, ...]
-    vectors: np.ndarray
+    bank: ClassBank
     notes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     nearest: Mapping[str, tuple[TrainedClass, ...]] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
@@ -146,11 +144,11 @@ def candidates(
     """Give names their vectors, and say what is to know of them.
 
     Args:
-        listed: the names, with texts that stand in their place where there are some. A text's words
+        listed: the names, with texts in their place where there are some. A text's words
             without a vector are passed over.
         vectors: those that the model was trained with.
         trained: the classes trained on; None if unknown.
-        oov: what becomes of a name that has words without a vector: `drop` leaves it out, `fallback`
+        oov: what becomes of a name with words without a vector: `drop` leaves it out, `fallback`
             tries other spellings first, `error` stops. All say so.
 
     Raises:
@@ -188,11 +186,10 @@ def candidates(
         for name, said in leaks(own, trained).items():
             notes[name].append(said)
     return Candidates(
-        names,
-        matrix.astype(np.float32),
+        ClassBank(names, matrix.astype(np.float32), vectors.describe()),
         {name: tuple(said) for name, said in notes.items() if said},
         nearest,
-        tuple([*missing, *warnings]),
+        (*missing, *warnings),
         oov,
     )
 
@@ -223,9 +220,8 @@ def rows_of(
                 said = "; ".join(without_vector(word, vectors, oov) for word in lost)
                 yield entry.name, None, said
                 continue
-            others = [
-                (w, classes.replaced[w]) for w in classes.bags[place] if w in classes.replaced
-            ]
+            bag = classes.bags[place]
+            others = [(word, classes.replaced[word]) for word in bag if word in classes.replaced]
             said = "; ".join(f"{' '.join(by) or 'nothing'} stands for {w!r}" for w, by in others)
             yield entry.name, classes.matrix[place], said
 

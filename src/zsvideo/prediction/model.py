@@ -20,14 +20,14 @@ from zsvideo.data.clips import Clips, assemble
 from zsvideo.data.decoding.faults import UnreadableVideo
 from zsvideo.data.layouts import Video
 from zsvideo.errors import UserError
-from zsvideo.evaluation.ranking import unit
+from zsvideo.evaluation.ranking import cosine_scores, unit
 from zsvideo.models.network import EmbeddingNetwork
 from zsvideo.prediction.answers import Answer, Span, VideoAnswer
 from zsvideo.prediction.classes import OOV, Candidates, Classes, candidates, read_classes
 from zsvideo.prediction.loading import Facts, word_vectors
 from zsvideo.prediction.spans import Windows, stretches
 from zsvideo.prediction.videos import Source, list_videos
-from zsvideo.semantics.class_vectors import ClassVectors
+from zsvideo.semantics.class_vectors import ClassBank, ClassVectors
 from zsvideo.semantics.vectors import WordVectors
 
 TOP = 5  # names of an answer
@@ -78,7 +78,7 @@ class Model:
         self.network, self.facts = network.to(device).eval(), facts
         self.device, self.batch, self.workers = torch.device(device), batch, workers
         self.vectors_file, self.cache = vectors, cache
-        self.clips = Clips([], {}, facts.clips, seed=0, train=False)
+        self.clips = Clips([], ClassBank((), np.zeros((0, 0))), facts.clips, seed=0, train=False)
 
     def word_vectors(self, oov: str = "error") -> WordVectors:
         """Find the word vectors that it was trained with; raises UserError where they are not."""
@@ -175,17 +175,18 @@ class Model:
         self, embedding: np.ndarray, asked: Candidates, top: int
     ) -> tuple[tuple[Answer, ...], bool | None]:
         """Rank the names for an embedding (D,), ties in the order of the names (Eq. 1)."""
-        scores = unit(embedding[None])[0] @ unit(asked.vectors).T
+        names = asked.bank.names
+        scores = cosine_scores(embedding[None], asked.bank.vectors)[0]
         order = np.argsort(-scores.round(14), kind="stable")[:top]
         known = self.facts.none_of_these
         chances = known.probabilities(scores) if known else None
         answers = tuple(
             Answer(
-                asked.names[k],
+                names[k],
                 float(scores[k]),
                 None if chances is None else float(chances[k]),
-                asked.nearest.get(asked.names[k], ()),
-                asked.notes.get(asked.names[k], ()),
+                asked.nearest.get(names[k], ()),
+                asked.notes.get(names[k], ()),
             )
             for k in order
         )

@@ -10,8 +10,6 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from scipy.optimize import minimize_scalar
-from scipy.stats import rankdata
 
 from zsvideo.evaluation.ranking import unit
 
@@ -20,7 +18,7 @@ DRAWS = 200  # candidate lists
 MOST = 50  # names of a candidate list
 FEWEST = 20  # videos, and 3 classes: fewer tell nothing
 BINS = 10  # of the calibration error
-TEMPERATURES = (0.005, 1.0)
+TEMPERATURES = np.geomspace(0.005, 1, 80)  # that are tried
 
 
 @dataclass(frozen=True)
@@ -167,12 +165,9 @@ def temperature_of(fitted: Trials) -> float:
     scores, own = fitted.scores[fitted.listed], fitted.own[fitted.listed]
     rows = np.arange(len(own))
 
-    def loss(log_temperature: float) -> float:
-        chances = softmax(scores / np.exp(log_temperature))[rows, own]
-        return float(-np.log(np.maximum(chances, 1e-12)).mean())
-
-    found = minimize_scalar(loss, bounds=np.log(TEMPERATURES), method="bounded")
-    return float(np.exp(found.x))
+    chances = [softmax(scores / temperature)[rows, own] for temperature in TEMPERATURES]
+    losses = [-np.log(np.maximum(chance, 1e-12)).mean() for chance in chances]
+    return float(TEMPERATURES[np.argmin(losses)])
 
 
 def measured(judged: Trials, threshold: float, temperature: float) -> tuple[float, float, float]:
@@ -200,11 +195,11 @@ def calibration_error(chances: np.ndarray, right: np.ndarray) -> float:
 
 def auroc(scores: np.ndarray, positive: np.ndarray) -> float:
     """Compute the chance that a positive scores above a negative, ties half."""
-    positives, negatives = int(positive.sum()), int((~positive).sum())
-    if not positives or not negatives:
+    own, others = scores[positive], np.sort(scores[~positive])
+    if not len(own) or not len(others):
         return float("nan")
-    above = rankdata(scores)[positive].sum() - positives * (positives + 1) / 2
-    return float(above / (positives * negatives))
+    below = np.searchsorted(others, own) + np.searchsorted(others, own, side="right")
+    return float(below.mean() / 2 / len(others))
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:

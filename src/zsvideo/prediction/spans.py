@@ -11,8 +11,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from zsvideo.data.decoding.faults import ShorterVideoError, named_faults
-from zsvideo.data.decoding.reading import open_video
 from zsvideo.data.options import ClipSpec
 from zsvideo.data.sampling import clip_frames, test_starts
 from zsvideo.data.transforms import View
@@ -101,6 +99,9 @@ def stretches(
     Raises:
         UnreadableVideoError: the file is missing, no video, empty, or damaged.
     """
+    from zsvideo.data.decoding.faults import ShorterVideoError, named_faults
+    from zsvideo.data.decoding.reading import open_video
+
     view = View(spec.short_side, spec.crop, resize=spec.resize, antialias=spec.antialias)
     with open_video(source.path, source.window, decoder=spec.decoder) as video:
         seconds = video.seconds[video.first : video.end] - video.seconds[video.first]

@@ -21,6 +21,7 @@ from zsvideo.evaluation.predictions import SEEN, Predictions, file_hash
 from zsvideo.evaluation.record import read_record
 from zsvideo.experiment.build import build_videos
 from zsvideo.experiment.environment import environment, settings
+from zsvideo.experiment.rejection import none_of_these, untrained_videos
 from zsvideo.experiment.scoring import score_run
 from zsvideo.experiment.sharing import trained_by
 from zsvideo.models.callbacks import UnreadableVideos
@@ -67,7 +68,9 @@ def test(
     trained = trained_bank(data, protocol)
     videos = {**data.targets, **seen_videos(config, data, trained)}
     process = (trainer.global_rank, trainer.world_size)
-    loaders = [target.predict_dataloader(*process) for target in videos.values()]
+    untrained = untrained_videos(data)
+    embedded = [*videos.values(), *([untrained] if untrained else [])]
+    loaders = [target.predict_dataloader(*process) for target in embedded]
     mine: list[Any] = trainer.predict(model, dataloaders=loaders) or []
     mine = mine if len(loaders) > 1 else [mine]
     ranks = gather_objects(trainer, (mine, unreadable.targets, unreadable.source))
@@ -91,6 +94,10 @@ def test(
             "expected": target.published or found,
             "unreadable": target.quarantined | unreadable.targets.get(number, {}),
         }
+    strangers = None
+    if untrained is not None and any(outputs[-1]):
+        strangers = gather(outputs[-1], untrained, None, "")
+    tested = {name: predictions[name] for name in data.targets}
     if SEEN in predictions:
         seen = predictions[SEEN]
         predictions = {name: replace(held, seen=seen) for name, held in predictions.items()}
@@ -101,6 +108,7 @@ def test(
         | ({"trained by": maker} if (maker := trained_by(config, checkpoint)) else {}),
         "seed": config.seed,
         "test_clips": config.clips.test_clips,
+        "none_of_these": none_of_these(strangers, tested),
         "steps": state.get("global_step"),
         "trained_steps": trainer.global_step or None,
         "bottleneck": bound,

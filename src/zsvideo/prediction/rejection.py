@@ -5,8 +5,8 @@ classes that were not trained on, under candidate lists drawn at random, half of
 video's own class. Shapes: V videos, K classes, D embedding.
 """
 
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from zsvideo.evaluation.ranking import unit
 TURNED_AWAY = 0.1  # share of the videos of listed classes that the threshold may turn away
 DRAWS = 200  # candidate lists
 MOST = 50  # names of a candidate list
-FEWEST = 20  # videos, and 3 classes: fewer tell nothing
+FEWEST = {"videos": 20, "classes": 4}  # that a threshold is fitted on
 BINS = 10  # of the calibration error
 TEMPERATURES = np.geomspace(0.005, 1, 80)  # that are tried
 
@@ -39,6 +39,7 @@ class NoneOfThese:
         videos: that were fitted on.
         classes: of these.
         fitted_on: what they are, in words.
+        targets: the same errors on the videos of each target, which had no part in the fit.
     """
 
     threshold: float
@@ -50,6 +51,7 @@ class NoneOfThese:
     videos: int
     classes: int
     fitted_on: str
+    targets: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     def plain(self) -> dict[str, Any]:
         """Give it as plain data, for a run's record."""
@@ -98,7 +100,7 @@ def fit_none_of_these(
         seed: of the candidate lists.
     """
     classes = np.unique(labels)
-    if len(embeddings) < FEWEST or len(classes) < 3 or len(vectors) < 4:
+    if not enough(len(embeddings), len(classes)) or len(vectors) < 4:
         return None
     rng = np.random.default_rng(seed)
     scores = unit(embeddings) @ unit(vectors).T
@@ -121,6 +123,41 @@ def fit_none_of_these(
         classes=len(classes),
         fitted_on=fitted_on,
     )
+
+
+def enough(videos: int, classes: int) -> bool:
+    """Tell whether there is enough to fit a threshold on, and to measure its error."""
+    return videos >= FEWEST["videos"] and classes >= FEWEST["classes"]
+
+
+def judge(
+    fitted: NoneOfThese,
+    embeddings: np.ndarray,
+    labels: np.ndarray,
+    vectors: np.ndarray,
+    seed: int = 0,
+) -> dict[str, float] | None:
+    """Measure a threshold on videos that had no part in it; None where there are too few.
+
+    Args:
+        fitted: the threshold.
+        embeddings: (V, D).
+        labels: (V,) rows of `vectors`.
+        vectors: (K, D).
+        seed: of the candidate lists.
+    """
+    if not enough(len(embeddings), len(np.unique(labels))):
+        return None
+    scores = unit(embeddings) @ unit(vectors).T
+    judged = trials(scores, labels, np.random.default_rng(seed))
+    away, through, calibration = measured(judged, fitted.threshold, fitted.temperature)
+    return {
+        "turned_away": away,
+        "let_through": through,
+        "auroc": auroc(judged.best, judged.listed),
+        "calibration_error": calibration,
+        "videos": len(embeddings),
+    }
 
 
 def trials(scores: np.ndarray, labels: np.ndarray, rng: np.random.Generator) -> Trials:

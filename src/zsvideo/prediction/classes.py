@@ -6,6 +6,7 @@ Shapes: K names, S classes trained on, D embedding.
 import csv
 import json
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -157,12 +158,15 @@ def candidates(
     if oov not in OOV:
         raise UserError(f"oov={oov} is unknown; allowed: {', '.join(OOV)}")
     warnings: list[str] = []
-    unique = {entry.name: entry for entry in reversed(listed)}
-    if doubles := [n for n in unique if sum(entry.name == n for entry in listed) > 1]:
-        warnings.append(f"listed twice, taken once: {quoted(reversed(doubles))}")
+    unique: dict[str, NamedClass] = {}
+    for entry in listed:
+        unique.setdefault(entry.name, entry)
+    counts = Counter(entry.name for entry in listed)
+    if doubles := [name for name in unique if counts[name] > 1]:
+        warnings.append(f"listed twice, taken once: {', '.join(map(repr, doubles))}")
     rows: dict[str, np.ndarray] = {}
     missing: list[str] = []
-    for name, row, said in rows_of([*unique.values()][::-1], vectors, oov):
+    for name, row, said in rows_of([*unique.values()], vectors, oov):
         if row is None:
             missing.append(f"{name!r} is left out: {said}")
         else:
@@ -313,11 +317,6 @@ def leaks(own: ClassVectors, trained: ClassVectors) -> dict[str, str]:
         if name in said or not pair.leaks:
             continue
         exact = pair.grade == "duplicate"
-        how = "was trained on" if exact else "is as good as one that was trained on"
-        said[name] = f"not zero-shot: it {how} ({pair.source!r})"
+        how = "trained on" if exact else "as good as trained on"
+        said[name] = f"not zero-shot: {how} ({pair.source!r})"
     return said
-
-
-def quoted(names: Iterable[str]) -> str:
-    """Write names in a row."""
-    return ", ".join(repr(name) for name in names)

@@ -191,6 +191,8 @@ def word_vectors(facts: Facts, given: str | None, cache: Path, oov: str) -> Word
     known = facts.vectors
     if given is not None:
         path: Path | None = Path(given).expanduser()
+        if not path.is_file():
+            raise UserError(f"there is no file of word vectors at {path} (--vectors)")
     elif known.get("file") == EMBEDDED:
         path = embedded_file()
     else:

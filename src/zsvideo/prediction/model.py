@@ -16,8 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from zsvideo.data.clips import Clips, assemble
-from zsvideo.data.decoding.faults import UnreadableVideo
+from zsvideo.data.clips import assemble, read_clips
+from zsvideo.data.decoding.faults import UnreadableVideoError
 from zsvideo.data.layouts import Video
 from zsvideo.errors import UserError
 from zsvideo.evaluation.ranking import cosine_scores, unit
@@ -25,9 +25,9 @@ from zsvideo.models.network import EmbeddingNetwork
 from zsvideo.prediction.answers import Answer, Span, VideoAnswer
 from zsvideo.prediction.classes import OOV, Candidates, Classes, candidates, read_classes
 from zsvideo.prediction.loading import Facts, word_vectors
-from zsvideo.prediction.spans import Windows, stretches
+from zsvideo.prediction.spans import Windows, settled, stretches
 from zsvideo.prediction.videos import Source, list_videos
-from zsvideo.semantics.class_vectors import ClassBank, ClassVectors
+from zsvideo.semantics.class_vectors import ClassVectors
 from zsvideo.semantics.vectors import WordVectors
 
 TOP = 5  # names of an answer
@@ -78,7 +78,6 @@ class Model:
         self.network, self.facts = network.to(device).eval(), facts
         self.device, self.batch, self.workers = torch.device(device), batch, workers
         self.vectors_file, self.cache = vectors, cache
-        self.clips = Clips([], ClassBank((), np.zeros((0, 0))), facts.clips, seed=0, train=False)
 
     def word_vectors(self, oov: str = "error") -> WordVectors:
         """Find the word vectors that it was trained with; raises UserError where they are not."""
@@ -165,7 +164,8 @@ class Model:
         """Join the windows with one answer."""
         rows = unit(windows.embeddings)  # of their mean the best name is that of all of them
         best = [self.ranked(row, asked, 1) for row in rows]
-        labels = [None if nothing else answers[0].name for answers, nothing in best]
+        names = [None if nothing else answers[0].name for answers, nothing in best]
+        labels = settled(names, windows.least)
         for start, end, own in windows.merged(labels):
             answers, _ = self.ranked(rows[own].mean(axis=0), asked, top)
             none = None if best[0][1] is None else labels[own.start] is None
@@ -234,8 +234,8 @@ class Model:
             return source.reason
         try:
             video = Video(source.path, source.path, "", source.window)
-            return assemble(self.clips.test_clips(video))
-        except UnreadableVideo as error:
+            return assemble(read_clips(video, self.facts.clips))
+        except UnreadableVideoError as error:
             return str(error)
 
     @torch.inference_mode()
@@ -261,7 +261,7 @@ class Model:
                 frames.append(clips[len(clips) // 2, :, clips.shape[2] // 2].permute(1, 2, 0))
                 features.append(self.network.features(clips[:, None].to(self.device)))
                 times += spans
-        except UnreadableVideo as error:
+        except UnreadableVideoError as error:
             return Embedded(source, reason=str(error))
         rows = torch.cat(features)
         windows = Windows.over(np.array(times), window, stride)

@@ -3,6 +3,7 @@
 Shapes: M stretches, W windows, C channels, T frames of a clip, H W, D embedding.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Self
@@ -11,6 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from zsvideo.data.decoding.faults import ShorterVideoError, named_faults
+from zsvideo.data.decoding.reading import open_video
 from zsvideo.data.options import ClipSpec
 from zsvideo.data.sampling import clip_frames, test_starts
 from zsvideo.data.transforms import View
@@ -29,6 +32,7 @@ class Windows:
         ends: (W,) seconds.
         members: for each the stretches that it averages.
         length: of the video, in seconds.
+        least: how many windows begin within the length of one.
         embeddings: (W, D).
     """
 
@@ -36,6 +40,7 @@ class Windows:
     ends: np.ndarray
     members: tuple[np.ndarray, ...]
     length: float
+    least: int
     embeddings: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), np.float32))
 
     @classmethod
@@ -59,7 +64,7 @@ class Windows:
             np.flatnonzero(row) if row.any() else np.array([near])
             for row, near in zip(inside, nearest, strict=True)
         )
-        return cls(starts, ends, members, length)
+        return cls(starts, ends, members, length, math.ceil(window / stride))
 
     def with_rows(self, embeddings: np.ndarray) -> Self:
         """Add the embeddings."""
@@ -86,6 +91,25 @@ class Windows:
             first = end
 
 
+def settled(labels: Sequence[str | None], least: int) -> list[str | None]:
+    """Divide a `None` of less than `least` windows among its neighbours: it is a border of two.
+
+    Args:
+        labels: of the windows.
+        least: windows that begin within the length of one.
+    """
+    own = list(labels)
+    first = 0
+    while first < len(own):
+        end = next((i for i in range(first, len(own)) if own[i] != own[first]), len(own))
+        if own[first] is None and first > 0 and end < len(own) and end - first < least:
+            middle = (first + end + 1) // 2
+            own[first:middle] = [own[first - 1]] * (middle - first)
+            own[middle:end] = [own[end]] * (end - middle)
+        first = end
+    return own
+
+
 def stretches(
     source: Source, spec: ClipSpec, window: float, stride: float
 ) -> Iterator[tuple[Tensor, list[tuple[float, float]]]]:
@@ -99,9 +123,6 @@ def stretches(
     Raises:
         UnreadableVideoError: the file is missing, no video, empty, or damaged.
     """
-    from zsvideo.data.decoding.faults import ShorterVideoError, named_faults
-    from zsvideo.data.decoding.reading import open_video
-
     view = View(spec.short_side, spec.crop, resize=spec.resize, antialias=spec.antialias)
     with open_video(source.path, source.window, decoder=spec.decoder) as video:
         seconds = video.seconds[video.first : video.end] - video.seconds[video.first]

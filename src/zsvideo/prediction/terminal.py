@@ -18,6 +18,7 @@ from zsvideo.prediction.videos import Source, list_videos
 
 FAILED = 3  # exit status where a video could not be read
 WIDEST = 44  # letters of a path in the table
+FEW = 10  # videos for which the table has all names of an answer; of more it has the best one
 NONE = "none of these"
 PAUSE = 0.2  # seconds between two looks at the progress on a terminal
 RARE = 30.0  # and in a file
@@ -150,7 +151,7 @@ def write_results(
     videos: Sequence[Source],
 ) -> int:
     """Write the files of results from the journal; give the number of videos that failed."""
-    failed = sum(entry["status"] == "failed" for entry in journal.entries(videos))
+    failed = sum(bool(entry["reason"]) for entry in journal.entries(videos))
     counts = {"videos": len(videos), "failed": failed}
     if arguments.csv:
         write_csv(Path(arguments.csv), journal.entries(videos))
@@ -169,7 +170,7 @@ class Table:
 
     def __init__(self, out: TextIO, videos: Sequence[Source], asked: Candidates) -> None:
         """Measure its columns, and write their heads."""
-        self.out = out
+        self.out, self.rows = out, None if len(videos) <= FEW else 1
         self.widths = [
             min(max((len(shown(v.name)) for v in videos), default=5), WIDEST),
             min(max(len(NONE), *(len(name) for name in asked.bank.names)), WIDEST),
@@ -191,7 +192,7 @@ class Table:
         if answer.none_of_these:
             self.row(first, NONE, "", "", "best of the names asked for:")
             first = ""
-        for one in answer.top:
+        for one in answer.top[: self.rows]:
             self.row(first, one.name, f"{one.score:.3f}", percent(one), nearest(one))
             first = ""
         for span in answer.spans:

@@ -189,10 +189,11 @@ def word_vectors(facts: Facts, given: str | None, cache: Path, oov: str) -> Word
         UserError: they are not there, or the file holds others.
     """
     known = facts.vectors
+    path: Path | None
     if given is not None:
-        path: Path | None = Path(given).expanduser()
+        path = Path(given).expanduser()
         if not path.is_file():
-            raise UserError(f"there is no file of word vectors at {path} (--vectors)")
+            raise UserError(f"there is no file of word vectors at {given} (--vectors)")
     elif known.get("file") == EMBEDDED:
         path = embedded_file()
     else:

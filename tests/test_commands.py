@@ -9,7 +9,6 @@ import pytest
 
 from helpers.commands import fails, finished
 from zsvideo.cli import REMOVED, check_removed, quote_digits, stored_options
-from zsvideo.data.datasets import check_data
 from zsvideo.data.datasets.activitynet import ActivityNet
 from zsvideo.data.datasets.base import VideoSet
 from zsvideo.data.datasets.hmdb51 import HMDB51
@@ -17,6 +16,7 @@ from zsvideo.data.datasets.kinetics import Kinetics700
 from zsvideo.data.datasets.sun397 import SUN397
 from zsvideo.data.datasets.ucf101 import UCF101
 from zsvideo.errors import UserError
+from zsvideo.experiment.options import Claim
 from zsvideo.resources import CONF, ROOT
 from zsvideo.usage import COMMANDS, GROUPS, as_typed
 
@@ -76,7 +76,7 @@ def test_the_early_look_says_how_to_get_the_data(config, tmp_path, kind):
         f"source._target_={kind.__module__}.{kind.__name__}", f"source.root={tmp_path}"
     )
     with pytest.raises(UserError, match=rf"is not at {tmp_path} \(source\.root\); {kind.how}"):
-        check_data(composed)
+        Claim.of(composed).check_data("source")
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -13,7 +13,7 @@ from zsvideo.data.options import ClipSpec, LoaderSpec, subset_of
 from zsvideo.errors import UserError
 from zsvideo.experiment.environment import settings
 from zsvideo.experiment.options import GROUPS as GROUPS_TYPED
-from zsvideo.experiment.options import check_options, fields_page
+from zsvideo.experiment.options import Experiment, check_options, fields_page
 from zsvideo.resources import CONF, ROOT
 from zsvideo.semantics.protocol import Protocol
 
@@ -173,8 +173,11 @@ def test_compat_sets_every_switch_and_each_can_be_set_alone(config):
 
 
 def test_each_switch_is_set_by_every_group_and_alone_and_is_recorded(config):
+    def recorded(*options):
+        return Experiment.of(config("paths.run=runs", *options)).composed
+
     plain = {
-        compat: settings(config(f"compat={compat}", "paths.run=runs"))
+        compat: settings(recorded(f"compat={compat}"))
         for compat in ("ours", "paper", "authors_code")
     }
     for switch in (
@@ -188,9 +191,9 @@ def test_each_switch_is_set_by_every_group_and_alone_and_is_recorded(config):
     ):
         key, value = switch.split("=")
         group, name = key.split(".")
-        assert all(name in recorded[group] for recorded in plain.values()), switch
+        assert all(name in setup[group] for setup in plain.values()), switch
         before = plain["authors_code"]
-        changed = settings(config("compat=authors_code", "paths.run=runs", switch))
+        changed = settings(recorded("compat=authors_code", switch))
         assert str(changed[group][name]).lower() == value != str(before[group][name]).lower()
         assert changed == before | {group: before[group] | {name: changed[group][name]}}
 

@@ -14,6 +14,7 @@ from helpers.commands import finished, read
 from helpers.runs import finished_run, predictions
 from helpers.videos import grey_video
 from zsvideo.experiment.build import build_data, build_model, build_targets, declared_training
+from zsvideo.experiment.options import Experiment
 from zsvideo.experiment.pretraining import pretrain
 
 pytestmark = pytest.mark.slow
@@ -302,7 +303,7 @@ def test_training_aims_at_longer_targets_and_nothing_else_sees_them(config, fold
     for length in ("unit", "mean", "sum"):
         options = ["semantics.unit_words=false", f"semantics.target_length={length}"]
         held_out = ["selection=val", "selection.share=0.5", f"paths.cache={tmp_path}/cache"]
-        data = build_data(config(*folders, *options, *held_out))
+        data = build_data(Experiment.of(config(*folders, *options, *held_out)))
         (batch,) = data.source.train_dataloader()
         norms = batch["target"].norm(dim=1)
         assert (norms > 0.999).all()
@@ -322,7 +323,8 @@ def test_what_options_declare_of_foreign_weights(config, folders, tmp_path):
 
     def declared(*options, typed=("protocol",)):
         composed = config(*own, cache, *options, "target=[folder]", cli="evaluate")
-        return declared_training(composed, build_targets(composed), typed)
+        experiment = Experiment.of(composed)
+        return declared_training(experiment, build_targets(experiment), typed)
 
     found = declared("protocol=664")  # these vectors know few words: classes differ by their words
     assert found["counts"]["kept"] == len(found["trained_classes"]) == 664
@@ -347,8 +349,10 @@ def test_authors_checkpoints_as_first_weights_say_how_they_were_selected(config,
     file = tmp_path / "checkpoint.pth.tar"
     torch.save(content, file)
     composed = config(*folders, "model=r3d", f"pretrain.ckpt={file}", f"paths.cache={tmp_path}")
-    data = build_targets(composed)
-    lineage = pretrain(composed, data, build_model(composed, data), tmp_path)
+    experiment = Experiment.of(composed)
+    data = build_targets(experiment)
+    model = build_model(experiment.model, experiment.seed, data)
+    lineage = pretrain(experiment.pretrain, tmp_path, data, model, None)
     assert lineage["options"] == {"network": "r3d_18"} and lineage["unused"] == []
     run = finished_run(tmp_path / "run", predictions(), pretrain=data.audit_lineage(lineage))
     assert "LEAK: pretrained weights selected on test" in read(run, "card.json")["warnings"]

@@ -10,9 +10,9 @@ import torch
 
 from zsvideo.errors import UserError
 from zsvideo.experiment.environment import settings
+from zsvideo.experiment.options import Experiment
 from zsvideo.experiment.resume import changed_options, check_options
 from zsvideo.experiment.resume import finished as run_is_finished
-from zsvideo.experiment.trainer import plain
 from zsvideo.models.checkpoints import newest
 
 pytestmark = pytest.mark.slow
@@ -166,17 +166,19 @@ def test_a_trained_run_is_tested_again_by_other_tests(config, tmp_path):
     """Options that have no say in training may change; what was tested otherwise is not taken."""
 
     def composed(*options):
-        return config("target=[ucf101]", f"paths.run={tmp_path}", *options)
+        return Experiment.of(config("target=[ucf101]", f"paths.run={tmp_path}", *options)).composed
 
     before = composed()
     metrics = {"targets": {"ucf101": {"half": {}, "full": {}}}, "trained_steps": 3}
     (tmp_path / "metrics.json").write_text(json.dumps({**metrics, "setup": settings(before)}))
-    assert run_is_finished(before, tmp_path, 3) and not run_is_finished(before, tmp_path, 4)
-    assert run_is_finished(composed("evaluation=[full]"), tmp_path, 3)
+    assert run_is_finished(settings(before), tmp_path, 3) and not run_is_finished(
+        settings(before), tmp_path, 4
+    )
+    assert run_is_finished(settings(composed("evaluation=[full]")), tmp_path, 3)
     for other in ("clips.test_clips=1", "target=[hmdb51]", "evaluation=[distance]"):
-        assert not run_is_finished(composed(other), tmp_path, 3), other
-    state = {"callbacks": {"Interruption": {"config": plain(before)}}}
+        assert not run_is_finished(settings(composed(other)), tmp_path, 3), other
+    state = {"callbacks": {"Interruption": {"config": before}}}
     for same in ("clips.test_clips=1", "target=[hmdb51]", "loader.test_batch_size=9"):
-        check_options(state, plain(composed(same)), tmp_path)
+        check_options(state, composed(same), tmp_path)
     with pytest.raises(UserError, match=r"model\.lr: 0\.001 -> 0\.1"):
-        check_options(state, plain(composed("model.lr=0.1", "clips.test_clips=1")), tmp_path)
+        check_options(state, composed("model.lr=0.1", "clips.test_clips=1"), tmp_path)

@@ -9,7 +9,9 @@ from helpers.commands import finished, read
 from helpers.vectors import bank, toy_vectors
 from helpers.videos import grey_video
 from zsvideo.errors import UserError
-from zsvideo.experiment.build import build_data, choosing
+from zsvideo.experiment.build import build_data
+from zsvideo.experiment.options import Experiment, Selection
+from zsvideo.options import parse
 from zsvideo.semantics.holdout import hold_out
 
 pytestmark = pytest.mark.slow
@@ -53,7 +55,7 @@ def test_held_out_classes_are_in_no_subset_and_do_not_depend_on_it(
     held_out = []
     for size in sizes:
         cache = f"paths.cache={tmp_path}/cache"
-        data = build_data(config(*folders, *chosen, cache, f"subset.{key}={size}"))
+        data = build_data(Experiment.of(config(*folders, *chosen, cache, f"subset.{key}={size}")))
         (validation,) = data.validation.values()
         held_out.append(list(validation.bank.names))
         assert len(held_out[-1]) == 2 and len(validation.chosen) == 4
@@ -144,7 +146,7 @@ def test_ucf101_and_hmdb51_alone_choose_as_in_the_authors_code(config, folders, 
         places = [f"target.{n}.root={roots[n]}" for n in targets.strip("[]").split(",")]
         caplog.clear()
         options = [*own, f"target={targets}", *places, f"paths.cache={tmp_path}/cache", *more]
-        data = build_data(config(*options, "compat=authors_code"))
+        data = build_data(Experiment.of(config(*options, "compat=authors_code")))
         assert sorted(data.validation) == sorted(chosen)
         assert set(data.protocol["validation"]) == set(chosen)
         others = set(data.targets) - set(chosen)
@@ -152,6 +154,6 @@ def test_ucf101_and_hmdb51_alone_choose_as_in_the_authors_code(config, folders, 
         assert ("so all targets choose" in caplog.text) == (targets == "[kinetics600]")
         assert len(data.val_dataloader()) == len(chosen)
     with pytest.raises(UserError, match=r"selection\.targets=ucf101 must be null or a list of"):
-        choosing(data.targets, "ucf101")
+        parse(Selection, {"targets": "ucf101"}, "selection")
     with pytest.raises(UserError, match=r"selection\.targets=\['ucf'\] must be"):
-        choosing(data.targets, ["ucf"])
+        parse(Selection, {"targets": ["ucf"]}, "selection")

@@ -25,8 +25,8 @@ from zsvideo.data.datasets.base import Archive
 from zsvideo.errors import UserError
 from zsvideo.experiment import testing, vectors
 from zsvideo.experiment.jobs import is_finished, job_hash
+from zsvideo.experiment.options import Claim, Experiment
 from zsvideo.experiment.vectors import (
-    choice,
     fetch_early,
     planned,
     settle,
@@ -109,7 +109,9 @@ def job(data, home, tmp_path, monkeypatch):
     """Compose a job as typed, on the paper's data; `run` starts it up to the end of training."""
     tested = {}
     monkeypatch.setattr(
-        testing, "test", lambda config, run, trainer, *rest: tested.update(t=trainer)
+        testing,
+        "test",
+        lambda experiment, run, trainer, *rest: tested.update(e=experiment, t=trainer),
     )
 
     def make(*options, root=data, cli="train"):
@@ -127,7 +129,7 @@ def job(data, home, tmp_path, monkeypatch):
         train(config)
         return tested["t"]
 
-    make.run = run
+    make.run, make.tested = run, tested
     return make
 
 
@@ -147,9 +149,14 @@ def job(data, home, tmp_path, monkeypatch):
 def test_the_papers_commands_start_training(job, caplog, tmp_path, options):
     model = [] if "model=r2plus1d" in options else ["model=tiny"]
     config = job(*options, *model, *SMALL)
+    before = config.copy()
     with caplog.at_level(logging.INFO):
         assert job.run(config).global_step == 1
-    assert config.semantics.path.endswith(FILE) and len(config.semantics.sha256) == 64
+    used = job.tested["e"].semantics
+    assert used.path.endswith(FILE) and len(used.sha256) == 64
+    recorded = job.tested["e"].composed["semantics"]
+    assert (recorded["path"], recorded["sha256"]) == (used.path, used.sha256)
+    assert config == before
     said = [
         record.getMessage() for record in caplog.records if "classes have a vector" in record.msg
     ]
@@ -196,8 +203,10 @@ def test_every_cell_of_every_preset_has_its_words(preset, job, data):
     for options in kinds.values():
         config = job(*options)
         before = job_hash(config)
-        settle(config)
-        assert config.semantics.path == str(data / FILE) and job_hash(config) == before
+        experiment = Experiment.of(config)
+        experiment = experiment.using(settle(experiment))
+        assert experiment.semantics.path == str(data / FILE)
+        assert job_hash(experiment.config) == before
 
 
 def test_a_name_goes_without_a_word_that_googlenews_has_not(data, tmp_path):
@@ -235,12 +244,11 @@ def test_the_full_file_is_found(job, data, home, tmp_path, place):
     file.write_bytes(gzip.compress(content) if file.suffix == ".gz" else content)
     config = job("protocol=664", root=tmp_path / "data")
     assert job_hash(config) == job_hash(job("protocol=664"))
-    settle(config)
-    assert config.semantics.path == str(file)
-    assert config.semantics.sha256 == hashlib.sha256(content).hexdigest()
+    used = settle(Claim.of(config))
+    assert used.path == str(file)
+    assert used.sha256 == hashlib.sha256(content).hexdigest()
     typed = job("protocol=664", f"semantics.path={data / FILE}", root=tmp_path / "data")
-    settle(typed)
-    assert typed.semantics.path == str(data / FILE)
+    assert settle(Claim.of(typed)).path == str(data / FILE)
 
 
 @pytest.fixture
@@ -262,11 +270,11 @@ def test_the_full_file_is_fetched_once_and_goes_on_after_a_cut(job, served, capl
     assert vectors_hash(config) == vectors.ITEM.checksum and not served.asked
     served.cut = 2
     with caplog.at_level(logging.INFO):
-        settle(config)
+        used = settle(Claim.of(config))
     assert any("fetching the full GoogleNews" in record.getMessage() for record in caplog.records)
-    assert config.semantics.path == str(tmp_path / "data" / "word2vec" / "w.gz")
+    assert used.path == str(tmp_path / "data" / "word2vec" / "w.gz")
     assert [bool(asked) for asked in served.asked] == [False, True, True]
-    settle(job("protocol=664", root=tmp_path / "data"))
+    settle(Claim.of(job("protocol=664", root=tmp_path / "data")))
     assert len(served.asked) == 3
 
 
@@ -275,7 +283,7 @@ def test_nothing_is_fetched_before_the_data_are_there(job, served, tmp_path):
     config = job("protocol=664", root=tmp_path / "data")
     fetch_early(config)
     with pytest.raises(UserError, match=r"hmdb51 is not at .*target\.hmdb51\.root"):
-        settle(config)
+        settle(Claim.of(config))
     assert not served.asked
 
 
@@ -291,7 +299,7 @@ def test_a_fetch_that_fails_names_what_to_do(job, served, monkeypatch, tmp_path,
     if fault == "other":
         served.files["w.gz"] += b"more"
     with pytest.raises(UserError) as error:
-        settle(job("protocol=664", root=tmp_path / "data"))
+        settle(Claim.of(job("protocol=664", root=tmp_path / "data")))
     for word in ("full GoogleNews word vectors", str(tmp_path / "data"), FILE, "semantics.path"):
         assert word in str(error.value)
     assert not list((tmp_path / "data" / "word2vec").glob("*.gz"))
@@ -305,13 +313,14 @@ def own_folder(folder, *names):
 
 
 def test_what_each_choice_of_data_uses(job, tmp_path):
-    assert (
-        choice(job("protocol=605")) == choice(job("protocol=664", "pretrain=sun")) == "googlenews"
-    )
-    assert choice(job("experiments=demo")) == EMBEDDED
-    assert choice(job("experiments=demo", "pretrain=stills")) == EMBEDDED
-    assert choice(job("experiments=table3", "scale=demo")) == EMBEDDED
-    assert choice(job("source=synthetic", "target=[synthetic]")) == EMBEDDED
+    def choice(*options):
+        return vectors.choice(Claim.of(job(*options)))
+
+    assert choice("protocol=605") == choice("protocol=664", "pretrain=sun") == "googlenews"
+    assert choice("experiments=demo") == EMBEDDED
+    assert choice("experiments=demo", "pretrain=stills") == EMBEDDED
+    assert choice("experiments=table3", "scale=demo") == EMBEDDED
+    assert choice("source=synthetic", "target=[synthetic]") == EMBEDDED
     known = own_folder(tmp_path / "known", "jumping", "red square")
     strange = own_folder(tmp_path / "strange", "red", "zorbing")
     csv = tmp_path / "own.csv"
@@ -323,14 +332,16 @@ def test_what_each_choice_of_data_uses(job, tmp_path):
         (["target=[csv]", f"target.csv.root={csv}"], "googlenews"),
         (["target=[ucf101]"], "googlenews"),
     ):
-        assert choice(job(*own, *target)) == used
-    small = job("protocol=605", "semantics=word2vec_small")
-    assert choice(small) == EMBEDDED and small.semantics.oov == "error"
-    assert choice(job("protocol=605", "semantics=googlenews")) == "googlenews"
+        assert choice(*own, *target) == used
+    small = Claim.of(job("protocol=605", "semantics=word2vec_small"))
+    assert vectors.choice(small) == EMBEDDED and small.semantics.oov == "error"
+    assert choice("protocol=605", "semantics=googlenews") == "googlenews"
     # a network is tested with the vectors that it was trained with
-    tested = job(*own, "target=[folder]", f"target.folder.root={strange}", cli="evaluate")
-    assert choice(tested, ("target",), {"vectors": {"file": EMBEDDED}}) == EMBEDDED
-    assert choice(job("experiments=demo"), ("target",), {"vectors": {"file": FILE}}) == "googlenews"
+    folder = ["target=[folder]", f"target.folder.root={strange}"]
+    demo, tested = ["experiments=demo"], [*own, *folder]
+    for options, file, used in ((tested, EMBEDDED, EMBEDDED), (demo, FILE, "googlenews")):
+        claim = Claim.of(job(*options, cli="evaluate"))
+        assert vectors.choice(claim, ("target",), {"vectors": {"file": file}}) == used
 
 
 def test_missing_words_stop_a_run_before_videos_are_listed(job, monkeypatch):
@@ -426,11 +437,10 @@ def test_a_sweep_fetches_before_its_jobs_start(cli, data, tmp_path):
 
 def test_the_audit_says_which_vectors(job, data, home, caplog, tmp_path):
     offline = job("protocol=605", root=tmp_path, cli="audit")
-    settle_names(offline)
-    assert offline.semantics.path.endswith(EMBEDDED)
+    assert settle_names(Claim.of(offline)).path.endswith(EMBEDDED)
     assert "audited with the embedded subset" in caplog.text and "1.7 GB" in caplog.text
     online = job("protocol=605", cli="audit")
-    settle_names(online)
-    assert online.semantics.path == str(data / FILE)
+    assert settle_names(Claim.of(online)).path == str(data / FILE)
     with pytest.raises(UserError, match=r"cannot be fetched.*semantics\.path=FILE"):
-        settle_names(job("protocol=605", "semantics=googlenews", root=tmp_path, cli="audit"))
+        asked = job("protocol=605", "semantics=googlenews", root=tmp_path, cli="audit")
+        settle_names(Claim.of(asked))

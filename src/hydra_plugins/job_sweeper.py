@@ -19,6 +19,7 @@ from omegaconf import OmegaConf
 from zsvideo.cli import FAILED, quote_digits
 from zsvideo.errors import UserError
 from zsvideo.experiment.jobs import Job, axis_value, job_hash, write_study
+from zsvideo.experiment.options import Claim
 
 log = logging.getLogger(__name__)
 LISTED = 5
@@ -38,56 +39,56 @@ class JobSweeper(BasicSweeper):
         """
         assert self.config is not None and self.launcher is not None
         top = Path(self.config.hydra.sweep.dir)
-        asked = self.jobs(arguments)
-        left = [job for job in asked if not job.finished]
-        log.info("%d jobs, %d of them finished before", len(asked), len(asked) - len(left))
+        jobs = self.jobs(arguments)
+        rest = [job for job in jobs if not job.finished]
+        log.info("%d jobs, %d of them finished before", len(jobs), len(jobs) - len(rest))
         if self.config.dry_run:
             from zsvideo.experiment.cost import plan
             from zsvideo.experiment.vectors import planned
 
-            print(plan(asked, self.config.rate))
-            print("\n".join(planned(job.config for job in left)))
+            print(plan(jobs, self.config.rate))
+            print("\n".join(planned(job.config for job in rest)))
             return []
-        if left:
-            check_data(left)
+        if rest:
+            check_data(rest)
         study: Any = OmegaConf.to_container(self.config.study, resolve=True) or {}
-        write_study(top / str(study.get("name") or "") / "jobs.json", study, asked)
+        write_study(top / str(study.get("name") or "") / "jobs.json", study, jobs)
         OmegaConf.save(self.config, top / str(study.get("name") or "") / "multirun.yaml")
         returns: list[Sequence[JobReturn]] = []
-        begun = 0
-        for part in batches(left, self.max_batch_size):
+        count = 0
+        for part in batches(rest, self.max_batch_size):
             try:
                 options = [job.options for job in part]
-                returns.append(self.launcher.launch(options, initial_job_idx=begun))
+                returns.append(self.launcher.launch(options, initial_job_idx=count))
             except Exception:  # a launcher may raise where one of its jobs did
-                log.exception("the launcher stopped; the jobs that are left are told below")
-            begun += len(part)
-        self.tell(asked)
+                log.exception("the launcher stopped; unfinished jobs are named below")
+            count += len(part)
+        self.tell(jobs)
         return returns
 
     def jobs(self, arguments: Sequence[str]) -> list[Job]:
         """Compose every job once, in the order of the sweep; equal ones are one."""
         before = HydraConfig.instance().cfg
         try:
-            found = [self.compose(options) for options in self.options(arguments)]
+            jobs = [self.compose(options) for options in self.options(arguments)]
         finally:
             HydraConfig.instance().cfg = before
-        return list({job.sha256: job for job in reversed(found)}.values())[::-1]
+        return list({job.sha256: job for job in reversed(jobs)}.values())[::-1]
 
     def options(self, arguments: Sequence[str]) -> list[list[str]]:
         """List the options of every job: all combinations of rows, parameters and typed sweeps."""
         assert self.config is not None and self.hydra_context is not None
         parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
         typed = parser.parse_overrides(list(arguments))
-        given = {override.key_or_group for override in typed}
-        params = [f"{key}={plain(value)}" for key, value in self.params.items() if key not in given]
+        keys = {override.key_or_group for override in typed}
+        params = [f"{key}={plain(value)}" for key, value in self.params.items() if key not in keys]
         swept = self.split_arguments(parser.parse_overrides(quote_digits(params)) + typed, None)[0]
         axes = [*(self.config.study.get("axes") or [])]
         axes += [o.key_or_group for o in typed if o.is_sweep_override()]
         self.axes = list(dict.fromkeys(axes))
         rows = [
             [
-                [f"{key}={plain(value)}" for key, value in row.items() if key not in given]
+                [f"{key}={plain(value)}" for key, value in row.items() if key not in keys]
                 for row in dimension
             ]
             for dimension in self.config.study.get("rows") or []
@@ -111,27 +112,28 @@ class JobSweeper(BasicSweeper):
         axes = {axis: axis_value(config, axis) for axis in self.axes}
         return Job(folder, job_hash(config), axes, options, config)
 
-    def tell(self, asked: Sequence[Job]) -> None:
+    def tell(self, jobs: Sequence[Job]) -> None:
         """Raise UserError that names the jobs which are not finished, if there are any."""
-        left = [job for job in asked if not job.finished]
-        log.info("%d of %d jobs finished", len(asked) - len(left), len(asked))
-        if not left:
+        rest = [job for job in jobs if not job.finished]
+        log.info("%d of %d jobs finished", len(jobs) - len(rest), len(jobs))
+        if not rest:
             return
-        shown = "; ".join(f"{job.folder} ({why(job.folder)})" for job in left[:LISTED])
+        shown = "; ".join(f"{job.folder} ({why(job.folder)})" for job in rest[:LISTED])
         raise UserError(
-            f"{len(left)} of {len(asked)} jobs did not finish: {shown}"
-            f"{' ...' if len(left) > LISTED else ''}; the same command runs these again"
+            f"{len(rest)} of {len(jobs)} jobs did not finish: {shown}"
+            f"{' ...' if len(rest) > LISTED else ''}; the same command runs these again"
         )
 
 
 def check_data(jobs: Sequence[Job]) -> None:
     """Raise UserError where none of the jobs has its data: in one line, before any is begun."""
-    from zsvideo.data.datasets import check_data as check
-
     missing: list[UserError] = []
     for job in jobs:
+        sets = (job.config.source, *(job.config.get("target") or {}).values())
+        if any(OmegaConf.is_missing(own, "root") for own in sets):  # the job itself says so
+            return
         try:
-            return check(job.config)
+            return Claim.of(job.config).check_data("source", "target")
         except UserError as error:
             missing.append(error)
     raise missing[0]
@@ -147,17 +149,17 @@ def batches(jobs: Sequence[Job], size: int | None) -> list[list[Job]]:
         jobs: in their order.
         size: of a batch at most; None for any.
     """
-    found: dict[int, list[Job]] = {}
+    parts: dict[int, list[Job]] = {}
     since: dict[str, int] = {}
     for job in jobs:
         number = max((since[t] + 1 for t in job.trainings if t in since), default=0)
         for training in job.trainings:
             since.setdefault(training, number)
-        found.setdefault(number, []).append(job)
+        parts.setdefault(number, []).append(job)
     return [
-        found[number][first : first + (size or len(jobs))]
-        for number in sorted(found)
-        for first in range(0, len(found[number]), size or len(jobs))
+        parts[number][first : first + (size or len(jobs))]
+        for number in sorted(parts)
+        for first in range(0, len(parts[number]), size or len(jobs))
     ]
 
 

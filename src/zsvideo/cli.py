@@ -1,5 +1,6 @@
 """How every command runs: options as typed, the composed config, errors in one line."""
 
+import logging
 import os
 import re
 import sys
@@ -86,20 +87,22 @@ def run_command(
         earlier: gives options of an earlier run, which stand before those that are typed.
     """
     mistakes: list[Exception] = []
-    begun = False
+    in_job = False
 
     @hydra.main(version_base="1.3", config_path=str(CONF), config_name=config_name)
     def job(config: DictConfig) -> None:
-        nonlocal begun
-        begun = True
+        nonlocal in_job
+        in_job = True
         sweep = HydraConfig.get().mode == RunMode.MULTIRUN
+        for handler in logging.getLogger().handlers:
+            handler.addFilter(name_as_typed)
         reason = Path(HydraConfig.get().runtime.output_dir) / FAILED
         if sweep:
             reason.unlink(missing_ok=True)  # of an earlier try
         try:
             if unset := sorted(OmegaConf.missing_keys(config)):
-                given = " ".join(f"{key}=..." for key in unset)
-                raise UserError(f"not set: {', '.join(unset)}; add {given} to the command")
+                options = " ".join(f"{key}=..." for key in unset)
+                raise UserError(f"not set: {', '.join(unset)}; add {options} to the command")
             check_options(config)
             if config.get("dry_run") and "study" in config:
                 raise UserError("--dry-run tells what a sweep lacks; add -m and what is swept")
@@ -126,7 +129,7 @@ def run_command(
         mistakes.append(error)
         tell(error)
     except OSError as error:
-        if begun:
+        if in_job:
             raise
         if isinstance(error, BrokenPipeError):  # `--cfg job | head` has read enough
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -180,6 +183,12 @@ def is_mistake(error: Exception) -> bool:
 def tell(error: Exception) -> None:
     """Print in one line what is wrong and what to do next."""
     print(f"error: {line(error)}", file=sys.stderr)
+
+
+def name_as_typed(record: logging.LogRecord) -> bool:
+    """Name commands in a log line as the user began this one."""
+    record.msg, record.args = as_typed(record.getMessage()), ()
+    return True
 
 
 def line(error: Exception) -> str:

@@ -83,9 +83,11 @@ SAID = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
 def options(group: type[T]) -> type[T]:
     """Declare a config group: a frozen dataclass whose fields are checked, unknown ones refused.
 
-    A class attribute `group` names it in messages.
+    A class attribute `group` names it in messages; with an attribute `extra` of `allow` it takes
+    unknown fields too.
     """
-    config = ConfigDict(extra="forbid", arbitrary_types_allowed=True, use_attribute_docstrings=True)
+    extra: Literal["allow", "forbid"] = getattr(group, "extra", "forbid")
+    config = ConfigDict(extra=extra, arbitrary_types_allowed=True, use_attribute_docstrings=True)
     typed: Any = dataclass(frozen=True, config=config)(group)
     construct, names = typed.__init__, [field.name for field in dataclasses.fields(typed)]
 

@@ -150,6 +150,8 @@ def test_what_cannot_be_compared_is_said(run):
     said = "; ".join(Run(run).check().unchecked)
     assert "own, half: cannot be scored again" in said and "own, mine: cannot be" in said
     assert "no hash of its own" in said and not Run(run).check().changed
+    (run / SUMS).touch()
+    assert "no hash of its own" in str(Run(run).check())
     (run / "predictions" / "own.npz").unlink()
     assert "own.npz is missing" in Run(run).check().missing[0]
 

@@ -8,12 +8,13 @@ from helpers.runs import predictions
 from zsvideo.errors import UserError
 from zsvideo.evaluation.protocols import full, half
 from zsvideo.evaluation.uncertainty import (
-    check_resamples,
     intervals,
     over_runs,
     paired,
     resampled,
 )
+from zsvideo.experiment.options import Top
+from zsvideo.options import parse
 
 
 def test_interval_over_videos_is_the_binomial_one():
@@ -114,4 +115,4 @@ def test_over_runs_is_students_interval():
 @pytest.mark.parametrize("wrong", [-1, 1.5, "many", True])
 def test_resamples_are_checked(wrong):
     with pytest.raises(UserError, match="resamples"):
-        check_resamples(wrong)
+        parse(Top, {"resamples": wrong})

@@ -3,11 +3,10 @@
 from dataclasses import replace
 
 import numpy as np
-from omegaconf import OmegaConf
 
 from zsvideo.evaluation.predictions import Predictions, file_hash
 from zsvideo.evaluation.record import SUMS, read_sums
-from zsvideo.experiment.scoring import score_run
+from zsvideo.experiment.scoring import evaluations_of, score_run
 from zsvideo.semantics.records import lines_hash
 
 EVALUATIONS = {
@@ -87,9 +86,9 @@ def finished_run(folder, predictions, seed=0, clips=25, expected=None, **about):
     used = len(predictions.ids)
     counts = {"used": used, "found": used, "expected": expected or used, "unreadable": {}}
     held = {key: about.pop(key) for key in ("leaks", "pretrain") if key in about}
-    config = OmegaConf.create({"evaluation": EVALUATIONS, "resamples": 200})
     score_run(
-        config,
+        evaluations_of(EVALUATIONS),
+        200,
         folder,
         {**protocol(names), **held},
         {"own": predictions},

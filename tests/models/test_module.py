@@ -15,6 +15,7 @@ from zsvideo.errors import UserError
 from zsvideo.models.callbacks import NarrowProgressBar
 from zsvideo.models.classifier import Classifier
 from zsvideo.models.module import ZeroShotModule, training_top1
+from zsvideo.models.options import ModelSpec
 
 
 def parameters(network):
@@ -178,13 +179,13 @@ def test_bad_options():
     with pytest.raises(UserError, match="r2plus1d"):
         module(backbone="os.system")
     with pytest.raises(UserError, match="sum"):
-        module(reduction="max")
+        ModelSpec(backbone="tiny", reduction="max")
     with pytest.raises(UserError, match=r"reduction=cosine is unknown.*model\.loss=cosine"):
-        module(reduction="cosine")
+        ModelSpec(backbone="tiny", reduction="cosine")
     with pytest.raises(UserError, match=r"model\.loss=l1 is unknown; allowed: squared, cosine"):
-        module(loss="l1")
+        ModelSpec(backbone="tiny", loss="l1")
     with pytest.raises(UserError, match="sports1m_raw is for model=c3d, not for tiny"):
-        module(c3d_input="sports1m_raw")
+        ModelSpec(backbone="tiny", c3d_input="sports1m_raw")
 
 
 def after_steps(net, steps=20):

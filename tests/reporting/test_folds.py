@@ -5,12 +5,11 @@ import json
 
 import numpy as np
 import pytest
-from omegaconf import OmegaConf
 
 from helpers.runs import finished_run, listed, renew_sums
 from zsvideo.evaluation.predictions import Predictions
 from zsvideo.evaluation.scoring import content
-from zsvideo.experiment.scoring import score_run
+from zsvideo.experiment.scoring import evaluations_of, score_run
 from zsvideo.reporting.studies.report import report
 
 SEEN, OTHER = ["run", "walk", "wave"], ["hug", "kick"]
@@ -70,10 +69,9 @@ def study(tmp_path):
             "leaks": [{"name": n, "nearest": f"acted/{n}", "distance": 0.0} for n in SEEN],
             "targets": {n: {**listed(n, c), "classes": c} for n, c in lists.items()},
         }
-        config = OmegaConf.create({"evaluation": EVALUATION, "resamples": 100})
         for key in ("targets", "seen", "protocol"):
             about.pop(key)
-        score_run(config, folder, protocol, held, counts, about)
+        score_run(evaluations_of(EVALUATION), 100, folder, protocol, held, counts, about)
         axes = {"target.weizmann.actors": actors, "seed": 0}
         jobs.append({"axes": axes, "folder": f"../jobs/{number}", "sha256": "x", "options": []})
     (tmp_path / "full" / "weizmann").mkdir()

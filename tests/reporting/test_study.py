@@ -133,6 +133,10 @@ def test_a_forged_cell_counts_as_missing(tmp_path):
     text = (top / "table3" / "table3.md").read_text()
     assert "2 of 3 runs finished" in text and "(2 of 3)" in text
     assert "missing: 1 (changed: own, full: top1 is 99.9 in metrics.json" in text
+    metrics["targets"]["own"]["full"]["top1"] = "high"
+    file.write_text(json.dumps(metrics))
+    with pytest.raises(UserError, match=r"1 runs were changed .* damaged at targets\.own\.full"):
+        report("table3", top)
 
 
 def test_the_same_runs_give_the_same_files(ablation):

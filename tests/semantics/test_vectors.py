@@ -5,6 +5,8 @@ import pytest
 
 from helpers.vectors import toy_vectors
 from zsvideo.errors import UserError
+from zsvideo.experiment.options import Semantics
+from zsvideo.options import parse
 from zsvideo.semantics.files import read_vectors
 from zsvideo.semantics.vectors import WordVectors, embedded
 
@@ -203,4 +205,4 @@ def test_targets_have_the_length_that_is_asked_for(tmp_path, unit_words):
     assert all(np.array_equal(m, matrices[0]) for m in matrices)
     assert np.allclose(np.linalg.norm(matrices[0], axis=1), 1)
     with pytest.raises(UserError, match="target_length=long is unknown; allowed: unit, mean, sum"):
-        WordVectors(str(file), str(tmp_path), target_length="long")
+        parse(Semantics, {"target_length": "long"}, "semantics")

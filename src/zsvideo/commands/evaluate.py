@@ -10,50 +10,56 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from zsvideo.cli import run_command, stored_options
-from zsvideo.data.datasets import check_data
 from zsvideo.errors import UserError
+from zsvideo.experiment.options import Experiment
 
 
 def run_options(arguments: list[str]) -> list[str]:
     """List the options that the run of `ckpt=` was started with."""
     from zsvideo.models.weights import checkpoint_of
 
-    given = [a.removeprefix("ckpt=") for a in arguments if a.startswith("ckpt=")]
-    if not given:
+    values = [a.removeprefix("ckpt=") for a in arguments if a.startswith("ckpt=")]
+    if not values:
         return []
-    return stored_options(checkpoint_of(given[-1], "ckpt").parent.parent, "ckpt") or []
+    return stored_options(checkpoint_of(values[-1], "ckpt").parent.parent, "ckpt") or []
 
 
 def evaluate(config: DictConfig) -> None:
     """Score saved predictions, or embed the targets with a trained model first."""
     if (config.ckpt is None) == (config.predictions is None):
         raise UserError("give either ckpt=RUN (embed and score) or predictions=RUN (only score)")
+    experiment, run = Experiment.of(config), Path(HydraConfig.get().runtime.output_dir)
+    if config.predictions is None:
+        experiment.check_data("target")
+    from zsvideo.experiment.scoring import evaluations_of
+
+    evaluations = evaluations_of(experiment.evaluation)
     if config.predictions is not None:
         from zsvideo.experiment.rescoring import rescore
 
-        return rescore(config, Path(HydraConfig.get().runtime.output_dir))
-    check_data(config, ["target"])
+        return rescore(config.predictions, evaluations, experiment.resamples, config.track, run)
+    from zsvideo.evaluation.protocols import check_lists
     from zsvideo.experiment.build import build_targets, declared_training, load_model, read_protocol
     from zsvideo.experiment.testing import selection_of, test
     from zsvideo.experiment.trainer import lightning_trainer
     from zsvideo.experiment.vectors import TESTED, settle
     from zsvideo.models.weights import checkpoint_of
 
-    run = Path(HydraConfig.get().runtime.output_dir)
     checkpoint = checkpoint_of(config.ckpt, "ckpt")
     trained = checkpoint.parent.parent
     training = read_protocol(trained)
-    settle(config, TESTED, training)
-    data = build_targets(config)
-    model, imported = load_model(config, checkpoint, data)
+    experiment = experiment.using(settle(experiment, TESTED, training))
+    data = build_targets(experiment)
+    check_lists(evaluations, data.lists)
+    model, imported = load_model(experiment.model, checkpoint, data)
     if imported is None:
         how = selection_of(trained, checkpoint)
     else:
         typed = {option.partition("=")[0] for option in HydraConfig.get().overrides.task}
-        training, how = declared_training(config, data, typed), imported.selection or "unknown"
+        training, how = declared_training(experiment, data, typed), imported.selection or "unknown"
     protocol, beside = data.record(training), imported.describe() if imported else None
-    with lightning_trainer(config, run) as (trainer, unreadable):
-        test(config, run, trainer, unreadable, model, data, protocol, checkpoint, how, beside)
+    with lightning_trainer(experiment, run) as (trainer, unreadable):
+        test(experiment, run, trainer, unreadable, model, data, protocol, checkpoint, how, beside)
 
 
 def main() -> None:

@@ -27,10 +27,6 @@ def prepare(config: DictConfig) -> None:
     known = sorted(f.stem for f in (CONF / "source").glob("*.yaml") if f.stem != "synthetic")
     if config.dataset not in known:
         raise UserError(f"dataset={config.dataset} is unknown; allowed: {', '.join(known)}")
-    for key in ("limit", "workers"):
-        value = config[key]
-        if (not isinstance(value, int) or value < 1) and (key, value) != ("workers", None):
-            raise UserError(f"{key}={value} must be a whole number, at least 1")
     keys = ("form", "short_side", "quality", "crf", "key_frames")
     spec = FormSpec(*(config[key] for key in keys))
 

@@ -15,30 +15,29 @@ from zsvideo.errors import UserError
 
 def report(config: DictConfig) -> None:
     """Draw the run or the artefact that the config names, or compare runs."""
-    from zsvideo.evaluation.uncertainty import check_resamples
     from zsvideo.reporting.compare import compare
     from zsvideo.reporting.run import Run
     from zsvideo.reporting.show import show
     from zsvideo.reporting.studies.report import report as report_study
     from zsvideo.reporting.studies.wandb_report import save_report
 
-    asked = [config.run, config.compare, config.study.name]
-    if sum(one is not None for one in asked) != 1:
+    choices = [config.run, config.compare, config.study.name]
+    if sum(one is not None for one in choices) != 1:
         raise UserError("give one of run=RUN, compare=[RUN,RUN] and experiments=table3")
     if config.run is not None:
         run = Run(Path(config.run).expanduser())
-        found = run.check()
-        if found.changed:
+        check = run.check()
+        if check.changed:
             raise UserError(
-                f"{run.folder} (run) was changed after it was written: {'; '.join(found.changed)}"
+                f"{run.folder} (run) was changed after it was written: {'; '.join(check.changed)}"
             )
         show(run)
-        if found.unchecked:
-            print(f"not compared with the predictions: {'; '.join(found.unchecked)}")
+        if check.unchecked:
+            print(f"not compared with the predictions: {'; '.join(check.unchecked)}")
     elif config.compare is not None:
-        given = [config.compare] if isinstance(config.compare, str) else list(config.compare)
+        runs = [config.compare] if isinstance(config.compare, str) else list(config.compare)
         out = Path(config.out).expanduser()
-        compare(given, config.force, config.quoted, check_resamples(config.resamples), out)
+        compare(runs, config.force, config.quoted, config.resamples, out)
     else:
         report_study(config.study.name, Path(HydraConfig.get().sweep.dir))
         if config.wandb:

@@ -11,15 +11,15 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from zsvideo.cli import run_command, stored_options
-from zsvideo.data.datasets import check_data
 from zsvideo.errors import UserError
+from zsvideo.experiment.options import Experiment
 from zsvideo.usage import typed
 
 
 def train(config: DictConfig) -> None:
     """Train a model and score it, in the run folder that Hydra has made."""
     if config.resume is None:  # said before anything heavy is loaded
-        check_data(config)
+        Experiment.of(config).check_data("source", "target")
     from pytorch_lightning.utilities.exceptions import SIGTERMException
 
     from zsvideo.experiment import training
@@ -39,10 +39,10 @@ def resumed_options(arguments: list[str]) -> list[str]:
     Raises:
         UserError: there is no such run.
     """
-    given = [a.removeprefix("resume=") for a in arguments if a.startswith("resume=")]
-    if not given or given[-1] in ("auto", "null", ""):
+    values = [a.removeprefix("resume=") for a in arguments if a.startswith("resume=")]
+    if not values or values[-1] in ("auto", "null", ""):
         return []
-    run = Path(given[-1]).expanduser()
+    run = Path(values[-1]).expanduser()
     if (options := stored_options(run, "resume")) is None:
         raise UserError(f"no run at {run} (resume); give a run folder, or resume=auto")
     return [*options, f"hydra.run.dir={run}"]

@@ -97,7 +97,7 @@ class FeatureClips(Dataset[dict[str, Any]]):
         rows = [store.rows[video.id][1] for video in clips.videos]
         self.reasons = {i: row for i, row in enumerate(rows) if isinstance(row, str)}
         arrays = [row for row in rows if not isinstance(row, str)]
-        self.places = np.cumsum([not isinstance(row, str) for row in rows]) - 1
+        self.rows = np.cumsum([not isinstance(row, str) for row in rows]) - 1
         self.features = torch.from_numpy(np.stack(arrays)) if arrays else torch.zeros(0, 1, 1)
 
     def __len__(self) -> int:
@@ -108,7 +108,7 @@ class FeatureClips(Dataset[dict[str, Any]]):
         unreadable: list[tuple[str, str]] = []
         for other in chain([index], self.clips.others(epoch, index)):
             if other not in self.reasons:
-                row = self.features[self.places[other]]
+                row = self.features[self.rows[other]]
                 return {"features": row[epoch % len(row)]} | self.clips.about(other, unreadable)
             unreadable.append((self.clips.videos[other].id, self.reasons[other]))
         return {"ok": False, "unreadable": unreadable}

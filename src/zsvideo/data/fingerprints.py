@@ -80,13 +80,13 @@ def list_videos(root: str, option: str) -> Iterator[tuple[str, str]]:
     Raises:
         UserError: there is nothing, or the manifest has no column `path`.
     """
-    place = Path(root).expanduser()
-    if not place.is_file():
-        place = existing_root(place, "a folder of videos or a manifest", option, "give one")
-        yield from ((str(file), "") for file in files_below(place))
+    source = Path(root).expanduser()
+    if not source.is_file():
+        source = existing_root(source, "a folder of videos or a manifest", option, "give one")
+        yield from ((str(file), "") for file in files_below(source))
         return
     try:
-        with place.open(newline="", encoding="utf-8-sig") as lines:
+        with source.open(newline="", encoding="utf-8-sig") as lines:
             rows = list(csv.DictReader(lines))
     except (OSError, UnicodeDecodeError, csv.Error):
         rows = []
@@ -98,7 +98,7 @@ def list_videos(root: str, option: str) -> Iterator[tuple[str, str]]:
     for number, row in enumerate(rows, 2):
         if not row["path"] or "\0" in row["path"]:
             raise UserError(f"{option}={root}: line {number} names no path; mend or remove it")
-        yield str(place.parent / row["path"]), row.get("id") or ""
+        yield str(source.parent / row["path"]), row.get("id") or ""
 
 
 def video_id(path: str, told: str) -> str:

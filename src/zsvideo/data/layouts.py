@@ -52,10 +52,10 @@ def files_below(
     found, seen = [], set()
     for folder, inner, names in os.walk(root, onerror=unlisted, followlinks=True):
         inner[:] = [name for name in inner if not name.startswith(".")]
-        if (place := os.path.realpath(folder)) in seen:  # a link to a folder above it
+        if (real := os.path.realpath(folder)) in seen:  # a link to a folder above it
             inner.clear()
             continue
-        seen.add(place)
+        seen.add(real)
         found += [Path(folder, name) for name in names if not name.startswith(".")]
     return sorted(file for file in found if file.suffix.lower() in suffixes)
 

@@ -273,8 +273,8 @@ def disk_needed(videos: Sequence[Video], spec: FormSpec) -> int:
 
 def check_disk(out: Path, needed: int) -> None:
     """Refuse to begin what does not fit; raises UserError."""
-    place = next(p for p in (out, *out.absolute().parents) if p.exists())
-    free = shutil.disk_usage(place).free
+    folder = next(p for p in (out, *out.absolute().parents) if p.exists())
+    free = shutil.disk_usage(folder).free
     if needed > free:
         raise UserError(
             f"out={out} needs about {needed / 1e9:.1f} GB and has {free / 1e9:.1f} GB free; choose "

@@ -146,18 +146,18 @@ class View:
 
     def stretch(self, old: int, new: int, share: float) -> tuple[int, int, slice]:
         """Give, along one side of `old` pixels scaled to `new`: first and end needed, and kept."""
-        # Shares below 1 spread evenly over the new - size + 1 whole-pixel places.
+        # Shares below 1 spread evenly over the new - size + 1 whole-pixel starts.
         room = new - self.size
-        place = round(room / 2) if share == CENTRE else min(int(share * (room + 1)), room)
+        start = round(room / 2) if share == CENTRE else min(int(share * (room + 1)), room)
         if old == new:
-            return place, place + self.size, slice(self.size)
+            return start, start + self.size, slice(self.size)
         if self.size * abs(new - old) < new:  # OpenCV copies a part whose size would not change
-            return 0, old, slice(place, place + self.size)
+            return 0, old, slice(start, start + self.size)
         reach = max(old / new, 1) if self.antialias else 0  # to both sides of a pixel's middle
-        made_of = (np.array([place, place + self.size - 1]) + 0.5) * old / new - 0.5
+        made_of = (np.array([start, start + self.size - 1]) + 0.5) * old / new - 0.5
         made_of += [-reach, reach]
         step = old // math.gcd(old, new)  # every so many pixels, pixels of both begin together
         first = int(max(made_of[0], 0)) // step * step
         end = min(int(made_of[1]) + 3, old)
-        kept = place - first * new // old
+        kept = start - first * new // old
         return first, end, slice(kept, kept + self.size)

@@ -57,9 +57,9 @@ def unpack(file: Path, root: Path) -> None:
         inner.unlink()
     for found in sorted(scratch.rglob("*")):
         if found.is_file():
-            place = root / found.relative_to(scratch)
-            place.parent.mkdir(parents=True, exist_ok=True)
-            os.replace(found, place)
+            copy = root / found.relative_to(scratch)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            os.replace(found, copy)
     shutil.rmtree(scratch)
 
 

@@ -49,6 +49,11 @@ class TargetsDataModule(pl.LightningDataModule):
         return int(next(iter(self.tested.values())).matrix.shape[1])
 
     @property
+    def lists(self) -> dict[str, tuple[str, Sequence[str]]]:
+        """Data set (class table, else name) and class names of each target."""
+        return {name: (c.table or name, c.names) for name, c in self.tested.items()}
+
+    @property
     def process(self) -> tuple[int, int]:
         """Rank of this process, and the world size."""
         return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)

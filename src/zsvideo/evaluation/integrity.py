@@ -199,10 +199,10 @@ def check_run(
         check_record(folder, record)
     except UserError as error:
         changed.append(str(error))
-    if not record.record_sha256 and not (folder / SUMS).is_file():
+    if not record.record_sha256 and not read_sums(folder):
         unchecked.append(
             f"selection, settings and counts of files: metrics.json has no hash of its own ({SUMS} "
-            "is not there)"
+            "is not there or empty)"
         )
     return Check(tuple(changed), tuple(missing), tuple(unchecked))
 

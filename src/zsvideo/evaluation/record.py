@@ -35,8 +35,6 @@ class Numbers(Part):
         list_sha256: of the candidates of all draws.
         curve: points of Fig. 7, or of seen and unseen accuracy.
         distances: of each test class to those trained on.
-        unseen, seen, harmonic, ausuc: of generalised scoring.
-        threshold: of a point of Fig. 7.
     """
 
     options: dict[str, Any] = {}
@@ -51,7 +49,7 @@ class Numbers(Part):
     seen: float | None = None
     harmonic: float | None = None
     ausuc: float | None = None
-    threshold: float | None = None
+    threshold: float = 0.0
     candidates: int | None = None
 
     def accuracy(self, measure: str) -> float | None:
@@ -71,9 +69,14 @@ class Numbers(Part):
         return bool({"top1", "top1_mean"} & self.model_fields_set)
 
     @property
+    def points(self) -> "list[Numbers]":
+        """The points of Fig. 7: a threshold, and the accuracy of the classes beyond it."""
+        return list(map(Numbers.model_validate, self.curve or ()))
+
+    @property
     def farthest_half(self) -> "Numbers":
         """The point of Fig. 7 beyond which half of the test classes lie."""
-        return Numbers.model_validate((self.curve or [{}])[len(self.curve or [{}]) // 2])
+        return self.points[len(self.points) // 2]
 
 
 class ScoredVideos(Part):
@@ -150,15 +153,11 @@ class RunRecord(Part):
 
     Attributes:
         version: of the form; 0 before there were versions.
-        targets: the result on each.
         seen: held-out videos of classes trained on.
         source: None where nothing was trained.
-        protocol: which classes were trained on and tested, and why.
         selection: how the checkpoint was chosen.
-        test_clips: of a video.
-        steps: of the optimiser, of the checkpoint.
-        trained_steps: of the optimiser, by the run itself.
-        seconds: by what they were spent on.
+        steps: of the optimiser, that the checkpoint has taken.
+        trained_steps: of these, taken by the run itself.
         track: what kind of network; only those of a kind are compared.
         setup: the options that decide the numbers.
         none_of_these: threshold and errors, see `zsvideo.prediction.rejection`; None without.
@@ -261,4 +260,4 @@ def read_sums(folder: Path) -> dict[str, str]:
     if not (folder / SUMS).is_file():
         return {}
     lines = (folder / SUMS).read_text(encoding="utf-8").splitlines()
-    return {name: sha256 for sha256, _, name in (line.partition("  ") for line in lines)}
+    return {name[1:]: sha256 for sha256, _, name in (line.partition(" ") for line in lines)}

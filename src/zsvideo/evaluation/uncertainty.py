@@ -45,13 +45,6 @@ def intervals(ranks: np.ndarray, labels: np.ndarray, resamples: int) -> dict[str
     return result
 
 
-def check_resamples(resamples: Any) -> int:
-    """Check the option; raises UserError."""
-    if not isinstance(resamples, int) or isinstance(resamples, bool) or resamples < 0:
-        raise UserError(f"resamples={resamples} must be a whole number; 0 makes no intervals")
-    return resamples
-
-
 def resampled(labels: np.ndarray, scheme: str, resamples: int) -> Iterator[np.ndarray]:
     """Draw how often each video counts, (R', V) float32 at a time, the same for the same input."""
     rng = np.random.default_rng(0)

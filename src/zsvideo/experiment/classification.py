@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pytorch_lightning as pl
 import torch
-from omegaconf import DictConfig
 
 from zsvideo.data.datamodule import VideoDataModule
 from zsvideo.data.zeroshot import ZeroShotDataModule
@@ -15,6 +14,7 @@ from zsvideo.errors import UserError
 from zsvideo.evaluation.predictions import SEEN, file_hash
 from zsvideo.evaluation.record import VERSION, RunRecord, write_record
 from zsvideo.experiment.environment import environment, settings
+from zsvideo.experiment.options import Experiment
 from zsvideo.experiment.testing import accelerators, seen_videos, source_counts, trained_bank
 from zsvideo.models.callbacks import UnreadableVideos
 from zsvideo.models.checkpoints import LAST
@@ -26,14 +26,14 @@ from zsvideo.reporting.show import show
 
 
 def record_training(
-    config: DictConfig,
+    experiment: Experiment,
+    run: Path,
     trainer: pl.Trainer,
     unreadable: UnreadableVideos,
     model: ZeroShotModule,
     data: ZeroShotDataModule,
     protocol: dict[str, Any],
-    run: Path,
-    about: Mapping[str, Any] | None = None,
+    shown: bool,
 ) -> None:
     """Write the record of a training that has no zero-shot test.
 
@@ -41,41 +41,14 @@ def record_training(
     videos of the same classes: one clip each, never on a target.
 
     Args:
-        config: the whole config.
+        experiment: all options.
+        run: folder.
         trainer: the one that trained.
         unreadable: its callback.
         model: as trained.
         data: of the run.
         protocol: what `protocol.json` holds.
-        run: folder.
-        about: what else `metrics.json` shall say.
-    """
-    known = {
-        "version": VERSION,
-        "targets": {},
-        "source": source_counts(data, unreadable.source),
-        "protocol": protocol,
-        "trained_steps": trainer.global_step,
-        **(about or {}),
-    }
-    if isinstance(model, Classifier):
-        videos = {"training": data.source} | seen_videos(config, data, trained_bank(data, protocol))
-        known["classification"] = classify(trainer, model, videos)
-    if trainer.is_global_zero:
-        write_record(RunRecord.model_validate(known), run)
-    trainer.strategy.barrier("the training is written")
-
-
-def show_classifier(
-    config: DictConfig,
-    run: Path,
-    trainer: pl.Trainer,
-    unreadable: UnreadableVideos,
-    model: ZeroShotModule,
-    data: ZeroShotDataModule,
-    protocol: dict[str, Any],
-) -> None:
-    """Write and show the record of a run of `method=classify`; see `record_training`.
+        shown: it is a run of its own, not the first part of another.
 
     Raises:
         UserError: nothing was trained.
@@ -83,17 +56,31 @@ def show_classifier(
     checkpoint = run / "checkpoints" / LAST
     if not checkpoint.is_file():
         raise UserError("nothing was trained, so there is no checkpoint: see trainer.max_*")
-    about = {
-        "selection": config.selection.name,
-        "checkpoint": {"file": str(checkpoint), "sha256": file_hash(checkpoint)},
-        "seed": config.seed,
-        "steps": trainer.global_step,
-        "setup": settings(config),
-        "environment": environment(accelerators(trainer)),
+    known = {
+        "version": VERSION,
+        "targets": {},
+        "source": source_counts(data, unreadable.source),
+        "protocol": protocol,
+        "trained_steps": trainer.global_step,
     }
-    record_training(config, trainer, unreadable, model, data, protocol, run, about)
+    if shown:
+        known |= {
+            "selection": experiment.selection.name,
+            "checkpoint": {"file": str(checkpoint), "sha256": file_hash(checkpoint)},
+            "seed": experiment.seed,
+            "steps": trainer.global_step,
+            "setup": settings(experiment.composed),
+            "environment": environment(accelerators(trainer)),
+        }
+    if isinstance(model, Classifier):
+        videos = {"training": data.source}
+        videos |= seen_videos(experiment, data, trained_bank(data, protocol))
+        known["classification"] = classify(trainer, model, videos)
     if trainer.is_global_zero:
-        show(Run(run))
+        write_record(RunRecord.model_validate(known), run)
+        if shown:
+            show(Run(run))
+    trainer.strategy.barrier("the training is written")
 
 
 def classify(

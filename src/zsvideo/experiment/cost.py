@@ -4,13 +4,11 @@ Numbers of videos are those published, so a plan needs no data.
 """
 
 from collections.abc import Sequence
-from typing import Any
 
-from omegaconf import DictConfig
-
-from zsvideo.data.datasets import named
-from zsvideo.errors import UserError
+from zsvideo.data.datasets.base import VideoSet
+from zsvideo.data.options import ClassCluster, SomeClasses, SomeVideos
 from zsvideo.experiment.jobs import Job, axis_value
+from zsvideo.experiment.options import Experiment
 
 PARAMETERS = {"r2plus1d": 31.5e6, "r3d": 33.3e6, "c3d": 62.6e6, "tiny": 0.1e6}
 FORWARD = 1 / 3  # of the work of a training step
@@ -18,80 +16,76 @@ SCALARS = 3  # a checkpoint holds weights and the two moments of Adam
 TESTED = 300 * 4  # bytes of an embedding
 
 
-def published(values: DictConfig, group: str) -> tuple[int, int]:
+def published(videos: VideoSet) -> tuple[int, int]:
     """Give the classes and videos of a data set as published or generated; 0 if unknown."""
-    videos = named(values, group)
     count = videos.estimated_videos()
     return (len(videos.class_list()), count) if count else (0, 0)
 
 
-def training_videos(config: DictConfig) -> float:
+def training_videos(experiment: Experiment) -> float:
     """Estimate the videos that a job trains on: what its protocol and its subset leave."""
-    classes, found = published(config.source, "source")
+    source, subset = experiment.source, experiment.subset
+    classes, count = published(source)
     if not classes:
         return 0.0
-    kept = (config.protocol.get("expected") or {}).get(config.source.get("table")) or classes
-    videos: float = found * min(kept / classes, 1)
-    subset: Any = config.get("subset") or {}
-    if subset.get("classes"):
+    kept = (experiment.protocol.expected or {}).get(source.table or "") or classes
+    videos: float = count * min(kept / classes, 1)
+    if isinstance(subset, SomeClasses | ClassCluster) and subset.classes:
         videos *= min(subset.classes / kept, 1)
-    if samples := subset.get("samples"):
+    if isinstance(subset, SomeVideos) and (samples := subset.samples):
         videos = min(videos, samples * videos if isinstance(samples, float) else samples)
     return videos
 
 
-def training_clips(config: DictConfig) -> float:
+def training_clips(experiment: Experiment) -> float:
     """Count the clips of training; those that a frozen f_v only encodes by their share of work."""
-    videos, method = training_videos(config), config.method
-    epoch: int = config.loader.epoch_samples
-    clips = epoch if config.loader.equal_updates else min(epoch, videos)
-    clips *= float(config.trainer.max_epochs)
+    videos, method, loader = training_videos(experiment), experiment.method, experiment.loader
+    clips = loader.epoch_samples if loader.equal_updates else min(loader.epoch_samples, videos)
+    clips *= experiment.trainer.max_epochs
     if not method.frozen:
         return clips
-    cached = method.cached_clips and not method.legacy_bn
-    return FORWARD * (videos * float(method.cached_clips) if cached else clips)
+    cached = method.cached_clips if not method.legacy_bn else None
+    return FORWARD * (videos * cached if cached else clips)
 
 
-def tested_videos(config: DictConfig) -> int:
+def tested_videos(experiment: Experiment) -> int:
     """Count the test videos."""
-    return sum(published(target, f"target.{name}")[1] for name, target in config.target.items())
+    return sum(published(target)[1] for target in experiment.targets.values())
 
 
-def tested_clips(config: DictConfig) -> float:
+def tested_clips(experiment: Experiment) -> float:
     """Count the clips of the test videos, as their share of work."""
-    if config.method.classify:
+    if experiment.method.classify:
         return 0.0
-    tested = tested_videos(config)
-    return FORWARD * tested * float(config.clips.test_clips)
+    return FORWARD * tested_videos(experiment) * experiment.clips.test_clips
 
 
-def plan(asked: Sequence[Job], rate: float) -> str:
+def plan(jobs: Sequence[Job], rate: float) -> str:
     """List the jobs that are missing, with their GPU-hours and disk.
 
     Args:
-        asked: jobs of the sweep.
+        jobs: of the sweep.
         rate: training clips a second of one device.
 
     Raises:
-        UserError: `rate` is no number above 0.
+        UserError: an option of a job has a value that is not allowed.
     """
-    if not isinstance(rate, (int, float)) or not rate > 0:
-        raise UserError(f"rate={rate} must be a number above 0: training clips a second")
-    left = [job for job in asked if not job.finished]
-    made = {training for job in asked if job.finished for training in job.trainings}
+    missing = [job for job in jobs if not job.finished]
+    done = {training for job in jobs if job.finished for training in job.trainings}
     lines, hours, disk, again = [], 0.0, 0.0, 0
     firsts: dict[str, float] = {}
-    for job in left:
-        if job.first is not None and job.trainings[0] not in made:
-            firsts[job.trainings[0]] = training_clips(job.first)
-        work = tested_clips(job.config)
-        size = float(TESTED * tested_videos(job.config))
-        if job.trainings[-1] in made:
+    for job in missing:
+        experiment = Experiment.of(job.config)
+        if job.first is not None and job.trainings[0] not in done:
+            firsts[job.trainings[0]] = training_clips(Experiment.of(job.first))
+        work = tested_clips(experiment)
+        size = float(TESTED * tested_videos(experiment))
+        if job.trainings[-1] in done:
             again += 1
         else:
-            work += training_clips(job.config)
-            size += SCALARS * 4 * PARAMETERS.get(job.config.model.backbone, 0)
-        made.add(job.trainings[-1])
+            work += training_clips(experiment)
+            size += SCALARS * 4 * PARAMETERS.get(experiment.model.backbone, 0)
+        done.add(job.trainings[-1])
         own = work / rate / 3600
         hours, disk = hours + own, disk + size
         about = " ".join(f"{key}={value}" for key, value in job.axes.items())
@@ -100,13 +94,13 @@ def plan(asked: Sequence[Job], rate: float) -> str:
         shared = sum(firsts.values()) / rate / 3600
         lines.append(f"  {shared:8.2f} h  {len(firsts)} runs that make pretrained weights, shared")
         hours += shared
-        disk += len(firsts) * SCALARS * 4 * PARAMETERS.get(left[0].config.model.backbone, 0)
+        disk += len(firsts) * SCALARS * 4 * PARAMETERS.get(missing[0].config.model.backbone, 0)
     if again:
         lines.append(f"{again} jobs test what another has trained")
     lines.append(
-        f"{len(left)} of {len(asked)} jobs missing; about {hours:,.1f} GPU-hours at rate={rate:g} "
-        f"training clips/s (give the rate you measured), {disk / 1e9:,.1f} GB of disk"
+        f"{len(missing)} of {len(jobs)} jobs missing; about {hours:,.1f} GPU-hours at "
+        f"rate={rate:g} training clips/s (give the rate you measured), {disk / 1e9:,.1f} GB of disk"
     )
-    if any(axis_value(c.config, "source") in ("folder", "csv") for c in left):
+    if any(axis_value(c.config, "source") in ("folder", "csv") for c in missing):
         lines.append("videos of own folders are not counted")
     return "\n".join(lines)

@@ -3,13 +3,11 @@
 import os
 import platform
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
-
-from omegaconf import DictConfig, OmegaConf
 
 from zsvideo.resources import ROOT
 
@@ -54,7 +52,7 @@ def environment(accelerators: Sequence[str] = ()) -> dict[str, Any]:
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
         "software": {
             "python": platform.python_version(),
-            **{name: found for name in PACKAGES if (found := installed(name))},
+            **{name: own for name in PACKAGES if (own := installed(name))},
         },
         "code": commit(),
         "hardware": {
@@ -66,11 +64,9 @@ def environment(accelerators: Sequence[str] = ()) -> dict[str, Any]:
     }
 
 
-def settings(config: DictConfig) -> dict[str, Any]:
-    """Take from a run's config what decides its numbers, folders aside."""
-    plain = OmegaConf.to_container(config, resolve=True)
-    assert isinstance(plain, dict)
-    return {key: without_paths(plain[key]) for key in SETTINGS if plain.get(key) is not None}
+def settings(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Take from a run's options, as plain data, what decides its numbers, folders aside."""
+    return {key: without_paths(options[key]) for key in SETTINGS if options.get(key) is not None}
 
 
 def without_paths(value: Any) -> Any:
@@ -91,23 +87,20 @@ def installed(package: str) -> str | None:
 
 def commit() -> str | None:
     """Name the commit of this code, `+changes` where files differ from it; None without git."""
-    git = ["git", "-C", str(ROOT)]
+
+    def git(*words: str) -> str:
+        command = ["git", "-C", str(ROOT), *words]
+        process = subprocess.run(command, capture_output=True, text=True, check=True, timeout=20)
+        return process.stdout.strip()
+
     try:
         if not (ROOT / ".git").exists():
             return None
-        told = subprocess.run(
-            [*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True, timeout=20
-        )
-        changed = subprocess.run(
-            [*git, "status", "--porcelain", "-uno"],
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=20,
+        return git("rev-parse", "HEAD") + (
+            "+changes" if git("status", "--porcelain", "-uno") else ""
         )
     except (OSError, subprocess.SubprocessError):
         return None
-    return told.stdout.strip() + ("+changes" if changed.stdout.strip() else "")
 
 
 def cpu_model() -> str:

@@ -7,8 +7,6 @@ from typing import Any
 
 import numpy as np
 import pytorch_lightning as pl
-from hydra.utils import instantiate
-from omegaconf import DictConfig
 from torch import Tensor
 
 from zsvideo.data.clips import Clips
@@ -17,7 +15,8 @@ from zsvideo.data.epochs import EpochSampler
 from zsvideo.data.features import FeatureStore, content_hash
 from zsvideo.data.layouts import Video
 from zsvideo.data.zeroshot import ZeroShotDataModule
-from zsvideo.errors import UserError
+from zsvideo.experiment.options import Method, Trainer
+from zsvideo.experiment.trainer import make_trainer
 from zsvideo.models.callbacks import NarrowProgressBar
 from zsvideo.models.module import ZeroShotModule
 
@@ -30,7 +29,7 @@ class Extractor(pl.LightningModule):
     def __init__(self, model: ZeroShotModule) -> None:
         super().__init__()
         self.model = model
-        self.found: dict[int, list[np.ndarray]] = {}
+        self.rows: dict[int, list[np.ndarray]] = {}
         self.reasons: dict[str, str] = {}
 
     def on_after_batch_transfer(self, batch: dict[str, Any], dataloader_idx: int) -> dict[str, Any]:
@@ -42,36 +41,26 @@ class Extractor(pl.LightningModule):
         self.reasons |= dict(batch["unreadable"])
         if "index" in batch:
             features: Tensor = self.model.features(batch["clips"])
-            rows = features.float().cpu().numpy()
-            for index, row in zip(batch["index"].tolist(), rows, strict=True):
-                self.found.setdefault(index, []).append(row)
+            numbers = features.float().cpu().numpy()
+            for index, row in zip(batch["index"].tolist(), numbers, strict=True):
+                self.rows.setdefault(index, []).append(row)
 
 
-def cache_features(config: DictConfig, data: ZeroShotDataModule, model: ZeroShotModule) -> None:
-    """Let source and targets give features instead of clips, if f_v is frozen and they are kept.
-
-    Raises:
-        UserError: `method.cached_clips` is no number of clips, or f_v is not frozen.
-    """
-    count = config.method.cached_clips
-    if count is None or config.method.legacy_bn:  # f_v changes with its statistics
+def cache_features(
+    method: Method, trainer: Trainer, cache: Path, data: ZeroShotDataModule, model: ZeroShotModule
+) -> None:
+    """Let source and targets give features instead of clips, if f_v is frozen and they are kept."""
+    count = method.cached_clips
+    if count is None or method.legacy_bn:  # f_v changes with its statistics
         return
-    if not isinstance(count, int) or count < 1:
-        raise UserError(f"method.cached_clips={count} must be a whole number above 0, or null")
-    if not config.method.frozen:
-        raise UserError(
-            "method.cached_clips needs an f_v that does not change: method=baseline; or set "
-            "method.cached_clips=null"
-        )
     weights = {k: v.numpy() for k, v in sorted(model.f_v.state_dict().items())}
     network = {
         "backbone": model.hparams["backbone"],
         "mean": model.hparams["mean"],
         "std": model.hparams["std"],
-        "precision": str(config.trainer.precision),
+        "precision": trainer.precision,
         "weights": {k: content_hash({}, v) for k, v in weights.items()},
     }
-    folder = Path(config.paths.cache).expanduser() / "features"
     tested = {id(v): v for v in (*data.targets.values(), *data.validation.values())}
     for videos, train in ((data.source, True), *((v, False) for v in tested.values())):
         clips = videos.decoded(train)
@@ -83,17 +72,16 @@ def cache_features(config: DictConfig, data: ZeroShotDataModule, model: ZeroShot
         }
         if train:
             made_by |= {"seed": clips.seed, "clips_a_video": count}
-        store = FeatureStore.open(folder, made_by)
+        store = FeatureStore.open(cache / "features", made_by)
         if missing := store.missing(clips.videos):
             log.warning("computing features of %d videos of %s", len(missing), videos.name)
-            store.add(
-                missing, extract(config, model, videos, missing, train, count if train else 1)
-            )
+            clips_each = count if train else 1
+            store.add(missing, extract(trainer, model, videos, missing, train, clips_each))
         videos.features[train] = store
 
 
 def extract(
-    config: DictConfig,
+    options: Trainer,
     model: ZeroShotModule,
     videos: VideoDataModule,
     chosen: list[Video],
@@ -109,19 +97,18 @@ def extract(
     sampler = EpochSampler(len(clips), 0, shuffle=False, length=len(clips) * count)
     size = videos.loader.batch_size if train else videos.loader.test_batch_size
     extractor = Extractor(model)
-    trainer = instantiate(
-        config.trainer,
+    trainer = make_trainer(
+        options,
         devices=1,
         strategy="auto",
         logger=False,
         enable_checkpointing=False,
         callbacks=[NarrowProgressBar()],
-        _convert_="all",
     )
     loader = videos.load(clips, sampler, size, train=False)
     trainer.predict(extractor, dataloaders=loader, return_predictions=False)
-    found, reasons = extractor.found, extractor.reasons
+    reasons = extractor.reasons
     return {
-        video.id: reasons[video.id] if video.id in reasons else np.stack(found[i])
+        video.id: reasons[video.id] if video.id in reasons else np.stack(extractor.rows[i])
         for i, video in enumerate(chosen)
     }

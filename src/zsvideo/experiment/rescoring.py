@@ -6,14 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from hydra.utils import instantiate
-from omegaconf import DictConfig
-
 from zsvideo.errors import UserError
 from zsvideo.evaluation.integrity import RECORD_HASH, check_record, read_target
 from zsvideo.evaluation.predictions import SEEN, Predictions, file_hash
 from zsvideo.evaluation.protocols import check_lists
 from zsvideo.evaluation.record import RunRecord, read_record
+from zsvideo.evaluation.scoring import Evaluations
 from zsvideo.experiment.environment import environment
 from zsvideo.experiment.scoring import score_run
 from zsvideo.semantics.records import lines_hash
@@ -23,31 +21,41 @@ log = logging.getLogger(__name__)
 MADE_ANEW = ("targets", SEEN, "protocol", "protocol_sha256", "scored", RECORD_HASH)
 
 
-def rescore(config: DictConfig, out: Path) -> None:
-    """Score the runs or files that `predictions` names; several each in a folder of its own.
+def rescore(places: Any, evaluations: Evaluations, resamples: int, track: str, out: Path) -> None:
+    """Score runs or files of predictions; several each in a folder of its own.
+
+    Args:
+        places: see `named_runs`.
+        evaluations: how, by name.
+        resamples: of the bootstrap intervals.
+        track: of predictions that no record explains.
+        out: folder of what is written.
 
     Raises:
         UserError: there are none, or a file is not as it was written.
     """
-    runs = named_runs(config.predictions)
+    runs = named_runs(places)
     for number, (folder, names) in enumerate(runs):
-        rescore_run(config, folder, names, out if len(runs) == 1 else out / str(number))
+        own = out if len(runs) == 1 else out / str(number)
+        rescore_run(folder, names, evaluations, resamples, track, own)
     if len(runs) > 1:
-        log.info(
-            "%d runs scored in %s; `python -m src.report compare=%s` compares them",
-            len(runs),
-            out,
-            out,
-        )
+        command = f"python -m src.report compare={out}"
+        log.info("%d runs scored in %s; `%s` compares them", len(runs), out, command)
 
 
-def rescore_run(config: DictConfig, folder: Path, names: Sequence[str], out: Path) -> None:
+def rescore_run(
+    folder: Path,
+    names: Sequence[str],
+    evaluations: Evaluations,
+    resamples: int,
+    track: str,
+    out: Path,
+) -> None:
     """Score some targets of one run into a folder, with a copy of their predictions."""
     record = read_record(folder, complete=False)
     if (written := folder / "metrics.json").is_file():
         check_record(folder, record)
     predictions = {name: read_target(folder, name, record) for name in names}
-    evaluations = {key: instantiate(e, _convert_="all") for key, e in config.evaluation.items()}
     sets = {n: (p.dataset, list(map(str, p.class_names))) for n, p in predictions.items()}
     check_lists(evaluations, sets)
     (out / "predictions").mkdir(parents=True, exist_ok=True)
@@ -58,14 +66,16 @@ def rescore_run(config: DictConfig, folder: Path, names: Sequence[str], out: Pat
     if (seen := next(iter(predictions.values())).seen) is not None:
         predictions[SEEN] = seen
     counts = {name: counted(own, record, name) for name, own in predictions.items()}
-    about: dict[str, Any] = {"selection": "unknown", "source": None, "track": config.track}
+    about: dict[str, Any] = {"selection": "unknown", "source": None, "track": track}
     about |= {key: value for key, value in record.plain().items() if key not in MADE_ANEW}
     about["scored"] = {"from": folder.name, **environment()}
     if written.is_file():
         about["scored"]["metrics_sha256"] = file_hash(written)
     protocol = record.protocol.plain() or unknown_protocol(predictions)
     listed = {n: classes for n, classes in protocol["targets"].items() if n in predictions}
-    score_run(config, out, {**protocol, "targets": listed}, predictions, counts, about)
+    score_run(
+        evaluations, resamples, out, {**protocol, "targets": listed}, predictions, counts, about
+    )
 
 
 def named_runs(paths: Any) -> list[tuple[Path, list[str]]]:

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 
 from zsvideo.errors import UserError
 from zsvideo.evaluation.record import read_record
 from zsvideo.experiment.environment import settings
 from zsvideo.experiment.jobs import MACHINERY, PLACES, PROCESSES, training_hash
-from zsvideo.experiment.trainer import plain
+from zsvideo.experiment.options import Experiment, Trainer
 from zsvideo.experiment.vectors import vectors_hash
 from zsvideo.models.checkpoints import LAST, began_with, newest
 from zsvideo.reporting.run import Run
@@ -44,25 +44,26 @@ class Begun:
     step: int | None = None
 
 
-def resume(config: DictConfig, run: Path) -> Begun:
+def resume(experiment: Experiment, run: Path) -> Begun:
     """Find out where to begin; a finished run is shown again.
 
     Raises:
         UserError: the run in this folder began with other options, or all its checkpoints are
             damaged.
     """
-    if config.resume is None:
+    if experiment.resume is None:
         return Begun()
     folder = run / "checkpoints"
-    if (found := newest(folder)) is None:
+    if (checkpoint := newest(folder)) is None:
         if any(folder.glob("*.ckpt")):
             raise UserError(f"no checkpoint in {folder} can be read; start anew with resume=null")
         return Begun()
-    file, state = found
+    file, state = checkpoint
     if file.name != LAST:
         log.warning("%s is damaged; going on from the checkpoint before it", folder / LAST)
-    check_options(state, plain(config), file)
-    if complete(config, state) and finished(config, run, state["global_step"]):
+    check_options(state, experiment.composed, file)
+    setup = settings(experiment.composed)
+    if complete(experiment.trainer, state) and finished(setup, run, state["global_step"]):
         show(Run(run))
         log.warning("%s is finished; nothing was left to do", run)
         return Begun(finished=True)
@@ -70,42 +71,47 @@ def resume(config: DictConfig, run: Path) -> Begun:
     return Begun(checkpoint=file, step=state["global_step"])
 
 
-def complete(config: DictConfig, state: dict[str, Any]) -> bool:
+def complete(trainer: Trainer, state: dict[str, Any]) -> bool:
     """Tell whether a checkpoint is at the end of training."""
-    epochs, steps = config.trainer.max_epochs, config.trainer.max_steps
+    epochs, steps = trainer.max_epochs, trainer.max_steps
     return bool(state["epoch"] + 1 >= epochs > 0 or state["global_step"] >= steps > 0)
 
 
-def finished(config: DictConfig, run: Path, step: int) -> bool:
-    """Tell whether a run has metrics of its last checkpoint, by all tests asked for."""
+def finished(setup: dict[str, Any], run: Path, step: int) -> bool:
+    """Tell whether a run has metrics of its last checkpoint, by all tests asked for.
+
+    Args:
+        setup: the settings of this start.
+        run: folder.
+        step: of the checkpoint.
+    """
     try:
         record = read_record(run, complete=False)
     except UserError:
         return False
-    now = settings(config)
-    before = record.setup or now
+    before = record.setup or setup
     return (
         record.trained_steps == step
         and all(
-            set(config.evaluation) <= {*target.evaluations, *target.not_applicable}
+            set(setup["evaluation"]) <= {*target.evaluations, *target.not_applicable}
             for target in record.targets.values()
         )
-        and all(before.get(group) == now.get(group) for group in ("clips", "seen", "target"))
+        and all(before.get(group) == setup.get(group) for group in ("clips", "seen", "target"))
     )
 
 
 def changed_options(before: dict[str, Any], now: dict[str, Any], prefix: str = "") -> list[str]:
     """List the options that differ, except those that may, as `key: before -> now`."""
-    found = []
+    changes = []
     for key in sorted({*before, *now}):
         name, old, new = prefix + key, before.get(key), now.get(key)
         if name in FREE or old == new:
             continue
         if isinstance(old, dict) and isinstance(new, dict):
-            found += changed_options(old, new, name + ".")
+            changes += changed_options(old, new, name + ".")
         else:
-            found.append(f"{name}: {old} -> {new}")
-    return found
+            changes.append(f"{name}: {old} -> {new}")
+    return changes
 
 
 def check_options(state: dict[str, Any], now: dict[str, Any], file: Path) -> None:

@@ -5,18 +5,22 @@ from pathlib import Path
 from typing import Any
 
 from hydra.utils import instantiate
-from omegaconf import DictConfig
 
 from zsvideo.evaluation.predictions import SEEN, Predictions
 from zsvideo.evaluation.record import VERSION, RunRecord, write_record
-from zsvideo.evaluation.scoring import content, score_target
-from zsvideo.evaluation.uncertainty import check_resamples
+from zsvideo.evaluation.scoring import Evaluations, content, score_target
 from zsvideo.reporting.run import Run
 from zsvideo.reporting.show import show
 
 
+def evaluations_of(options: Mapping[str, Any]) -> Evaluations:
+    """Make the functions that score predictions, of the group `evaluation`."""
+    return {name: instantiate(own, _convert_="all") for name, own in options.items()}
+
+
 def score_run(
-    config: DictConfig,
+    evaluations: Evaluations,
+    resamples: int,
     run: Path,
     protocol: dict[str, Any],
     predictions: Mapping[str, Predictions],
@@ -26,15 +30,14 @@ def score_run(
     """Score the targets whose predictions lie in a run folder; write and show its record.
 
     Args:
-        config: with `evaluation` and `resamples`.
+        evaluations: how, by name.
+        resamples: of the bootstrap intervals.
         run: the folder, with `predictions/`.
         protocol: what `protocol.json` shall hold; the hashes of class vectors are added.
         predictions: of each target, and of seen videos.
         counts: of each of them, what `metrics.json` shall say of its videos.
         about: what else `metrics.json` shall say.
     """
-    resamples = check_resamples(config.resamples)
-    evaluations = {key: instantiate(e, _convert_="all") for key, e in config.evaluation.items()}
     targets = {
         name: {**score_target(own, evaluations, resamples), **counts[name]}
         for name, own in predictions.items()

@@ -5,12 +5,12 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from omegaconf import DictConfig
 from pytorch_lightning.callbacks import Callback, ModelCheckpoint
 
 from zsvideo.data.zeroshot import ZeroShotDataModule
 from zsvideo.errors import UserError
 from zsvideo.evaluation.accuracy import ZeroShotAccuracy, cosines
+from zsvideo.experiment.options import Selection
 from zsvideo.models.checkpoints import BEST, LAST, read_checkpoint
 from zsvideo.models.module import ZeroShotModule
 
@@ -52,15 +52,15 @@ class Validation(Callback):
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
         """Log top-1 in percent of each set, and their mean."""
-        found = [metric.compute()["top1"] for metric in self.metrics]
-        for name, top1 in zip(self.names, found, strict=True):
+        accuracies = [metric.compute()["top1"] for metric in self.metrics]
+        for name, top1 in zip(self.names, accuracies, strict=True):
             pl_module.log(f"val/{name}/top1", top1, add_dataloader_idx=False)
-        pl_module.log(MONITOR, sum(found) / len(found), prog_bar=True)
+        pl_module.log(MONITOR, sum(accuracies) / len(accuracies), prog_bar=True)
 
 
-def selecting(config: DictConfig, data: ZeroShotDataModule, run: Path) -> list[Callback]:
+def selecting(selection: Selection, data: ZeroShotDataModule, run: Path) -> list[Callback]:
     """Make the callbacks that validate and keep the best checkpoint, where it is not the last."""
-    if config.selection.name == "last":
+    if selection.name == "last":
         return []
     best = ModelCheckpoint(
         run / "checkpoints",
@@ -73,13 +73,13 @@ def selecting(config: DictConfig, data: ZeroShotDataModule, run: Path) -> list[C
     return [Validation(data), best]
 
 
-def select(config: DictConfig, model: ZeroShotModule, run: Path) -> Path:
+def select(selection: Selection, model: ZeroShotModule, run: Path) -> Path:
     """Load the selected weights into the trained network; give their file.
 
     Raises:
         UserError: they cannot be read.
     """
-    if config.selection.name == "last":
+    if selection.name == "last":
         return run / "checkpoints" / LAST
     file = run / "checkpoints" / BEST
     if (state := read_checkpoint(file)) is not None:

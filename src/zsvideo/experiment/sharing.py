@@ -8,9 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from omegaconf import DictConfig
-
 from zsvideo.experiment.jobs import training_hash
+from zsvideo.experiment.options import Experiment
 from zsvideo.experiment.resume import complete
 from zsvideo.models.checkpoints import BEST, LAST, newest, read_checkpoint
 
@@ -18,7 +17,7 @@ log = logging.getLogger(__name__)
 
 
 @contextmanager
-def shared_training(config: DictConfig, run: Path) -> Iterator[None]:
+def shared_training(experiment: Experiment, run: Path) -> Iterator[None]:
     """Hold a training while a run needs it; first take over what another run has trained.
 
     A file in `paths.trained`, named by what decides the training, says which run trained it. Runs
@@ -26,35 +25,35 @@ def shared_training(config: DictConfig, run: Path) -> Iterator[None]:
     nothing left to train. Runs of several processes do not wait, and only take over.
 
     Args:
-        config: the whole config; without `paths.trained` nothing is shared.
+        experiment: all options; without `paths.trained` nothing is shared.
         run: folder of the run.
     """
-    if config.paths.trained is None:
+    if (trained := experiment.config.paths.trained) is None:
         yield
         return
-    places = Path(config.paths.trained).expanduser()
+    places = Path(trained).expanduser()
     places.mkdir(parents=True, exist_ok=True)
-    with (places / training_hash(config)[:16]).open("a+") as place:
-        if config.trainer.devices == config.trainer.num_nodes == 1:
+    with (places / training_hash(experiment.config)[:16]).open("a+") as place:
+        if experiment.trainer.devices == experiment.config.trainer.num_nodes == 1:
             fcntl.flock(place, fcntl.LOCK_EX)
         place.seek(0)
         maker = places / place.read()
-        if maker == places or not take_over(config, maker, run):
+        if maker == places or not take_over(experiment, maker, run):
             place.truncate(0)
             place.write(os.path.relpath(run, places))
             place.flush()
         yield
 
 
-def take_over(config: DictConfig, maker: Path, run: Path) -> bool:
+def take_over(experiment: Experiment, maker: Path, run: Path) -> bool:
     """Link the checkpoints of another run that is trained; tell whether there was one."""
     theirs, own = maker / "checkpoints", run / "checkpoints"
     if maker.resolve() == run.resolve() or (found := newest(theirs)) is None:
         return False
-    if not complete(config, found[1]):
+    if not complete(experiment.trainer, found[1]):
         return False
     mine = read_checkpoint(own / LAST)
-    if mine is not None and complete(config, mine):
+    if mine is not None and complete(experiment.trainer, mine):
         return True
     own.mkdir(parents=True, exist_ok=True)
     for file, name in ((found[0], LAST), (theirs / BEST, BEST)):
@@ -68,12 +67,12 @@ def take_over(config: DictConfig, maker: Path, run: Path) -> bool:
     return True
 
 
-def trained_by(config: DictConfig, checkpoint: Path) -> str | None:
+def trained_by(experiment: Experiment, checkpoint: Path) -> str | None:
     """Name the run whose checkpoint another has taken over; None where it trained by itself."""
-    if config.paths.trained is None:
+    if (trained := experiment.config.paths.trained) is None:
         return None
-    places = Path(config.paths.trained).expanduser()
-    place = places / training_hash(config)[:16]
+    places = Path(trained).expanduser()
+    place = places / training_hash(experiment.config)[:16]
     if not place.is_file():
         return None
     made = (places / place.read_text() / "checkpoints" / checkpoint.name).resolve()

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pytorch_lightning as pl
 import torch
-from omegaconf import DictConfig
 from pytorch_lightning.loggers import WandbLogger
 
 from zsvideo.data.clips import assemble
@@ -19,10 +18,10 @@ from zsvideo.data.zeroshot import TargetsDataModule, ZeroShotDataModule
 from zsvideo.errors import UserError
 from zsvideo.evaluation.predictions import SEEN, Predictions, file_hash
 from zsvideo.evaluation.record import read_record
-from zsvideo.experiment.build import build_videos
 from zsvideo.experiment.environment import environment, settings
+from zsvideo.experiment.options import Experiment
 from zsvideo.experiment.rejection import none_of_these, untrained_videos
-from zsvideo.experiment.scoring import score_run
+from zsvideo.experiment.scoring import evaluations_of, score_run
 from zsvideo.experiment.sharing import trained_by
 from zsvideo.models.callbacks import UnreadableVideos
 from zsvideo.models.checkpoints import LAST, began_with, read_checkpoint
@@ -36,7 +35,7 @@ log = logging.getLogger(__name__)
 
 
 def test(
-    config: DictConfig,
+    experiment: Experiment,
     run: Path,
     trainer: pl.Trainer,
     unreadable: UnreadableVideos,
@@ -50,7 +49,7 @@ def test(
     """Embed every target video once, score it by each evaluation protocol, write and show it all.
 
     Args:
-        config: with the group `evaluation` and, for generalised scoring, `seen`.
+        experiment: all options.
         run: folder of the run.
         trainer: the one that trained, or a new one.
         unreadable: its callback that collects the videos left out.
@@ -64,9 +63,10 @@ def test(
     if not checkpoint.is_file():
         raise UserError("nothing was trained, so there is no checkpoint to test: see trainer.max_*")
     state = read_checkpoint(checkpoint) or {}
-    started, bound = time.monotonic(), bottleneck(config, trainer)
+    started = time.monotonic()
+    bound = bottleneck(trainer, experiment.loader.workers, experiment.model.compile)
     trained = trained_bank(data, protocol)
-    videos = {**data.targets, **seen_videos(config, data, trained)}
+    videos = {**data.targets, **seen_videos(experiment, data, trained)}
     process = (trainer.global_rank, trainer.world_size)
     untrained = untrained_videos(data)
     embedded = [*videos.values(), *([untrained] if untrained else [])]
@@ -87,11 +87,11 @@ def test(
         predictions[name].save(run / "predictions" / f"{name}.npz")
         if name != SEEN:
             save_samples(target, run / "samples" / f"{name}.npz")
-        found = len(target.videos) + len(target.quarantined)
+        count = len(target.videos) + len(target.quarantined)
         counts[name] = {
             "used": len(predictions[name].ids),
-            "found": found,
-            "expected": target.published or found,
+            "found": count,
+            "expected": target.published or count,
             "unreadable": target.quarantined | unreadable.targets.get(number, {}),
         }
     strangers = None
@@ -100,39 +100,41 @@ def test(
     tested = {name: predictions[name] for name in data.targets}
     if SEEN in predictions:
         seen = predictions[SEEN]
-        predictions = {name: replace(held, seen=seen) for name, held in predictions.items()}
+        predictions = {name: replace(own, seen=seen) for name, own in predictions.items()}
     about = {
         "source": source_counts(data, unreadable.source),
         "selection": selection,
         "checkpoint": {"file": str(checkpoint), "sha256": file_hash(checkpoint), **(beside or {})}
-        | ({"trained by": maker} if (maker := trained_by(config, checkpoint)) else {}),
-        "seed": config.seed,
-        "test_clips": config.clips.test_clips,
+        | ({"trained by": maker} if (maker := trained_by(experiment, checkpoint)) else {}),
+        "seed": experiment.seed,
+        "test_clips": experiment.clips.test_clips,
         "none_of_these": none_of_these(strangers, tested),
         "steps": state.get("global_step"),
         "trained_steps": trainer.global_step or None,
         "bottleneck": bound,
         "seconds": {"test": round(time.monotonic() - started, 1)},
         "track": "video",
-        "setup": settings(config),
+        "setup": settings(experiment.composed),
         "environment": environment(accelerators(trainer)),
     }
-    shown = score_run(config, run, protocol, predictions, counts, about)
+    evaluations = evaluations_of(experiment.evaluation)
+    scoring = (evaluations, experiment.resamples)
+    shown = score_run(*scoring, run, protocol, predictions, counts, about)
     for logger in trainer.loggers:
         if isinstance(logger, WandbLogger):
             log_panels(shown, logger.experiment)
 
 
-def bottleneck(config: DictConfig, trainer: pl.Trainer) -> dict[str, Any] | None:
+def bottleneck(trainer: pl.Trainer, workers: int, compiled: bool) -> dict[str, Any] | None:
     """Say what bounded the training of this process; None without training."""
     meter: Meter = trainer.profiler  # type: ignore[attr-defined]
     cores = os.cpu_count() or 1
-    if found := meter.report(config.loader.workers, cores, config.model.compile):
+    if report := meter.report(workers, cores, compiled):
         shares = ", ".join(
-            f"{phase} {100 * share:.0f}%" for phase, share in found["shares"].items()
+            f"{phase} {100 * share:.0f}%" for phase, share in report["shares"].items()
         )
-        log.warning("time of training: %s; to be faster: %s", shares, found["change"])
-    return found
+        log.warning("time of training: %s; to be faster: %s", shares, report["change"])
+    return report
 
 
 def selection_of(run: Path, checkpoint: Path) -> str:
@@ -147,8 +149,8 @@ def selection_of(run: Path, checkpoint: Path) -> str:
     except UserError:
         pass
     began = began_with(read_checkpoint(checkpoint) or {})
-    chosen = (began.get("selection") or {}).get("name")
-    return "test_best" if chosen == "test_best" and checkpoint.name != LAST else "given"
+    name = (began.get("selection") or {}).get("name")
+    return "test_best" if name == "test_best" and checkpoint.name != LAST else "given"
 
 
 def accelerators(trainer: pl.Trainer) -> list[str]:
@@ -174,7 +176,7 @@ def trained_bank(data: TargetsDataModule, protocol: dict[str, Any]) -> ClassBank
 
 
 def seen_videos(
-    config: DictConfig, data: TargetsDataModule, trained: ClassBank | None
+    experiment: Experiment, data: TargetsDataModule, trained: ClassBank | None
 ) -> dict[str, VideoDataModule]:
     """Build the held-out videos of classes trained on that `source@seen` names, if it does.
 
@@ -182,13 +184,14 @@ def seen_videos(
         UserError: the classes trained on are unknown, the set has none of them, or it holds videos
             that were trained on.
     """
-    if not config.get(SEEN):
+    if experiment.seen is None:
         return {}
     if trained is None:
         raise UserError(
             "source@seen: what the model was trained on is unknown; give its run folder"
         )
-    seen = build_videos(config[SEEN], config, "seen.root")
+    clips, loader, seed = experiment.clips, experiment.loader, experiment.seed
+    seen = VideoDataModule(experiment.seen, clips, loader, seed)
     seen.restrict([name for name in trained.names if name in seen.classes])
     if not seen.videos:
         raise UserError(f"seen.root={seen.root} holds no class that was trained on")
@@ -240,8 +243,8 @@ def gather(
 def save_samples(target: VideoDataModule, file: Path, count: int = 12) -> None:
     """Keep the middle clip of some test videos, spread over the set, as the network saw it."""
     clips = target.decoded(train=False)
-    chosen = np.unique(np.linspace(0, len(target.chosen) - 1, count).astype(int))
-    samples = [s for s in (clips[(0, int(i))] for i in chosen) if s["ok"]]
+    numbers = np.unique(np.linspace(0, len(target.chosen) - 1, count).astype(int))
+    samples = [s for s in (clips[(0, int(i))] for i in numbers) if s["ok"]]
     if samples:
         middle = torch.stack([assemble(s)[len(s["frame_indices"]) // 2] for s in samples])
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -256,7 +259,7 @@ def source_counts(data: TargetsDataModule, unreadable: dict[str, str]) -> dict[s
     """Count the training videos; None where a checkpoint is only tested."""
     if not isinstance(data, ZeroShotDataModule):
         return None
-    found, used = len(data.source.videos), len(data.source.chosen)
+    count, used = len(data.source.videos), len(data.source.chosen)
     kept = {entry["name"] for entry in data.protocol["source"]["kept"]}
     unknown = set(data.protocol["source"]["without_vector"])
     lost = {v.label for v in data.source.videos} & kept & unknown
@@ -267,9 +270,9 @@ def source_counts(data: TargetsDataModule, unreadable: dict[str, str]) -> dict[s
     return {
         "dataset": data.source.name,
         "classes": len(data.source.bank),
-        "found": found + len(data.source.quarantined),
+        "found": count + len(data.source.quarantined),
         "quarantined": data.source.quarantined,
-        "kept_out_by_protocol": found - used - without - left_out - held_out,
+        "kept_out_by_protocol": count - used - without - left_out - held_out,
         "held_out_to_select": held_out,
         "left_out_by_subset": left_out,
         "without_vector": sorted(lost),

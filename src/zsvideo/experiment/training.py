@@ -1,20 +1,27 @@
 """One experiment from its config to its run folder: train on a source, test on the targets."""
 
+import fcntl
+from dataclasses import replace
 from pathlib import Path
 
 from omegaconf import DictConfig
+from pytorch_lightning.utilities import rank_zero_only
 
-from zsvideo.data.datasets import check_data
+from zsvideo.evaluation.protocols import check_lists
 from zsvideo.experiment import testing
 from zsvideo.experiment.build import build_data, build_model
-from zsvideo.experiment.classification import show_classifier
+from zsvideo.experiment.classification import record_training
 from zsvideo.experiment.features import cache_features
+from zsvideo.experiment.jobs import first_stage, training_hash
+from zsvideo.experiment.options import Experiment
 from zsvideo.experiment.pretraining import pretrain
 from zsvideo.experiment.resume import resume
+from zsvideo.experiment.scoring import evaluations_of
 from zsvideo.experiment.selection import select, selecting
 from zsvideo.experiment.sharing import shared_training
 from zsvideo.experiment.trainer import lightning_trainer
 from zsvideo.experiment.vectors import settle
+from zsvideo.models.checkpoints import LAST
 from zsvideo.reporting.run import Run
 
 
@@ -22,7 +29,7 @@ def train(config: DictConfig, run: Path) -> Run:
     """Train a model and score it; `zsvideo.experiment` says what the run folder then holds.
 
     Args:
-        config: composed, as by `zsvideo.compose`.
+        config: composed, as by `zsvideo.compose`; it is not changed.
         run: folder of the run; `resume=auto` goes on with what is there.
 
     Returns:
@@ -31,24 +38,54 @@ def train(config: DictConfig, run: Path) -> Run:
     Raises:
         UserError: data, vectors or an option are not as they have to be; the text says what to do.
     """
-    if config.resume is None:  # a finished run is shown without its data
-        check_data(config)
-    with shared_training(config, run):
-        begun = resume(config, run)
-        if begun.finished:
-            return Run(run)
-        settle(config)
-        data = build_data(config)
-        model = build_model(config, data)
-        lineage = pretrain(config, data, model, run)
-        protocol = data.protocol | {"pretrain": lineage and data.audit_lineage(lineage)}
-        cache_features(config, data, model)
-        by = selecting(config, data, run)
-        with lightning_trainer(config, run, begun.step, by) as (trainer, unreadable):
-            trainer.fit(model, data, ckpt_path=begun.checkpoint, weights_only=True)
-            if config.method.classify:
-                show_classifier(config, run, trainer, unreadable, model, data, protocol)
-            else:
-                chosen, how = select(config, model, run), config.selection.name
-                testing.test(config, run, trainer, unreadable, model, data, protocol, chosen, how)
+    experiment = Experiment.of(config)
+    if experiment.resume is None:  # a finished run is shown without its data
+        experiment.check_data("source", "target")
+    with shared_training(experiment, run):
+        carry_out(experiment, run)
     return Run(run)
+
+
+def carry_out(experiment: Experiment, run: Path, tested: bool = True) -> None:
+    """Train and test, or go on; a run that makes pretrained weights alone is not tested."""
+    start = resume(experiment, run)
+    if start.finished:
+        return
+    experiment = experiment.using(settle(experiment))
+    data = build_data(experiment)
+    check_lists(evaluations_of(experiment.evaluation), data.lists)
+    classify = experiment.method.classify
+    model = build_model(experiment.model, experiment.seed, data, classify)
+    lineage = pretrain(experiment.pretrain, experiment.cache, data, model, train_first(experiment))
+    protocol = data.protocol | {"pretrain": lineage and data.audit_lineage(lineage)}
+    cache_features(experiment.method, experiment.trainer, experiment.cache, data, model)
+    callbacks = selecting(experiment.selection, data, run)
+    with lightning_trainer(experiment, run, start.step, callbacks) as (trainer, unreadable):
+        trainer.fit(model, data, ckpt_path=start.checkpoint, weights_only=True)
+        parts = (experiment, run, trainer, unreadable, model, data, protocol)
+        if classify or not tested:
+            record_training(*parts, shown=tested)
+        else:
+            checkpoint = select(experiment.selection, model, run)
+            testing.test(*parts, checkpoint, experiment.selection.name)
+
+
+def train_first(experiment: Experiment) -> Path | None:
+    """Train on the source of `pretrain`, if any, unless that was done; give the checkpoint.
+
+    It is a run of its own under `paths.pretrained`, known by what it computes; runs of a sweep
+    that need the same one wait for the first to make it. The protocol removes classes of that
+    source too, unless `pretrain.filter` is false.
+    """
+    source, config = experiment.pretrain.first, first_stage(experiment.config)
+    if source is None or config is None:
+        return None
+    name = f"{experiment.pretrain.name}-seed{experiment.seed}-{training_hash(config)[:12]}"
+    run = Path(experiment.config.paths.pretrained).expanduser() / name
+    config.paths.run = str(run)
+    run.mkdir(parents=True, exist_ok=True)
+    with (run / "lock").open("w") as lock:
+        if not getattr(rank_zero_only, "rank", 0):  # the other processes of a run train beside it
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        carry_out(replace(Experiment.of(config), source=source), run, tested=False)
+    return run / "checkpoints" / LAST

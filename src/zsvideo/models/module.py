@@ -16,10 +16,6 @@ from zsvideo.data.clips import assemble
 from zsvideo.errors import UserError
 from zsvideo.models.network import EmbeddingNetwork
 
-REDUCTIONS = ("mean", "sum")
-LOSSES = ("squared", "cosine")
-C3D_INPUTS = ("kinetics_norm", "sports1m_raw")
-
 
 class ZeroShotModule(pl.LightningModule, EmbeddingNetwork):
     """The training of a network that maps the clips of a video to one class-name vector.
@@ -82,28 +78,11 @@ class ZeroShotModule(pl.LightningModule, EmbeddingNetwork):
                 in 0..255 as its published weights were trained on.
 
         Raises:
-            UserError: an option has an unknown value.
+            UserError: there is no such backbone.
         """
         super().__init__()
-        for name, value, choices in (
-            ("reduction", reduction, REDUCTIONS),
-            ("loss", loss, LOSSES),
-            ("c3d_input", c3d_input, C3D_INPUTS),
-        ):
-            if value not in choices:
-                raise UserError(
-                    f"model.{name}={value} is unknown; allowed: {', '.join(choices)}"
-                    + ("; model.loss=cosine is the cosine distance" if value == "cosine" else "")
-                )
         if c3d_input == "sports1m_raw":
-            if backbone != "c3d":
-                raise UserError(f"model.c3d_input={c3d_input} is for model=c3d, not for {backbone}")
             mean, std = [0.0] * 3, [1 / 255] * 3
-        for name, number in (("lr", lr), ("gamma", gamma), ("dropout", dropout)):
-            if not isinstance(number, (int, float)) or number < 0:
-                raise UserError(f"model.{name}={number} must be a number, at least 0")
-        if isinstance(milestones, str) or not all(isinstance(m, int) for m in milestones):
-            raise UserError(f"model.milestones={milestones} must be a list of epochs: [60,120]")
         self.save_hyperparameters()
         for name in ("milestones", "mean", "std"):
             self.hparams[name] = list(self.hparams[name])

@@ -1,17 +1,27 @@
 """The network, its loss and its optimiser (Sec. 3.1, 3.2 and 4.4)."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, Strict
+from pydantic import BeforeValidator, Field, Strict
 
+from zsvideo.errors import UserError
 from zsvideo.options import Count, Number, Seed, Share, Switch, options
 
 Three = Annotated[list[Annotated[float, Strict()]], Field(min_length=3, max_length=3)]
 
 
+def no_loss(value: Any) -> Any:
+    """Check that a reduction is not the name of a loss; raises ValueError."""
+    if value == "cosine":
+        raise ValueError("is unknown; allowed: mean, sum; model.loss=cosine is the cosine distance")
+    return value
+
+
 @options
 class ModelSpec:
     """The network g = f_s(mean of f_v over clips), its loss and its optimiser."""
+
+    group: ClassVar[str] = "model"
 
     backbone: str
     """f_v: a function of `zsvideo.models.backbones`, such as r2plus1d."""
@@ -21,7 +31,7 @@ class ModelSpec:
     """Scale g(x) to unit length, as in the authors' code; Eq. 2 does not."""
     loss: Literal["squared", "cosine"] = "squared"
     """Squared error (Eq. 2), or cosine distance."""
-    reduction: Literal["mean", "sum"] = "mean"
+    reduction: Annotated[Literal["mean", "sum"], BeforeValidator(no_loss)] = "mean"
     """Of the loss over a batch; Eq. 2 has a sum."""
     c3d_input: Literal["kinetics_norm", "sports1m_raw"] = "kinetics_norm"
     """What C3D reads: normalised RGB (authors' code), or RGB in 0..255 as its published weights."""
@@ -49,3 +59,10 @@ class ModelSpec:
     """On a GPU, update all weights in one kernel (`trainer=fast`)."""
     seed: Seed = 0
     """Of dropout."""
+
+    def __post_init__(self) -> None:
+        """Check that the input is one of the network; raises UserError."""
+        if self.c3d_input == "sports1m_raw" and self.backbone != "c3d":
+            raise UserError(
+                f"model.c3d_input={self.c3d_input} is for model=c3d, not for {self.backbone}"
+            )

@@ -101,81 +101,81 @@ def classification(run: Run) -> str:
 
 def remarks(run: Run) -> list[str]:
     """List in words what a reader of the numbers must know."""
-    said = []
+    lines = []
     record, protocol = run.record, run.record.protocol
     if record.classification:
-        said.append(classification(run))
+        lines.append(classification(run))
     if protocol.declared:
-        said.append(f"what the model was trained on is {protocol.declared}")
+        lines.append(f"what the model was trained on is {protocol.declared}")
     if (counts := protocol.counts) and counts.paper and counts.paper != counts.kept:
-        said.append(
+        lines.append(
             f"protocol {protocol.name}: the paper states {counts.paper} classes, computed "
             f"here {counts.kept}{borderline(protocol)}; protocol.json lists them"
         )
     if protocol.leaks:
-        said.append(
+        lines.append(
             f"LEAK: {len(protocol.leaks)} classes trained on are nearer than 0.05 to a class "
             f"tested: {listing([leak.name for leak in protocol.leaks])}"
         )
-    said += [
+    lines += [
         f"{name}: all {len(protocol.targets[name].classes)} classes tested were trained "
         "on: this is recognition of seen classes, no claim of zero-shot"
         for name in seen_targets(run)
     ]
     if protocol.survivors:
         classes = {pair.source for pair in protocol.survivors}
-        said.append(
+        lines.append(
             f"{len(classes)} classes trained on pass that rule and still teach a class tested, by "
             f"verdict or by their words: {listing([*map(str, protocol.survivors)], '; ')} "
             "(protocol.json lists them; see src.audit)"
         )
-    said += map(pretrained_weights, protocol.lineages)
+    lines += map(pretrained_weights, protocol.lineages)
     if protocol.test_only:
-        said.append(f"only the classes of {protocol.test_only} were tested")
+        lines.append(f"only the classes of {protocol.test_only} were tested")
     for name, listed in protocol.targets.items():
         if listed.same_vector:
             same = "; ".join(" = ".join(group) for group in listed.same_vector)
-            said.append(f"{name}: classes with the same words cannot be told apart: {same}")
+            lines.append(f"{name}: classes with the same words cannot be told apart: {same}")
     if partly := {name: c for name, c in protocol.coverage.items() if c.percent < 100}:
         covered = ", ".join(f"{name} {c.covered} of {c.count}" for name, c in partly.items())
-        said.append(f"classes with a word vector: {covered}; others are compared by words alone")
+        lines.append(f"classes with a word vector: {covered}; others are compared by words alone")
     if protocol.leaks is None:
-        said.append("what the model was trained on is unknown: no claim of zero-shot")
+        lines.append("what the model was trained on is unknown: no claim of zero-shot")
     for name, listed in protocol.targets.items():
         if listed.without_vector:
-            said.append(
+            lines.append(
                 f"{name}: {len(listed.without_vector)} classes have words without a vector and "
                 f"were left out (semantics.oov): {', '.join(listed.without_vector)}"
             )
     source = record.source
     if source and source.without_vector:
-        said.append(
+        lines.append(
             f"{len(source.without_vector)} classes of the source have words without a vector and "
             f"were not trained on (semantics.oov): {', '.join(source.without_vector)}"
         )
     if source and source.quarantined:
-        said.append(
+        lines.append(
             f"{len(source.quarantined)} training videos were found unreadable when the set was "
             "prepared, and took no part (metrics.json names them)"
         )
     if source and source.unreadable_replaced:
-        said.append(
+        lines.append(
             f"{len(source.unreadable_replaced)} unreadable training videos were replaced by others "
             "(metrics.json names them)"
         )
     for name, target in record.targets.items():
-        said += beyond_the_table(name, target)
+        lines += beyond_the_table(name, target)
         if target.unreadable:
-            said.append(
+            lines.append(
                 f"{name}: {len(target.unreadable)} unreadable test videos were left out "
                 "(metrics.json names them)"
             )
-    return said
+    return lines
 
 
 def beyond_the_table(name: str, target: TargetRecord) -> list[str]:
     """Say what the evaluations found that are no accuracy over draws, and which were left out."""
-    said = []
+    lines = []
     for numbers in target.evaluations.values():
         if numbers.unseen is not None:
             text = f"{name}: generalised, mean over classes: unseen {numbers.unseen:.1f} %"
@@ -186,14 +186,14 @@ def beyond_the_table(name: str, target: TargetRecord) -> list[str]:
                     f", seen {numbers.seen:.1f} %, harmonic mean {numbers.harmonic:.1f} %, "
                     f"area {numbers.ausuc:.3f}"
                 )
-            said.append(text)
+            lines.append(text)
         if numbers.distances is not None:
             half = numbers.farthest_half
-            said.append(
+            lines.append(
                 f"{name}: the {half.classes} classes farther than {half.threshold:.2f} "
                 f"from training: top-1 {half.shown('top1')} % of all {numbers.candidates} "
                 "candidates (metrics.json has the curve of Fig. 7)"
             )
     for evaluation, why in target.not_applicable.items():
-        said.append(f"{name}: evaluation {evaluation} left out: {why}")
-    return said
+        lines.append(f"{name}: evaluation {evaluation} left out: {why}")
+    return lines

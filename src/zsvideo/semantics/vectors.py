@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 logging.getLogger("gensim").setLevel(logging.WARNING)
 
-OOV = ("error", "drop", "fallback")
 LARGE = 1 << 27  # bytes of a file whose hash is worth keeping
 EMBEDDED = "GoogleNews-vectors-negative300-bolukbasi.bin"
 GENSIM = "word2vec-google-news-300"  # gensim-data's name of the full file
@@ -42,7 +41,6 @@ FILES = (
     f"{GENSIM}.gz",
 )
 FOLDERS = (".", "word2vec", "GoogleNews", "googlenews", GENSIM)  # of the data folder
-TARGET_LENGTHS = ("unit", "mean", "sum")
 
 
 class WordVectors:
@@ -75,22 +73,13 @@ class WordVectors:
                 distances and scores, which take unit vectors.
 
         Raises:
-            UserError: there is no such file, or an unknown `oov` or `target_length`.
+            UserError: there is no such file.
         """
         self.path = Path(path).expanduser()
         self.cache = Path(cache).expanduser()
         self.unit_words, self.word_rules, self.oov = unit_words, word_rules, oov
         self.target_length = target_length
         self.asked: set[str] = set()
-        if not isinstance(unit_words, bool):
-            raise UserError(f"semantics.unit_words={unit_words} must be true or false")
-        if oov not in OOV:
-            raise UserError(f"semantics.oov={oov} is unknown; allowed: {', '.join(OOV)}")
-        if target_length not in TARGET_LENGTHS:
-            raise UserError(
-                f"semantics.target_length={target_length} is unknown; allowed: "
-                f"{', '.join(TARGET_LENGTHS)}"
-            )
         if not self.path.is_file():
             raise UserError(
                 f"no word vectors at {path} (semantics.path); give a word2vec file such as "

@@ -4,11 +4,9 @@ A config names one by its class: `_target_: zsvideo.data.datasets.ucf101.UCF101`
 class of this kind in any module that Python can import.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
-
-from omegaconf import DictConfig, OmegaConf
 
 from zsvideo.data.datasets.base import VideoSet
 from zsvideo.errors import UserError
@@ -39,26 +37,3 @@ def video_set(values: Mapping[str, Any], group: str = "") -> VideoSet:
     option = ".".join(filter(None, [group, "root"]))
     videos: VideoSet = parse(kind, own | {"option": option}, group)
     return videos
-
-
-def named(values: DictConfig, group: str) -> VideoSet:
-    """Make the data set of a config node; raises UserError as `video_set`."""
-    return video_set(OmegaConf.to_container(values, resolve=True), group)  # type: ignore[arg-type]
-
-
-def check_data(config: DictConfig, groups: Sequence[str] = ("source", "target")) -> None:
-    """Check that something lies where the data sets of a config are looked for.
-
-    Args:
-        config: composed.
-        groups: which of them.
-
-    Raises:
-        UserError: what is missing, where it was looked for, and how to get it.
-    """
-    chosen: dict[str, Any] = {g: config.get(g) or {} for g in groups}
-    targets = chosen.pop("target", {})
-    chosen |= {f"target.{name}": values for name, values in targets.items()}
-    for group, node in chosen.items():
-        if not OmegaConf.is_missing(node, "root"):  # told apart from data that are missing
-            named(node, group).check_there()

@@ -29,12 +29,12 @@ def display_order(stream: Any, packets: Sequence[Any]) -> list[Shown]:
     shown: list[Shown] = []
     held: Shown | None = None
     packed: list[Shown] = []
-    for place, packet in enumerate(packets):
+    for number, packet in enumerate(packets):
         types = [1 + (code[0] >> 6) for code in FRAME_CODE.findall(packet)]
         decoded = packed + (
-            [] if packet.size < PLACEHOLDER else [Shown(t, place) for t in types[:1]]
+            [] if packet.size < PLACEHOLDER else [Shown(t, number) for t in types[:1]]
         )
-        packed = [Shown(kind, place + 1) for kind in types[1:]]
+        packed = [Shown(kind, number + 1) for kind in types[1:]]
         for frame in decoded:
             if frame.type == 3:
                 shown.append(frame)
@@ -45,25 +45,26 @@ def display_order(stream: Any, packets: Sequence[Any]) -> list[Shown]:
 
 
 def counted_frames(
-    stream: Any, packets: Sequence[Any], order: Sequence[Shown], wanted: Sequence[int]
+    stream: Any, packets: Sequence[Any], order: Sequence[Shown], indices: Sequence[int]
 ) -> Iterator[Any]:
-    """Decode from the first frame on and give those with the wanted, sorted numbers.
+    """Decode from the first frame on and yield those of some rising indices.
 
-    B-frames before the first wanted frame are skipped, as nothing refers to them.
+    B-frames before the first of these are skipped, as nothing refers to them.
     """
     known = all(frame.type for frame in order)
-    start = min((f.packet for f in order[wanted[0] :]), default=0) if known else 0
-    numbers = [n for n, frame in enumerate(order) if frame.type != 3 or frame.packet >= start]
-    context, at, targets = stream.codec_context, 0, set(wanted)
+    start = min((f.packet for f in order[indices[0] :]), default=0) if known else 0
+    decodable = [n for n, frame in enumerate(order) if frame.type != 3 or frame.packet >= start]
+    context, at, targets = stream.codec_context, 0, set(indices)
     context.flush_buffers()  # of an earlier reading
-    for place, packet in enumerate([*packets, None]):
-        context.skip_frame = "NONREF" if place < start else "DEFAULT"
+    for number, packet in enumerate([*packets, None]):
+        context.skip_frame = "NONREF" if number < start else "DEFAULT"
         for frame in context.decode(packet):
-            number = numbers[at] if at < len(numbers) else len(order) + at - len(numbers)
+            beyond = at - len(decodable)
+            index = decodable[at] if beyond < 0 else len(order) + beyond
             at += 1
-            if number in targets:
+            if index in targets:
                 yield frame
-                targets.discard(number)
+                targets.discard(index)
         if not targets:
             return
-    raise ShorterVideoError(len(order) - len(numbers) + at)
+    raise ShorterVideoError(len(order) + at - len(decodable))

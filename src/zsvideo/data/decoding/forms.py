@@ -4,60 +4,42 @@ Both keep every frame and its time, at the short side of training; sound is drop
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Annotated, Literal
 
 import av
 import numpy as np
 from av.video.reformatter import VideoReformatter
+from pydantic import Field, Strict
 
 from zsvideo.data.decoding.faults import UnreadableVideoError
 from zsvideo.data.decoding.packs import SUFFIX, write_pack
 from zsvideo.data.decoding.pyav_reader import Whole, all_frames, claimed_frames
 from zsvideo.data.transforms import resize_short_side
-from zsvideo.errors import UserError
+from zsvideo.options import options
 
 SUFFIXES = {"pack": SUFFIX, "h264": ".mp4"}
-FORMS = (*SUFFIXES, "check")
 # With macroblock trees x264 writes other bytes now and then, whatever the number of threads.
 FAST = {"preset": "veryfast", "tune": "fastdecode", "mbtree": "0", "b_strategy": "0"}
 SAMPLED = 48  # frames that the estimate of a file's size encodes
 
 
-@dataclass(frozen=True)
+@options
 class FormSpec:
-    """How videos are prepared.
+    """How videos are prepared."""
 
-    Attributes:
-        form: `pack`, `h264`, or `check`, which writes nothing.
-        short_side: pixels; smaller videos keep their size.
-        quality: of the JPEGs of a pack.
-        crf: of H.264, lower is better.
-        key_frames: their distance in H.264.
-    """
-
-    form: str
-    short_side: int
-    quality: int
-    crf: int
-    key_frames: int
-
-    def __post_init__(self) -> None:
-        """Check the values; raises UserError."""
-        if self.form not in FORMS:
-            raise UserError(f"form={self.form} is unknown; allowed: {', '.join(FORMS)}")
-        limits = {
-            "short_side": (16, 4096),
-            "quality": (1, 100),
-            "crf": (0, 51),
-            "key_frames": (1, 300),
-        }
-        for name, (least, most) in limits.items():
-            value = getattr(self, name)
-            if not isinstance(value, int) or not least <= value <= most:
-                raise UserError(f"{name}={value} must be a whole number from {least} to {most}")
+    form: Literal["pack", "h264", "check"]
+    """JPEG frames, a video file, or `check`, which writes nothing."""
+    short_side: Annotated[int, Strict(), Field(ge=16, le=4096)]
+    """Pixels; smaller videos keep their size."""
+    quality: Annotated[int, Strict(), Field(ge=1, le=100)]
+    """Of the JPEGs of a pack."""
+    crf: Annotated[int, Strict(), Field(ge=0, le=51)]
+    """Of H.264, lower is better."""
+    key_frames: Annotated[int, Strict(), Field(ge=1, le=300)]
+    """Their distance in H.264."""
 
 
 def shrink(frame: np.ndarray, spec: FormSpec) -> np.ndarray:

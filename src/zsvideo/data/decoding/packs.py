@@ -44,7 +44,7 @@ def write_pack(file: Path, video: Whole, quality: int) -> int:
     """
     ends: list[int] = []
     times: list[int] = []
-    head, place, height, width = b"", 0, 0, 0
+    head, height_at, height, width = b"", 0, 0, 0
     with file.open("wb") as opened:
         for time, frame in video.frames:
             height, width = frame.shape[:2]
@@ -52,14 +52,14 @@ def write_pack(file: Path, video: Whole, quality: int) -> int:
             padding = -len(lying) % STRIP
             lying = np.pad(lying, ((0, padding), (0, 0), (0, 0)), "edge")
             for strip in np.split(lying, len(lying) // STRIP):
-                head, place, scan = strip_jpeg(strip, quality)
+                head, height_at, scan = strip_jpeg(strip, quality)
                 opened.write(scan)
                 ends.append(opened.tell())
             times.append(time)
         opened.write(np.array(ends, "<u8").tobytes())
         opened.write((np.array(times) * float(video.time_base)).astype("<f8").tobytes())
         opened.write(head)
-        opened.write(FOOTER.pack(len(times), height, width, len(head), place, MAGIC))
+        opened.write(FOOTER.pack(len(times), height, width, len(head), height_at, MAGIC))
     return len(times)
 
 
@@ -71,17 +71,17 @@ def strip_jpeg(strip: np.ndarray, quality: int) -> tuple[bytes, int, bytes]:
         strip's piece of it.
     """
     code = simplejpeg.encode_jpeg(np.ascontiguousarray(strip), quality, colorsubsampling="420")
-    at, place = 2, 0
+    at, height_at = 2, 0
     while True:
         _, marker, size = struct.unpack_from(">BBH", code, at)
         if marker == START_OF_FRAME:
-            place = at + 5
+            height_at = at + 5
         if marker == START_OF_SCAN:
             break
         at += 2 + size
     restarts = struct.pack(">BBHH", 0xFF, 0xDD, 4, -(-strip.shape[1] // STRIP))
     begin = at + 2 + size
-    return code[:at] + restarts + code[at:begin], place, code[begin : -len(END)]
+    return code[:at] + restarts + code[at:begin], height_at, code[begin : -len(END)]
 
 
 class PackReader(VideoReader):
@@ -92,7 +92,7 @@ class PackReader(VideoReader):
         frames, height, width: number and size of the frames.
         strips: of each frame.
         head: header of a JPEG of strips.
-        place: where in it the height of the picture stands.
+        height_at: where in it the height of the picture stands.
         ends_at: where in the file the ends of strips are.
     """
 
@@ -107,7 +107,7 @@ class PackReader(VideoReader):
             raise UnreadableVideoError(
                 "an earlier form of pack; remove it and run python -m src.prepare"
             )
-        frames, self.height, self.width, head_size, self.place, _ = FOOTER.unpack(tail)
+        frames, self.height, self.width, head_size, self.height_at, _ = FOOTER.unpack(tail)
         self.strips = -(-max(self.height, self.width) // STRIP)
         times_at = size - head_size - 8 * frames
         self.ends_at = times_at - 8 * frames * self.strips
@@ -145,7 +145,7 @@ class PackReader(VideoReader):
         bounds = ([] if before else [0]) + np.frombuffer(ends, "<u8").tolist()
         data = os.pread(self.handle, bounds[self.strips * len(run)] - bounds[0], bounds[0])
         head = bytearray(self.head)
-        struct.pack_into(">H", head, self.place, len(run) * len(strips) * STRIP)
+        struct.pack_into(">H", head, self.height_at, len(run) * len(strips) * STRIP)
         pieces: list[bytes | bytearray] = [head]
         for frame in range(len(run)):
             first = frame * self.strips

@@ -110,8 +110,8 @@ class PyAVReader(VideoReader):
         """Give frames as decoded."""
         if self.order is None:
             return counted_frames(self.stream, self.packets, self.shown, indices.tolist())
-        wanted = [self.order[i] for i in indices]
-        return timed_frames(self.container, self.stream, self.packets, wanted, self.quick)
+        numbers = [self.order[i] for i in indices]
+        return timed_frames(self.container, self.stream, self.packets, numbers, self.quick)
 
 
 def open_stream(path: str | Path, quick: bool = False) -> tuple[Any, av.VideoStream]:
@@ -207,9 +207,9 @@ def is_timed(stream: Any, packets: Sequence[Any], stamps: Sequence[int | None], 
 
 
 def timed_frames(
-    container: Any, stream: Any, packets: Sequence[Any], wanted: Sequence[int], quick: bool
+    container: Any, stream: Any, packets: Sequence[Any], numbers: Sequence[int], quick: bool
 ) -> Iterator[Any]:
-    """Decode the wanted packets (by their place in `packets`, sorted by time of showing).
+    """Decode some packets, by their numbers in `packets`, sorted by time of showing.
 
     Raises:
         UnreadableVideoError: a frame is missing at the end.
@@ -226,17 +226,17 @@ def timed_frames(
             last -= 1
         return keys[max(last, 0)]
 
-    at = None  # place of the next packet, None where decoding has to start anew
-    for key, group in groupby(wanted, key_before):
+    at = None  # number of the next packet, None where decoding has to start anew
+    for key, group in groupby(numbers, key_before):
         pending = deque(group)
-        places, awaited = set(pending), {packets[i].pts for i in pending}
+        own, awaited = set(pending), {packets[i].pts for i in pending}
         found: dict[int, Any] = {}
         if at is None or at < key:
             context.flush_buffers()
             at, feed = key, packets_from(container, stream, packets, key)
         while pending:
             packet = next(feed, None)
-            context.skip_frame = "DEFAULT" if packet is None or at in places else "NONREF"
+            context.skip_frame = "DEFAULT" if packet is None or at in own else "NONREF"
             for frame in context.decode(packet):
                 if frame.pts in awaited:
                     found[frame.pts] = frame
@@ -255,7 +255,7 @@ def timed_frames(
 
 
 def packets_from(container: Any, stream: Any, packets: Sequence[Any], start: int) -> Iterator[Any]:
-    """Give the packets from a place on, read again from the file where they are not held."""
+    """Yield the packets from one on, read again from the file where they are not in memory."""
     if not isinstance(packets[start], Entry):
         yield from packets[start:]
         return

@@ -88,13 +88,13 @@ def equal_videos(trials: Sequence[Trial], score: Score) -> list[float]:
     samples = where(finished, subset="samples")
     by_seed: dict[Any, list[float]] = {}
     for one in where(finished, subset="classes"):
-        videos, seed = one.subset["videos"], one.axes["seed"]
+        videos, seed = one.subset.videos, one.axes["seed"]
         near = [
             trial
             for trial in where(samples, seed=seed)
-            if abs(trial.subset["videos"] / videos - 1) <= 0.25
+            if abs(trial.subset.videos / videos - 1) <= 0.25
         ]
         if near:
-            best = min(near, key=lambda trial: abs(trial.subset["videos"] - videos))
+            best = min(near, key=lambda trial: abs(trial.subset.videos - videos))
             by_seed.setdefault(seed, []).extend(pairs([best], [one], score))
     return [sum(values) / len(values) for values in by_seed.values() if values]

@@ -19,7 +19,7 @@ def rows(studies: Sequence[Study]) -> list[Row]:
     rows: list[Row] = []
     groups = studies[0].groups(lambda t: (t.axes["subset.clusters"], *t.others(AXES)))
     for (clusters, *names), trials in groups.items():
-        diversity = spread([trial.subset["diversity"] for trial in trials if trial.run])
+        diversity = spread([trial.subset.diversity for trial in trials if trial.run])
         for target in studies[0].targets or ["-"]:
             errors = [trial.error(target) for trial in trials]
             rows.append(
@@ -91,7 +91,7 @@ def clusters(trials: Sequence[Trial], target: str) -> list[Claim]:
     counts = sorted({trial.axes["subset.clusters"] for trial in trials})
     by_count = {count: where(trials, subset__clusters=count) for count in counts}
     first, last = counts[0], counts[-1]
-    diversity = pairs(by_count[first], by_count[last], lambda trial: trial.subset.get("diversity"))
+    diversity = pairs(by_count[first], by_count[last], lambda trial: trial.subset.diversity)
     return [
         *(
             verdict(

@@ -1,10 +1,10 @@
 """Fig. 7: accuracy on test classes ever farther from the training classes."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from matplotlib.figure import Figure
 
+from zsvideo.evaluation.record import Numbers
 from zsvideo.reporting.studies.claims import Claim, for_each_target, pairs, verdict, where
 from zsvideo.reporting.studies.files import Row
 from zsvideo.reporting.studies.sizes import SHOWN
@@ -19,20 +19,21 @@ def rows(studies: Sequence[Study]) -> list[Row]:
     rows: list[Row] = []
     for name, trials in studies[0].groups(series).items():
         for target in studies[0].targets or ["-"]:
-            points: dict[float, list[dict[str, Any]]] = {}
+            points: dict[float, list[Numbers]] = {}
             for trial in trials:
-                for point in trial.curve(target):
-                    points.setdefault(round(point["threshold"], 6), []).append(point)
-            none: list[tuple[float | None, list[dict[str, Any]]]] = [(None, [])]
+                numbers = trial.numbers(target, "distance")
+                for point in numbers.points if numbers else ():
+                    points.setdefault(round(point.threshold, 6), []).append(point)
+            none: list[tuple[float | None, list[Numbers]]] = [(None, [])]
             for threshold, same in sorted(points.items()) or none:
-                values = [point["top1"] for point in same]
+                values = [point.top1 for point in same]
                 rows.append(
                     {
                         "series": name,
                         "from": "ours",
                         "target": target,
                         "distance": threshold,
-                        "classes": same[0]["classes"] if same else None,
+                        "classes": same[0].classes if same else None,
                         "top-1": spread(values + [None] * (len(trials) - len(values))),
                     }
                 )
@@ -62,8 +63,8 @@ def farther_half(trials: Sequence[Trial], target: str) -> list[Claim]:
     """Compare the methods at the middle of their curves."""
 
     def far(trial: Trial) -> float | None:
-        curve = trial.curve(target)
-        return curve[len(curve) // 2]["top1"] if curve else None
+        numbers = trial.numbers(target, "distance")
+        return numbers.farthest_half.top1 if numbers else None
 
     e2e = where(trials, method="e2e", pretrain="none")
     first = [trial for trial in where(trials, method="e2e") if trial.axes["pretrain"] != "none"]

@@ -30,9 +30,9 @@ def size_rows(study: Study, size: str, series: Callable[[Trial], str]) -> list[R
         for (name, subset, asked), trials in groups.items():
             subsets = [trial.subset for trial in trials if trial.run]
             count = len(subsets)
-            videos = sum(s["videos"] for s in subsets) / count if subsets else None
-            classes = sum(len(s["classes"]) for s in subsets) / count if subsets else None
-            diversity = spread([s["diversity"] for s in subsets]).mean if subsets else None
+            videos = sum(s.videos for s in subsets) / count if subsets else None
+            classes = sum(len(s.classes) for s in subsets) / count if subsets else None
+            diversity = spread([s.diversity for s in subsets]).mean if subsets else None
             rows.append(
                 {
                     "series": name,

@@ -15,7 +15,9 @@ from scipy import stats
 
 from zsvideo.errors import UserError
 from zsvideo.evaluation.integrity import Check
+from zsvideo.evaluation.record import Numbers
 from zsvideo.reporting.run import Run
+from zsvideo.semantics.records import Subset
 
 REPEATS = ("seed",)  # axes over which a mean is taken
 USUAL = {"method": "e2e", "pretrain": "none"}
@@ -63,10 +65,14 @@ class Trial:
             return file.read_text(encoding="utf-8").split("\n", 1)[0]
         return "stopped or running" if self.folder.is_dir() else "not started"
 
+    def numbers(self, target: str, evaluation: str) -> Numbers | None:
+        """Return what an evaluation gave for a target; None where it was not scored so."""
+        result = self.run and self.run.record.targets.get(target)
+        return result.evaluations.get(evaluation) if result else None
+
     def score(self, target: str, evaluation: str, measure: str) -> float | None:
         """Return an accuracy in percent, a mean where the evaluation has draws."""
-        tested = self.run and self.run.record.targets.get(target)
-        numbers = tested and tested.evaluations.get(evaluation)
+        numbers = self.numbers(target, evaluation)
         return numbers.accuracy(measure) if numbers else None
 
     def error(self, target: str) -> float | None:
@@ -74,16 +80,10 @@ class Trial:
         value = self.score(target, "full", "top1")
         return None if value is None else 100 - value
 
-    def curve(self, target: str) -> list[dict[str, Any]]:
-        """Return the points of Fig. 7: `threshold`, `classes` beyond it, and their `top1`."""
-        tested = self.run and self.run.record.targets.get(target)
-        numbers = tested and tested.evaluations.get("distance")
-        return numbers.curve or [] if numbers else []
-
     @property
-    def subset(self) -> Mapping[str, Any]:
-        """What was trained on: `classes`, `videos`, `diversity` and how they were drawn."""
-        return dict(self.run.record.protocol.subset or ()) if self.run else {}
+    def subset(self) -> Subset:
+        """What was trained on."""
+        return (self.run and self.run.record.protocol.subset) or Subset()
 
     def others(self, known: Sequence[str]) -> list[str]:
         """List its axes, beyond those known and the repeats, that are not as usual."""

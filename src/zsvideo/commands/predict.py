@@ -56,6 +56,7 @@ def parser() -> argparse.ArgumentParser:
     add("--workers", type=int, default=2, metavar="N", help="decoding threads (default 2)")
     add("--page", action="store_true", help="open a page in the browser of this machine instead")
     add("--port", type=int, default=7860, help="of the page (default 7860)")
+    add("--host", default="127.0.0.1", help="who may open it (default: this machine alone)")
     add("--limit", type=int, default=512, metavar="MB", help="of an upload (default 512)")
     return own
 

@@ -167,9 +167,10 @@ class Model:
         names = [None if nothing else answers[0].name for answers, nothing in best]
         labels = settled(names, windows.least)
         for start, end, own in windows.merged(labels):
-            answers, _ = self.ranked(rows[own].mean(axis=0), asked, top)
-            none = None if best[0][1] is None else labels[own.start] is None
-            yield Span(start, end, answers, none)
+            label = labels[own.start]
+            members = [i for i in range(own.start, own.stop) if names[i] == label]
+            answers, _ = self.ranked(rows[members].mean(axis=0), asked, top)
+            yield Span(start, end, answers, None if best[0][1] is None else label is None)
 
     def ranked(
         self, embedding: np.ndarray, asked: Candidates, top: int
@@ -255,10 +256,14 @@ class Model:
         """Embed the windows of a video: features once a stretch, each window a mean of them."""
         if source.reason is not None:
             return Embedded(source, reason=source.reason)
-        features, frames, times = [], [], []
+        features, times, pictures, step = [], [], [], 1
         try:
             for clips, spans in stretches(source, self.facts.clips, window, stride):
-                frames.append(clips[len(clips) // 2, :, clips.shape[2] // 2].permute(1, 2, 0))
+                for number, clip in enumerate(clips, len(times)):
+                    if number % step == 0:
+                        pictures.append(middle_frames(clip, CONTACTS // 2))
+                    if len(pictures) > CONTACTS:  # of a longer video, of every other stretch
+                        pictures, step = pictures[::2], 2 * step
                 features.append(self.network.features(clips[:, None].to(self.device)))
                 times += spans
         except UnreadableVideoError as error:
@@ -268,16 +273,22 @@ class Model:
         means = torch.stack([rows[torch.from_numpy(own)].mean(dim=0) for own in windows.members])
         embeddings = self.network.project(means).float().cpu().numpy()
         whole = self.network.project(rows.mean(dim=0, keepdim=True)).float().cpu().numpy()[0]
-        chosen = np.unique(np.linspace(0, len(frames) - 1, CONTACTS).round().astype(int))
-        sheet = np.stack([frames[i].numpy() for i in chosen])
-        return Embedded(source, whole, frames=sheet, windows=windows.with_rows(embeddings))
+        sheet = np.concatenate(pictures)
+        chosen = np.unique(np.linspace(0, len(sheet) - 1, CONTACTS).round().astype(int))
+        return Embedded(source, whole, None, sheet[chosen], windows.with_rows(embeddings))
+
+
+def middle_frames(clip: Tensor, count: int) -> np.ndarray:
+    """Take evenly spaced frames (count, H, W, C) of a clip (C, T, H, W)."""
+    places = (np.arange(count) + 0.5) * clip.shape[1] / count
+    frames: np.ndarray = clip[:, places.astype(int)].permute(1, 2, 3, 0).numpy()
+    return frames
 
 
 def contact_frames(clips: Tensor) -> np.ndarray:
-    """Take the middle frames of some clips (N, C, T, H, W), from first to last: (T, H, W, C)."""
+    """Take frames of some clips (N, C, T, H, W), from first to last: (at most 6, H, W, C)."""
     chosen = np.unique(np.linspace(0, len(clips) - 1, CONTACTS).round().astype(int))
-    frames: np.ndarray = clips[chosen, :, clips.shape[2] // 2].permute(0, 2, 3, 1).numpy()
-    return frames
+    return np.concatenate([middle_frames(clips[i], max(CONTACTS // len(clips), 1)) for i in chosen])
 
 
 def check_windows(window: float | None, stride: float | None) -> tuple[float, float] | None:

@@ -114,16 +114,9 @@ def warnings(asked: Candidates, duplicates: int) -> Iterator[str]:
 
 def described(model: Model, asked: Candidates, arguments: argparse.Namespace) -> dict[str, Any]:
     """Describe what is computed, as JSON has it before the videos."""
-    facts = model.facts
     return {
         "schema": SCHEMA,
-        "model": {
-            "place": facts.place,
-            "sha256": facts.sha256,
-            "trained_on": None if facts.trained is None else facts.trained.dataset,
-            "trained_classes": None if facts.trained is None else len(facts.trained.names),
-            "none_of_these": facts.none_of_these and facts.none_of_these.plain(),
-        },
+        "model": facts_of(model.facts),
         "classes": [
             {
                 key: value
@@ -141,6 +134,18 @@ def described(model: Model, asked: Candidates, arguments: argparse.Namespace) ->
             "stride": arguments.stride,
             "oov": asked.oov,
         },
+    }
+
+
+def facts_of(facts: Facts) -> dict[str, Any]:
+    """Describe a model as JSON has it."""
+    trained, none = facts.trained, facts.none_of_these
+    return {
+        "place": facts.place,
+        "sha256": facts.sha256,
+        "trained_on": trained and trained.dataset,
+        "trained_classes": trained and len(trained.names),
+        "none_of_these": none and none.plain(),
     }
 
 

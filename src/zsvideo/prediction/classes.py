@@ -29,7 +29,7 @@ Classes = Mapping[str, Sequence[str]] | Sequence[str] | str | os.PathLike[str]
 OOV = ("drop", "fallback", "error")
 NEAREST = 3  # trained classes and spellings that are named
 SAME = 1e-9  # cosine distance of vectors that are one
-LONGEST = 14  # letters of words for which spellings two letters away are tried
+TWO_AWAY = range(6, 15)  # letters of words for which spellings two letters away are tried
 
 
 @dataclass(frozen=True)
@@ -166,7 +166,7 @@ def candidates(
         warnings.append(f"listed twice, taken once: {', '.join(map(repr, doubles))}")
     rows: dict[str, np.ndarray] = {}
     missing: list[str] = []
-    for name, row, said in rows_of([*unique.values()], vectors, oov):
+    for name, row, said in rows_of([*unique.values()], vectors):
         if row is None:
             missing.append(f"{name!r} is left out: {said}")
         else:
@@ -199,7 +199,7 @@ def candidates(
 
 
 def rows_of(
-    listed: Sequence[NamedClass], vectors: WordVectors, oov: str
+    listed: Sequence[NamedClass], vectors: WordVectors
 ) -> Iterator[tuple[str, np.ndarray | None, str]]:
     """Give each name, its unit vector (D,) or None, and what is to be said of it.
 
@@ -221,7 +221,7 @@ def rows_of(
         else:
             place = classes.names.index(entry.name)
             if lost := classes.unknown.get(entry.name):
-                said = "; ".join(without_vector(word, vectors, oov) for word in lost)
+                said = "; ".join(without_vector(word, vectors) for word in dict.fromkeys(lost))
                 yield entry.name, None, said
                 continue
             bag = classes.bags[place]
@@ -257,19 +257,18 @@ def words_or_none(text: str, rules: str) -> tuple[str, ...]:
         return ()
 
 
-def without_vector(word: str, vectors: WordVectors, oov: str) -> str:
+def without_vector(word: str, vectors: WordVectors) -> str:
     """Say that a word has no vector, and what would work in its place."""
     near = near_spellings(word, vectors)
     if near:
         return f"no vector for {word!r}; nearest known spellings: {', '.join(near)}"
-    end = "" if oov == "fallback" else "; or try --oov fallback"
-    return f"no vector for {word!r} or a spelling near it; describe the class in other words{end}"
+    return f"no vector for {word!r} or a spelling near it; describe the class in other words"
 
 
 def near_spellings(word: str, vectors: WordVectors) -> list[str]:
     """List known words one letter away, else two, the likeliest first."""
     closest = {" ".join(by) for by in spellings(word)} | edits(word)
-    others = {w for one in edits(word) for w in edits(one)} if len(word) <= LONGEST else set()
+    others = {w for one in edits(word) for w in edits(one)} if len(word) in TWO_AWAY else set()
     for tried in (closest, others):
         single = {w for text in tried for w in text.split()}
         keyed = read_vectors(vectors.path, single)

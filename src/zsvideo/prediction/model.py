@@ -256,7 +256,10 @@ class Model:
         """Embed the windows of a video: features once a stretch, each window a mean of them."""
         if source.reason is not None:
             return Embedded(source, reason=source.reason)
-        features, times, pictures, step = [], [], [], 1
+        features: list[Tensor] = []
+        times: list[tuple[float, float]] = []
+        pictures: list[np.ndarray] = []
+        step = 1
         try:
             for clips, spans in stretches(source, self.facts.clips, window, stride):
                 for number, clip in enumerate(clips, len(times)):

@@ -106,6 +106,8 @@ def about(facts: Facts) -> Iterator[str]:
 def warnings(asked: Candidates, duplicates: int) -> Iterator[str]:
     """Say what is to know of names and videos before they are answered."""
     yield from (f"warning: {line}" for line in asked.warnings)
+    if asked.oov == "drop" and any("left out" in line for line in asked.warnings):
+        yield "note: --oov fallback tries other spellings first"
     for name, notes in asked.notes.items():
         yield from (f"note: {name!r}: {note}" for note in notes if note.startswith("not zero"))
     if duplicates:

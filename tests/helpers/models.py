@@ -11,7 +11,20 @@ from zsvideo.models.module import ZeroShotModule
 from zsvideo.prediction.rejection import NoneOfThese
 from zsvideo.semantics.vectors import WordVectors
 
-WORDS = ("jump", "run", "swim", "climb", "read", "write", "sing", "dance", "tea", "pour", "ladder")
+WORDS = (
+    "a",
+    "jump",
+    "run",
+    "swim",
+    "climb",
+    "read",
+    "write",
+    "sing",
+    "dance",
+    "tea",
+    "pour",
+    "ladder",
+)
 NONE = NoneOfThese(0.1, 0.1, 0.12, 0.3, 0.8, 0.05, 64, 8, "videos of the source")
 CLIPS = {"short_side": 40, "crop": 32, "test_clips": 3}
 

@@ -35,6 +35,8 @@ PARTS = (  # arguments of `EmbeddingNetwork.build`
     "std",
     "channels_last",
 )
+WEIGHTS, CONFIG = "model.safetensors", "config.json"  # of an exported folder
+HUB = "hf://"
 AUTHORS = {  # the network of the authors' checkpoints, as in conf/model
     "dropout": 0.05,
     "normalize_output": True,
@@ -60,7 +62,6 @@ class Facts:
         trained: the classes trained on; None if unknown.
         none_of_these: its threshold; None where it has none.
         protocol: what `protocol.json` holds; empty where it is not there.
-        metrics: what `metrics.json` holds; empty where it is not there.
     """
 
     place: str
@@ -72,15 +73,20 @@ class Facts:
     trained: TrainedOn | None
     none_of_these: NoneOfThese | None
     protocol: Mapping[str, Any]
-    metrics: Mapping[str, Any]
 
 
 def read_model(place: str | os.PathLike[str]) -> tuple[EmbeddingNetwork, Facts]:
-    """Read a model: a run folder, a checkpoint of it, or the authors' checkpoint.
+    """Read a model: a run folder, a checkpoint of it or of the authors, or an exported folder.
 
     Raises:
         UserError: it is none, or gives no embedding.
     """
+    if os.fspath(place).startswith(HUB):
+        place = downloaded(os.fspath(place).removeprefix(HUB))
+    if (Path(place) / CONFIG).is_file() and (Path(place) / WEIGHTS).is_file():
+        from zsvideo.prediction.export import read_export
+
+        return read_export(Path(place))
     file = checkpoint_of(os.fspath(place), "model")
     content = read_file(file, "model")
     run = file.parent.parent
@@ -112,7 +118,6 @@ def read_model(place: str | os.PathLike[str]) -> tuple[EmbeddingNetwork, Facts]:
         trained=trained_on(protocol),
         none_of_these=threshold_in(metrics),
         protocol=protocol,
-        metrics=metrics,
     )
     return network, facts
 
@@ -126,6 +131,23 @@ def build(options: Mapping[str, Any], state: Mapping[str, Any], file: Path) -> E
         raise UserError(f"model={file} is no model of this project ({error})") from None
     load_strictly(network, dict(state), file, "model")
     return network.eval()
+
+
+def downloaded(name: str) -> Path:
+    """Fetch an exported folder from the Hugging Face hub, into its cache.
+
+    Raises:
+        UserError: the client is not installed, or the model cannot be fetched.
+    """
+    try:
+        from huggingface_hub import snapshot_download
+    except ImportError:
+        raise UserError(f"{HUB}{name} needs a package: pip install huggingface_hub") from None
+    try:
+        return Path(snapshot_download(name, allow_patterns=[WEIGHTS, CONFIG]))
+    except (OSError, ValueError) as error:
+        said = str(error).strip().splitlines() or [type(error).__name__]
+        raise UserError(f"{HUB}{name} cannot be fetched: {said[0]}") from None
 
 
 def options_of(checkpoint: Mapping[str, Any]) -> dict[str, Any]:

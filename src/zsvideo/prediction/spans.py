@@ -58,11 +58,11 @@ class Windows:
             starts = np.append(starts, length - window)
         ends = np.minimum(starts + window, length)
         centres = times.mean(axis=1)
-        inside = (centres >= starts[:, None]) & (centres < ends[:, None])
-        nearest = np.abs(centres - (starts + ends)[:, None] / 2).argmin(axis=1)
+        first, last = (np.searchsorted(centres, bounds) for bounds in (starts, ends))
+        after = np.searchsorted(centres, (starts + ends) / 2).clip(0, len(centres) - 1)
         members = tuple(
-            np.flatnonzero(row) if row.any() else np.array([near])
-            for row, near in zip(inside, nearest, strict=True)
+            np.arange(i, j) if j > i else np.array([near])  # a stretch may be longer than a window
+            for i, j, near in zip(first.tolist(), last.tolist(), after.tolist(), strict=True)
         )
         return cls(starts, ends, members, length, math.ceil(window / stride))
 

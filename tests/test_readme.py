@@ -1,6 +1,7 @@
 """The documents: their commands are accepted and run, their links, paths and options exist."""
 
 import importlib
+import json
 import re
 import shlex
 import shutil
@@ -14,7 +15,7 @@ from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
 from helpers.commands import fails, finished
-from helpers.runs import predictions
+from helpers.runs import finished_run, predictions
 from helpers.videos import grey_video
 from zsvideo.resources import CONF, EXPERIMENTS, ROOT
 from zsvideo.usage import COMMANDS, GROUPS
@@ -311,3 +312,24 @@ def test_recipe_of_an_evaluation(copy):
     said = finished(run("-m", "src.evaluate", *options))
     assert re.search(r"without_c01 +│ 11 ", said) and re.search(r"full +│ 12 ", said)
     assert "without_c01" in finished(run("-m", "src.report", "run=run"))
+
+
+@pytest.mark.slow
+def test_recipe_of_a_figure(copy):
+    """One module and one preset; the sweep lists its jobs, the report shows them and the page."""
+    top, run = copy
+    module = top / "src" / "zsvideo" / "reporting" / "studies" / "fig8.py"
+    module.write_text(of_recipe("python", "Fig. 8: error by dropout"))
+    (top / "experiments" / "fig8.yaml").write_text(of_recipe("yaml", "name: fig8"))
+    options = ["experiments=fig8", "scale=demo"]
+    assert "6 of 6 jobs missing" in finished(run("-m", "src.train", "-m", *options, "--dry-run"))
+    axes = [{"model.dropout": d, "seed": s} for d in (0, 0.5) for s in range(3)]
+    jobs = [{"axes": a, "folder": f"../jobs/{n}"} for n, a in enumerate(axes)]
+    study = top / "multirun" / "demo" / "fig8"
+    study.mkdir(parents=True)
+    (study / "jobs.json").write_text(json.dumps({"study": {"name": "fig8"}, "jobs": jobs}))
+    for number, job in enumerate(jobs[:5]):
+        finished_run(study / job["folder"], predictions(60, seed=number))
+    assert "fig8: 5 of 6 runs finished" in finished(run("-m", "src.report", *options))
+    assert "(2 of 3)" in (study / "fig8.md").read_text() and (study / "fig8.svg").is_file()
+    assert "Fig. 8" in (study.parent / "index.html").read_text()

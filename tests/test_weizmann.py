@@ -75,6 +75,12 @@ def test_without_the_videos_one_line_says_what_to_fetch(cli, tmp_path):
     assert not list((tmp_path / "sweep").glob("jobs/*"))
 
 
+def test_it_has_no_demo_scale(cli):
+    done = cli("train", "experiments=weizmann", "scale=demo")
+    assert done.returncode == 2 and done.stderr.count("\n") == 1
+    assert "with experiments=weizmann scale=demo" in done.stderr
+
+
 def test_an_actor_on_both_sides_is_a_leak(cli, made, tmp_path):
     run = tmp_path / "run"
     own = ["hydra.mode=RUN", "target=[weizmann]", "source.leave_out=[ido]"]

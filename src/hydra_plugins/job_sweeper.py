@@ -142,25 +142,21 @@ def check_data(jobs: Sequence[Job]) -> None:
 def batches(jobs: Sequence[Job], size: int | None) -> list[list[Job]]:
     """Put jobs in batches that are launched one after the other.
 
-    Jobs that need the same training, whole or as pretrained weights, would wait for each other; so
-    all but the first of them come in a later batch, and find it done.
+    Jobs that need the same pretrained weights would wait for each other; so all but the first of
+    them come in a later batch, and find them made.
 
     Args:
         jobs: in their order.
         size: of a batch at most; None for any.
     """
-    parts: dict[int, list[Job]] = {}
-    since: dict[str, int] = {}
+    made: set[str | None] = set()
+    waves: tuple[list[Job], list[Job]] = ([], [])
     for job in jobs:
-        number = max((since[t] + 1 for t in job.trainings if t in since), default=0)
-        for training in job.trainings:
-            since.setdefault(training, number)
-        parts.setdefault(number, []).append(job)
-    return [
-        parts[number][first : first + (size or len(jobs))]
-        for number in sorted(parts)
-        for first in range(0, len(parts[number]), size or len(jobs))
-    ]
+        late = job.pretraining is not None and job.pretraining in made
+        made.add(job.pretraining)
+        waves[late].append(job)
+    step = size or len(jobs) or 1
+    return [wave[i : i + step] for wave in waves for i in range(0, len(wave), step)]
 
 
 def why(folder: Path) -> str:

@@ -23,6 +23,7 @@ from zsvideo.resources import CONF, PACKAGE
 from zsvideo.usage import as_typed, usage
 
 REMOVED = {  # options of earlier versions: what does now what they did
+    "paths.trained": "clips.test_clips=[1,25], which tests one training with each",
     "loader.micro_batch": "loader.batch_size=11 trainer.accumulate_grad_batches=2, for one",
 }
 FAILED = "error.txt"  # in the folder of a job: why it failed, in one line, and where
@@ -217,5 +218,7 @@ def explain(error: BaseException) -> str:
         return f"{unknown[1]}={unknown[2]} is unknown; allowed: {options}"
     no_key = re.search(r"Could not override '([^']+)'", text)
     if no_key:
-        return f"there is no option {no_key[1]}; `--cfg job` prints all of them"
+        presets = [a for a in sys.argv[1:] if a.startswith(("experiments=", "scale="))]
+        place = f" with {' '.join(presets)}" if presets else ""
+        return f"there is no option {no_key[1]}{place}; `--cfg job` prints all of them"
     return text

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from zsvideo.data.sampling import authors_frames, clip_frames, held, train_start
+from zsvideo.data.sampling import authors_frames, clip_frames, hold_last, train_start
 from zsvideo.data.sampling import test_frames as frames_of_test
 from zsvideo.data.sampling import test_starts as starts_of_test
 
@@ -121,7 +121,7 @@ def test_short_videos(length, policy):
 
 def test_frames_that_do_not_decode_hold_the_last_one_wanted():
     wanted = np.array([[0, 1, 2], [6, 7, 8]])
-    assert held(wanted, 9).tolist() == wanted.tolist()
-    assert held(wanted, 8).tolist() == [[0, 1, 2], [6, 7, 7]]
-    assert held(wanted, 5).tolist() == [[0, 1, 2], [2, 2, 2]]  # not 4, which nobody kept
-    assert held(wanted + 5, 3).tolist() == [[2, 2, 2], [2, 2, 2]]  # noise in the authors' code
+    assert hold_last(wanted, 9).tolist() == wanted.tolist()
+    assert hold_last(wanted, 8).tolist() == [[0, 1, 2], [6, 7, 7]]
+    assert hold_last(wanted, 5).tolist() == [[0, 1, 2], [2, 2, 2]]  # not 4, which nobody kept
+    assert hold_last(wanted + 5, 3).tolist() == [[2, 2, 2], [2, 2, 2]]  # noise in the authors' code

@@ -21,7 +21,7 @@ from zsvideo.data.layouts import Video
 from zsvideo.data.options import ClipSpec
 from zsvideo.data.sampling import (
     clip_frames,
-    held,
+    hold_last,
     test_frames,
     train_start,
 )
@@ -90,7 +90,7 @@ class Clips(Dataset[dict[str, Any]]):
             yield from (int(rng.integers(len(self.videos))) for _ in range(100))
 
     def about(self, index: int, unreadable: list[tuple[str, str]]) -> dict[str, Any]:
-        """Give the parts of a readable sample that are not its pixels."""
+        """Return the parts of a readable sample that are not its pixels."""
         sample = {"ok": True, "index": index, "unreadable": unreadable}
         if self.bank is not None:
             label = self.bank.rows[self.videos[index].label]
@@ -141,7 +141,7 @@ def test_indices(video: Video, spec: ClipSpec, length: int) -> np.ndarray:
     return test_frames(
         length,
         spec.frames,
-        spec.test_clips,
+        spec.counts[-1],
         spec.test_rule,
         spec.single_clip,
         spec.segment_cap if video.window else None,
@@ -166,7 +166,7 @@ def read_frames(
 
         def read() -> dict[str, Tensor]:
             length = len(reader)
-            indices = choose(length) if intended is None else held(intended, length)
+            indices = choose(length) if intended is None else hold_last(intended, length)
             needed, inverse = np.unique(indices, return_inverse=True)
             return {
                 "frames": torch.from_numpy(reader.get(needed, view)),

@@ -1,4 +1,4 @@
-"""Tell that two videos show the same, whatever their size, codec, rate and trim (Sec. 3.3).
+"""Find videos that show the same, whatever their size, codec, rate and trim (Sec. 3.3).
 
 Content is compared by a perceptual hash ten times a second (pHash, 64 bits), so that re-encoding,
 resizing, another frame rate and a trim make no difference; pairs found so are decoded again and
@@ -35,8 +35,7 @@ def fingerprint(path: str) -> np.ndarray | str:
     hashes = []
     try:
         for picture in sampled(path):
-            if np.asarray(picture.convert("L")).std() >= FLAT:
-                hashes.append(int(str(imagehash.phash(picture)), 16))
+            hashes.append(int(str(imagehash.phash(picture)), 16))
     except UnreadableVideoError as error:
         return str(error)
     except (av.FFmpegError, OSError, ValueError) as error:
@@ -46,7 +45,7 @@ def fingerprint(path: str) -> np.ndarray | str:
 
 
 def sampled(path: str) -> Iterator[Image.Image]:
-    """Decode a frame each `STEP` seconds, upright, as pictures of 64 x 64."""
+    """Decode a frame each `STEP` seconds, upright, as pictures of 64 x 64; leave out flat ones."""
     container, stream = open_stream(path)
     with container:
         due = -np.inf
@@ -55,7 +54,9 @@ def sampled(path: str) -> Iterator[Image.Image]:
             if time >= due:
                 due = time + STEP - 1e-3
                 small = frame.reformat(64, 64, "rgb24", interpolation="AREA").to_ndarray()
-                yield Image.fromarray(np.rot90(small, frame.rotation // 90))
+                picture = Image.fromarray(np.rot90(small, frame.rotation // 90))
+                if np.asarray(picture.convert("L")).std() >= FLAT:
+                    yield picture
 
 
 def same_content(
@@ -69,9 +70,9 @@ def same_content(
     names = list(ours), list(theirs)
     for a, b in candidates(list(ours.values()), list(theirs.values())):
         short, long = sorted((small_pictures(names[0][a]), small_pictures(names[1][b])), key=len)
-        found = common(short, long)
-        if found >= LEAST and found >= SHARE * len(short):
-            yield (names[0][a], names[1][b]), found / len(short)
+        moments = common(short, long)
+        if moments >= LEAST and moments >= SHARE * len(short):
+            yield (names[0][a], names[1][b]), moments / len(short)
 
 
 def candidates(
@@ -129,9 +130,8 @@ def small_pictures(path: str) -> np.ndarray:
     pictures = []
     try:
         for picture in sampled(path):
-            if np.asarray(picture.convert("L")).std() >= FLAT:
-                small = picture.resize((16, 16), Image.Resampling.BOX)
-                pictures.append(np.asarray(small, np.float32).ravel())
+            small = picture.resize((16, 16), Image.Resampling.BOX)
+            pictures.append(np.asarray(small, np.float32).ravel())
     except (av.FFmpegError, OSError, ValueError):
         pass  # a damaged end; `fingerprint` stopped there too
     return np.reshape(np.array(pictures, np.float32), (-1, 768))

@@ -54,10 +54,10 @@ class VideoDataModule(pl.LightningDataModule):
         self.warn_of_packs()
         self.bank = ClassBank((), np.zeros((0, 0)))
         self.features: dict[bool, FeatureStore] = {}  # of training and test clips, by a frozen f_v
-        self.drawn: Sequence[Video] | None = None
+        self.subset: Sequence[Video] | None = None
 
     def warn_of_packs(self) -> None:
-        """Tell what a switch of the clips no longer finds in prepared videos."""
+        """Warn of what a switch of the clips no longer finds in prepared videos."""
         packs = [video for video in self.videos if video.path.endswith(SUFFIX)]
         unknown = sum(video.claimed is None for video in packs)
         if unknown and self.clips.length == "claimed":
@@ -100,12 +100,12 @@ class VideoDataModule(pl.LightningDataModule):
                 f"{', '.join(self.listing.empty)}; fill or remove them"
             )
         self.bank = bank
-        self.drawn = videos
+        self.subset = videos
 
     @property
     def chosen(self) -> list[Video]:
         """The videos of the classes in use, or the part of them that was drawn."""
-        videos = self.videos if self.drawn is None else self.drawn
+        videos = self.videos if self.subset is None else self.subset
         return [video for video in videos if video.label in self.bank]
 
     def load(
@@ -128,11 +128,11 @@ class VideoDataModule(pl.LightningDataModule):
         )
 
     def decoded(self, train: bool) -> Clips:
-        """Give the clips of the videos in use."""
+        """Return the clips of the videos in use."""
         return Clips(self.chosen, self.bank, self.clips, self.seed, train)
 
     def samples(self, train: bool) -> Clips | FeatureClips:
-        """Give the clips of the videos in use, or their features where those are cached."""
+        """Return the clips of the videos in use, or their features where those are cached."""
         clips, store = self.decoded(train), self.features.get(train)
         return FeatureClips(clips, store) if store else clips
 

@@ -96,12 +96,12 @@ def fetch_rest(item: Archive, part: Path, note: Path, tell: Any) -> bool:
     Raises:
         UserError: the server has no such file, or another one than expected, or no room for it.
     """
-    have, seen = size_of(part), read_note(note)
+    have, record = size_of(part), read_note(note)
     headers = {"Accept-Encoding": "identity"}
-    if have and (seen.get("validator") or item.checksum):
+    if have and (record.get("validator") or item.checksum):
         headers["Range"] = f"bytes={have}-"
-        if seen.get("validator"):
-            headers["If-Range"] = seen["validator"]
+        if record.get("validator"):
+            headers["If-Range"] = record["validator"]
     with requests.get(item.url, headers=headers, stream=True, timeout=30) as answer:
         code = answer.status_code
         if code == 416:  # it has no byte there: the part is whole, or of another file
@@ -156,17 +156,17 @@ def check(item: Archive, file: Path, note: Path) -> None:
     Raises:
         UserError: it differs; it is removed then.
     """
-    seen = read_note(note)
-    expected = item.checksum or seen.get("checksum") or ""
+    record = read_note(note)
+    expected = item.checksum or record.get("checksum") or ""
     kind = expected.partition(":")[0] or "sha256"
     with file.open("rb") as opened:
-        found = f"{kind}:{hashlib.file_digest(opened, kind).hexdigest()}"
+        checksum = f"{kind}:{hashlib.file_digest(opened, kind).hexdigest()}"
     size = file.stat().st_size
     problem = ""
-    if expected and found != expected:
-        problem = f"has {found} where {expected} is expected"
-    elif (item.size or seen.get("size")) not in (None, size):
-        problem = f"has {size:,} bytes where {item.size or seen.get('size'):,} are expected"
+    if expected and checksum != expected:
+        problem = f"has {checksum} where {expected} is expected"
+    elif (item.size or record.get("size")) not in (None, size):
+        problem = f"has {size:,} bytes where {item.size or record.get('size'):,} are expected"
     if problem:
         file.unlink()
         note.unlink(missing_ok=True)
@@ -174,25 +174,25 @@ def check(item: Archive, file: Path, note: Path) -> None:
             f"{file} {problem}, so it was removed; start again, and if that does not help fetch "
             f"{item.url} by other means"
         )
-    write_note(note, seen | {"url": item.url, "size": size, "checksum": found})
+    write_note(note, record | {"url": item.url, "size": size, "checksum": checksum})
 
 
 def size_of(file: Path) -> int:
-    """Tell the bytes of a file, 0 if it is not there."""
+    """Return the bytes of a file, 0 if it is not there."""
     return file.stat().st_size if file.exists() else 0
 
 
 def read_note(note: Path) -> dict[str, Any]:
     """Read what was seen of a file before."""
     try:
-        found = json.loads(note.read_text())
+        content = json.loads(note.read_text())
     except (OSError, ValueError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return content if isinstance(content, dict) else {}
 
 
-def write_note(note: Path, seen: dict[str, Any]) -> None:
+def write_note(note: Path, record: dict[str, Any]) -> None:
     """Write down what was seen of a file, whole or not at all."""
     part = note.with_name(note.name + ".part")
-    part.write_text(json.dumps(seen))
+    part.write_text(json.dumps(record))
     part.replace(note)

@@ -43,10 +43,10 @@ class FeatureStore:
         try:
             with np.load(store.file) as saved:
                 notes, features = json.loads(str(saved["notes"])), saved["features"]
-                told = str(saved["sha256"])
+                checksum = str(saved["sha256"])
         except (OSError, ValueError, KeyError, EOFError, BadZipFile):
             return store
-        if told == content_hash(notes, features):
+        if checksum == content_hash(notes, features):
             rows = iter(features)
             for video, (seen, reason) in notes.items():
                 store.rows[video] = (seen, reason or next(rows))
@@ -62,10 +62,10 @@ class FeatureStore:
             if isinstance(row, str) or seen != fingerprint(video)
         ]
 
-    def add(self, videos: Sequence[Video], found: dict[str, np.ndarray | str]) -> None:
+    def add(self, videos: Sequence[Video], results: dict[str, np.ndarray | str]) -> None:
         """Take in features (K, F), or reasons, by id; write the store, whole or not at all."""
         for video in videos:
-            self.rows[video.id] = (fingerprint(video), found[video.id])
+            self.rows[video.id] = (fingerprint(video), results[video.id])
         notes = {
             video: (seen, row if isinstance(row, str) else "")
             for video, (seen, row) in self.rows.items()
@@ -115,7 +115,7 @@ class FeatureClips(Dataset[dict[str, Any]]):
 
 
 def fingerprint(video: Video) -> str:
-    """Tell a video's file from another version of it, by size and time; empty if it is gone."""
+    """Return what tells a version of a video's file: size and time; empty if it is gone."""
     try:
         stat = Path(video.path).stat()
     except OSError:

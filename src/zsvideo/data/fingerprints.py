@@ -101,9 +101,9 @@ def list_videos(root: str, option: str) -> Iterator[tuple[str, str]]:
         yield str(source.parent / row["path"]), row.get("id") or ""
 
 
-def video_id(path: str, told: str) -> str:
-    """Tell from a file name, or from a manifest's id, which published video a file is."""
-    stem, suffix = os.path.splitext(told.rsplit("/", 1)[-1])
+def video_id(path: str, own_id: str) -> str:
+    """Return which published video a file is, by its name or a manifest's id."""
+    stem, suffix = os.path.splitext(own_id.rsplit("/", 1)[-1])
     for name in (Path(path).stem, stem if suffix.lower() in VIDEO_FILES else stem + suffix):
         for pattern in IDS:
             if match := re.fullmatch(pattern, name):
@@ -140,7 +140,7 @@ def hash_equal_sizes(
 
 
 def file_size(path: str) -> int:
-    """Give the size of a file in bytes; 0 if it cannot be read."""
+    """Return the size of a file in bytes; 0 if it cannot be read."""
     return os.path.getsize(path) if os.access(path, os.R_OK) else 0
 
 
@@ -177,7 +177,7 @@ def fingerprints(paths: Sequence[str], cache: Path) -> tuple[dict[str, np.ndarra
 
 
 def cache_key(path: str) -> str:
-    """Name a state of a file; a missing one has no size."""
+    """Return the name of a state of a file; a missing one has no size."""
     try:
         state = os.stat(path)
     except OSError:

@@ -61,7 +61,7 @@ def map_frames(
 
 
 def first_videos(videos: VideoSet) -> dict[str, Video]:
-    """Give the first video of each class of a target; empty where none are at hand."""
+    """Return the first video of each class of a target; empty where none are at hand."""
     try:
         listed = class_folders(videos.folder) if videos.folder.is_dir() else []
     except (OSError, UserError) as error:

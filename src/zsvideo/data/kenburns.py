@@ -22,7 +22,7 @@ LEAD, NEAR, FAR = 24, 0.015, 0.06  # see `cut_fast`
 
 
 def is_image(path: str | Path) -> bool:
-    """Tell by its name whether a file is a still image."""
+    """Return whether a file is a still image, by its name."""
     return Path(path).suffix.lower() in IMAGE_FILES
 
 

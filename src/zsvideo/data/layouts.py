@@ -49,15 +49,15 @@ def files_below(
         suffixes: of the kinds.
         unlisted: takes the error of a folder that cannot be listed, which else is passed over.
     """
-    found, seen = [], set()
+    files, folders = [], set()
     for folder, inner, names in os.walk(root, onerror=unlisted, followlinks=True):
         inner[:] = [name for name in inner if not name.startswith(".")]
-        if (real := os.path.realpath(folder)) in seen:  # a link to a folder above it
+        if (real := os.path.realpath(folder)) in folders:  # a link to a folder above it
             inner.clear()
             continue
-        seen.add(real)
-        found += [Path(folder, name) for name in names if not name.startswith(".")]
-    return sorted(file for file in found if file.suffix.lower() in suffixes)
+        folders.add(real)
+        files += [Path(folder, name) for name in names if not name.startswith(".")]
+    return sorted(file for file in files if file.suffix.lower() in suffixes)
 
 
 def class_folders(root: Path, suffixes: Sequence[str] = VIDEO_FILES) -> list[Video]:
@@ -74,7 +74,7 @@ def class_folders(root: Path, suffixes: Sequence[str] = VIDEO_FILES) -> list[Vid
 def warn_of_others(
     videos: Sequence[Video], root: Path, suffixes: Sequence[str] = VIDEO_FILES
 ) -> None:
-    """Tell how many files of some kinds lie elsewhere under the root than in a class folder."""
+    """Warn of files of some kinds that lie elsewhere under the root than in a class folder."""
     listed = {video.path for video in videos}
     if others := [file for file in files_below(root, suffixes) if str(file) not in listed]:
         log.warning(
@@ -101,7 +101,7 @@ def distinct(videos: Sequence[Video]) -> list[Video]:
 
 
 def spell(videos: Sequence[Video], class_names: Sequence[str], root: Path) -> list[Video]:
-    """Give videos the official spelling of their class; leave out folders that are no class.
+    """Spell the classes of videos officially; leave out folders that are no class.
 
     Spaces, underscores and case do not count: `riding_a_bike` is `riding a bike`.
     """

@@ -15,8 +15,9 @@ class ClipSpec:
 
     frames: Count = 16
     """T, consecutive frames of a clip (Sec. 3.2)."""
-    test_clips: Count = 25
-    """N, linearly spaced clips of a test video (Sec. 4.4); 1 is the centre clip."""
+    test_clips: Count | list[Count] = 25
+    """N, linearly spaced clips of a test video (Sec. 4.4); 1 is the centre clip. [1,25] tests one
+    training with each: the last has the target's name, others are `<target>_1clip`."""
     short_side: Count = 128
     """Pixels of the short side after scaling (Sec. 4.4)."""
     crop: Count = 112
@@ -55,6 +56,13 @@ class ClipSpec:
                 f"clips.crop={self.crop} is larger than clips.short_side={self.short_side} leaves "
                 f"by clips.resize={self.resize}"
             )
+        if not self.counts or len(set(self.counts)) < len(self.counts):
+            raise UserError(f"clips.test_clips={self.test_clips} must be numbers that differ")
+
+    @property
+    def counts(self) -> list[int]:
+        """The numbers of clips that a video is tested with; the last is the main one."""
+        return self.test_clips if isinstance(self.test_clips, list) else [self.test_clips]
 
 
 @options

@@ -138,13 +138,13 @@ def progress_bar() -> Progress:
 
 
 def state(path: str, root: Path) -> str:
-    """Name a state of a file, which a change of it ends."""
+    """Return the name of a state of a file, which a change of it ends."""
     name = os.path.relpath(path, root)
     try:
-        found = os.stat(path)
+        status = os.stat(path)
     except OSError:
         return f"{name} missing"
-    return f"{name} {found.st_size} {found.st_mtime_ns}"
+    return f"{name} {status.st_size} {status.st_mtime_ns}"
 
 
 def read_journal(
@@ -172,11 +172,11 @@ def read_journal(
     journal.write(head if not entries else "" if text.endswith("\n") else "\n")
     known = {}
     for entry in entries:
-        found = entry.get("found", {})
-        made = found.get("prepared")
-        usable = found.get("status") == "ok" or found.get("reason") == late(limit)
+        facts = entry.get("found", {})
+        made = facts.get("prepared")
+        usable = facts.get("status") == "ok" or facts.get("reason") == late(limit)
         if usable and entry["spec"] == asdict(spec) and (not made or (out / made).is_file()):
-            known[entry["state"]] = found
+            known[entry["state"]] = facts
     return known
 
 
@@ -194,14 +194,14 @@ def examine(path: str, settings: Settings) -> dict[str, Any]:
         check_file(path)
         with open(path, "rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
-        found = examine_image(path) if is_image(path) else examine_video(path, settings)
+        facts = examine_image(path) if is_image(path) else examine_video(path, settings)
     except UnreadableVideoError as error:
         return {"status": "bad", "reason": str(error)}
     except (av.FFmpegError, OSError, ValueError, RuntimeError, MemoryError) as error:
         if (number := getattr(error, "errno", None)) in NO_ROOM:
             raise OSError(number, os.strerror(number)) from None
         return {"status": "bad", "reason": reason(error)}
-    return {"status": "ok", "reason": "", "sha256": digest, **found}
+    return {"status": "ok", "reason": "", "sha256": digest, **facts}
 
 
 def examine_image(path: str) -> dict[str, Any]:
@@ -238,15 +238,15 @@ def examine_video(path: str, settings: Settings) -> dict[str, Any]:
     return seen
 
 
-def row(video: Video, found: dict[str, Any]) -> dict[str, Any]:
+def row(video: Video, facts: dict[str, Any]) -> dict[str, Any]:
     """Make a row of the manifest."""
     start, end = video.window or (None, None)
-    if "fps" in found and "claimed" not in found:  # by an earlier version
-        found = found | {"claimed": claimed_frames(video.path)}
-    if video.window and found["status"] == "ok" and start >= min(end, found["seconds"]):
-        found = found | {"status": "bad", "reason": "the labelled segment has no frame"}
+    if "fps" in facts and "claimed" not in facts:  # by an earlier version
+        facts = facts | {"claimed": claimed_frames(video.path)}
+    if video.window and facts["status"] == "ok" and start >= min(end, facts["seconds"]):
+        facts = facts | {"status": "bad", "reason": "the labelled segment has no frame"}
     return {
-        **found,
+        **facts,
         "id": video.id,
         "path": os.path.abspath(video.path),
         "class": video.label,

@@ -21,7 +21,7 @@ def train_start(length: int, frames: int, rng: np.random.Generator, last: bool =
 
 
 def test_starts(length: int, frames: int, clips: int, single: str = "centre") -> np.ndarray:
-    """Give the first frames of N linearly spaced test clips (Sec. 4.4); one clip is the centre one.
+    """Return the first frames of N linearly spaced test clips (Sec. 4.4); one is the centre clip.
 
     Args:
         length: frames in the video.
@@ -90,7 +90,7 @@ def authors_frames(length: int, frames: int, clips: int, cap: int | None) -> np.
     return np.minimum(played[cut], length - 1).reshape(clips, frames)
 
 
-def held(indices: np.ndarray, length: int) -> np.ndarray:
+def hold_last(indices: np.ndarray, length: int) -> np.ndarray:
     """Replace frames that do not decode by the last one before them that is wanted.
 
     So does the authors' code where a container claims more frames than it has. It makes noise where

@@ -22,7 +22,7 @@ from zsvideo.semantics.class_vectors import ClassBank
 
 
 @dataclass(frozen=True)
-class Drawn:
+class VideoSubset:
     """The videos of a subset.
 
     Attributes:
@@ -36,12 +36,12 @@ class Drawn:
     notes: dict[str, Any] = field(default_factory=dict)
 
 
-Draw = Callable[[Sequence[Video], ClassBank], Drawn]
+Draw = Callable[[Sequence[Video], ClassBank], VideoSubset]
 
 
-def draw(subset: Subset, videos: Sequence[Video], bank: ClassBank) -> Drawn:
+def draw(subset: Subset, videos: Sequence[Video], bank: ClassBank) -> VideoSubset:
     """Take the part of the training videos that is asked for; raises UserError."""
-    kinds: dict[str, Callable[..., Drawn]] = {
+    kinds: dict[str, Callable[..., VideoSubset]] = {
         "none": everything,
         "classes": classes,
         "samples": samples,
@@ -51,9 +51,9 @@ def draw(subset: Subset, videos: Sequence[Video], bank: ClassBank) -> Drawn:
     return kinds[how.pop("kind")](videos, bank, **how)
 
 
-def everything(videos: Sequence[Video], bank: ClassBank) -> Drawn:
+def everything(videos: Sequence[Video], bank: ClassBank) -> VideoSubset:
     """Take all videos of the classes that have a vector here."""
-    return Drawn("none", [video for video in videos if video.label in bank])
+    return VideoSubset("none", [video for video in videos if video.label in bank])
 
 
 def classes(
@@ -63,7 +63,7 @@ def classes(
     seed: int,
     nested: bool,
     legacy: bool,
-) -> Drawn:
+) -> VideoSubset:
     """Draw classes at random and take all their videos (Sec. 5.2, blue in Fig. 4).
 
     Args:
@@ -78,10 +78,10 @@ def classes(
         UserError: there are fewer classes.
     """
     pool = sorted({video.label for video in videos if video.label in bank})
-    chosen = set(pick(pool, classes, "subset.classes", seed, nested, legacy))
-    return Drawn(
+    members = set(pick(pool, classes, "subset.classes", seed, nested, legacy))
+    return VideoSubset(
         "classes",
-        [video for video in videos if video.label in chosen],
+        [video for video in videos if video.label in members],
         {"seed": seed, "nested": nested, "legacy": legacy},
     )
 
@@ -93,7 +93,7 @@ def samples(
     seed: int,
     nested: bool,
     legacy: bool,
-) -> Drawn:
+) -> VideoSubset:
     """Draw videos uniformly at random whatever their class (Sec. 5.2, orange in Fig. 4).
 
     A class may lose all its videos; it is then not trained on.
@@ -117,7 +117,7 @@ def samples(
             raise UserError(f"subset.samples={samples} must be a whole number or a share below 1")
         count = max(1, round(samples * len(pool)))
     ids = {v.id for v in pick(pool, count, "subset.samples", seed, nested, legacy)}
-    return Drawn(
+    return VideoSubset(
         "samples",
         [video for video in videos if video.id in ids and video.label in bank],
         {"seed": seed, "nested": nested, "legacy": legacy},
@@ -132,7 +132,7 @@ def clusters(
     seed: int,
     cluster: int | None,
     cluster_seed: int,
-) -> Drawn:
+) -> VideoSubset:
     """Draw classes at random from one cluster of the class vectors (Sec. 5.2, Fig. 5).
 
     Clusters are those of k-means on the unit vectors; one with fewer classes is left out. Seeds
@@ -157,10 +157,10 @@ def clusters(
         if not isinstance(value, int) or not 1 <= value <= len(names):
             raise UserError(f"subset.{key}={value} must be a whole number from 1 to {len(names)}")
     matrix = bank.of(names).vectors
-    found = KMeans(clusters, n_init=10, random_state=cluster_seed).fit(matrix).labels_
+    cluster_labels = KMeans(clusters, n_init=10, random_state=cluster_seed).fit(matrix).labels_
     groups = sorted(
         (
-            [name for name, own in zip(names, found, strict=True) if own == k]
+            [name for name, own in zip(names, cluster_labels, strict=True) if own == k]
             for k in range(clusters)
         ),
         key=lambda group: (-len(group), group),
@@ -172,15 +172,15 @@ def clusters(
             f"subset.classes={classes}: the {clusters} clusters have {sizes} classes; take fewer "
             f"classes or clusters{'' if cluster is None else ', or another subset.cluster'}"
         )
-    drawn = large[seed % len(large)] if cluster is None else cluster
-    chosen = set(np.random.default_rng(seed).choice(groups[drawn], classes, replace=False))
-    return Drawn(
+    number = large[seed % len(large)] if cluster is None else cluster
+    members = set(np.random.default_rng(seed).choice(groups[number], classes, replace=False))
+    return VideoSubset(
         "clusters",
-        [video for video in videos if video.label in chosen],
+        [video for video in videos if video.label in members],
         {
             "seed": seed,
             "cluster_seed": cluster_seed,
-            "cluster": drawn,
+            "cluster": number,
             "cluster_sizes": sizes,
             "skipped_clusters": [n for n, size in enumerate(sizes) if size < classes],
         },
@@ -213,7 +213,7 @@ def diversity(matrix: np.ndarray) -> float | None:
     return 1 - (total - float(np.square(matrix).sum())) / (count * (count - 1))
 
 
-def record_subset(subset: Drawn, allowed: int, bank: ClassBank) -> dict[str, Any]:
+def record_subset(subset: VideoSubset, allowed: int, bank: ClassBank) -> dict[str, Any]:
     """Write down what was drawn, as plain data.
 
     Args:

@@ -88,14 +88,14 @@ def class_split(targets: int, planted: int, seed: int) -> tuple[list[str], list[
     if not 0 <= planted <= targets <= half * (len(looks) - 1):
         raise UserError(f"cannot hold out {targets} synthetic classes and plant {planted} of them")
     rng = np.random.default_rng(seed)
-    held: list[str] = []
-    kept: list[str] = []
+    target_names: list[str] = []
+    source_names: list[str] = []
     for look in rng.permutation(looks):
         names = [" ".join([*look, motion]) for motion in rng.permutation(MOTIONS)]
-        share = min(half, targets - len(held))
-        held += names[:share]
-        kept += names[share:]
-    return sorted(kept + held[:planted]), sorted(held)
+        share = min(half, targets - len(target_names))
+        target_names += names[:share]
+        source_names += names[share:]
+    return sorted(source_names + target_names[:planted]), sorted(target_names)
 
 
 def domain_classes(domain: str, targets: int, planted: int, seed: int) -> list[str]:
@@ -112,7 +112,7 @@ def domain_classes(domain: str, targets: int, planted: int, seed: int) -> list[s
 
 
 def domain_folder(root: Path, domain: str, classes: Sequence[str], videos: int, seed: int) -> Path:
-    """Name the folder of one setting, so that settings do not get into each other's way."""
+    """Return the folder of one setting, so that settings do not get into each other's way."""
     made = repr((list(classes), videos, seed, DOMAINS[domain]))
     return root / f"{domain}-{hashlib.sha256(made.encode()).hexdigest()[:8]}"
 
@@ -228,7 +228,7 @@ def trajectory(
 
 
 def distance(shape: str, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Give the distance of points to the edge of a shape of radius 1, negative inside."""
+    """Return the distance of points to the edge of a shape of radius 1, negative inside."""
     edge: np.ndarray
     near, far = np.minimum(np.abs(x), np.abs(y)), np.maximum(np.abs(x), np.abs(y))
     if shape == "square":

@@ -38,7 +38,7 @@ def random_crop(rng: np.random.Generator, flip: float) -> Crop:
 
 
 def scaled_size(height: int, width: int, size: int, resize: str = "exact") -> tuple[int, int]:
-    """Give height and width for a short side of `size`, the aspect kept to 1 pixel.
+    """Return height and width for a short side of `size`, the aspect kept to 1 pixel.
 
     `exact` gives just that size; `floor` cuts sides * (size / short side) as the authors' code did,
     which makes one pixel less of 40 of the sizes 64..720.

@@ -55,11 +55,11 @@ def unpack(file: Path, root: Path) -> None:
     for inner in sorted(scratch.rglob("*.rar")):
         unpack_rar(inner, inner.parent)
         inner.unlink()
-    for found in sorted(scratch.rglob("*")):
-        if found.is_file():
-            copy = root / found.relative_to(scratch)
+    for inner in sorted(scratch.rglob("*")):
+        if inner.is_file():
+            copy = root / inner.relative_to(scratch)
             copy.parent.mkdir(parents=True, exist_ok=True)
-            os.replace(found, copy)
+            os.replace(inner, copy)
     shutil.rmtree(scratch)
 
 
@@ -71,7 +71,7 @@ def unpack_rar(file: Path, folder: Path) -> None:
             f"{file} needs a tool that unpacks .rar: install one of {', '.join(RAR_TOOLS)} "
             "(Debian: apt install unar) and start again"
         )
-    said = []
+    answers = []
     for tool in tools:
         command = [word.format(file=file, to=folder) for word in RAR_TOOLS[tool]]
         done = subprocess.run(
@@ -84,9 +84,9 @@ def unpack_rar(file: Path, folder: Path) -> None:
         )
         if done.returncode == 0:
             return
-        said.append(f"{tool}: " + " ".join((done.stderr or done.stdout).split())[-200:])
+        answers.append(f"{tool}: " + " ".join((done.stderr or done.stdout).split())[-200:])
     other = "" if "unar" in tools else " and unar is not there, which knows more of them"
     raise UserError(
-        f"{file} cannot be unpacked ({'; '.join(said)}{other}); where it is damaged, remove it; "
+        f"{file} cannot be unpacked ({'; '.join(answers)}{other}); where it is damaged, remove it; "
         "start again"
     )

@@ -82,10 +82,10 @@ class TargetsDataModule(pl.LightningDataModule):
         self.check_vectors(training["vectors"], "the checkpoint")
         source = training["source"]
         trained = self.vectors.of(training["trained_classes"], source["dataset"], source["table"])
-        found = training | record_targets(trained, self.tested, self.test_only)
+        audit = training | record_targets(trained, self.tested, self.test_only)
         if lineage := training.get("pretrain"):
-            found["pretrain"] = self.audit_lineage(lineage)
-        return found
+            audit["pretrain"] = self.audit_lineage(lineage)
+        return audit
 
     def declare(
         self, protocol: Protocol, dataset: str, table: str | None, names: Sequence[str]
@@ -136,16 +136,16 @@ class TargetsDataModule(pl.LightningDataModule):
         trained = None
         if names := lineage.get("classes"):
             trained = self.vectors.of(names, lineage["dataset"], lineage["table"])
-        found = record_targets(trained, self.tested, self.test_only)
+        audit = record_targets(trained, self.tested, self.test_only)
         return lineage | {
-            "leaks": found["leaks"],
-            "survivors": found["survivors"],
+            "leaks": audit["leaks"],
+            "survivors": audit["survivors"],
             "pretrain": self.audit_lineage(before) if before else None,
         }
 
 
 def identities(videos: VideoDataModule) -> set[tuple[Any, Any]]:
-    """Tell the videos in use from others: by id in a published set, else by file and window."""
+    """Return what tells videos from others: id in a published set, else file and window."""
     return {
         (videos.table, v.id) if videos.table else (os.path.realpath(v.path), v.window)
         for v in videos.chosen
@@ -202,10 +202,10 @@ class ZeroShotDataModule(TargetsDataModule):
             bank = bank.of(name for name in bank.names if name not in names)
             held_out.features = {}
             self.validation = {source.name: held_out}
-        drawn = subset(source.videos, bank)
-        labels = {video.label for video in drawn.videos}
+        selection = subset(source.videos, bank)
+        labels = {video.label for video in selection.videos}
         learned = bank.of(name for name in bank.names if name in labels)
-        source.use(vectors.targets(candidates, learned.names), drawn.videos)
+        source.use(vectors.targets(candidates, learned.names), selection.videos)
         left = sum(video.label in bank for video in source.videos)
         used = identities(source)
         self.protocol = record(protocol, candidates, kept_out, decisions) | {
@@ -213,7 +213,7 @@ class ZeroShotDataModule(TargetsDataModule):
             "deciding_vectors": deciding.describe(),
             "trained_classes": list(learned.names),
             "validation": {n: list(v.bank.names) for n, v in self.validation.items()} or None,
-            "subset": record_subset(drawn, left, learned),
+            "subset": record_subset(selection, left, learned),
             "videos_tested_too": {
                 name: len(used & identities(target)) for name, target in targets.items()
             },

@@ -103,9 +103,16 @@ class ScoredVideos(Part):
 
 
 class TargetRecord(ScoredVideos):
-    """The result on one target; every other key is an evaluation."""
+    """The result on one target; every other key is an evaluation.
+
+    Attributes:
+        target: its name, which that of a test with another number of clips adds to.
+        test_clips: of a video.
+    """
 
     __pydantic_extra__: dict[str, Numbers] = Field(init=False)
+    target: str | None = None
+    test_clips: int | None = None
     not_applicable: dict[str, str] = {}
 
     @property

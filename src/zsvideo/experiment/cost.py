@@ -57,7 +57,7 @@ def tested_clips(experiment: Experiment) -> float:
     """Count the clips of the test videos, as their share of work."""
     if experiment.method.classify:
         return 0.0
-    return FORWARD * tested_videos(experiment) * experiment.clips.test_clips
+    return FORWARD * tested_videos(experiment) * sum(experiment.clips.counts)
 
 
 def plan(jobs: Sequence[Job], rate: float) -> str:
@@ -71,23 +71,17 @@ def plan(jobs: Sequence[Job], rate: float) -> str:
         UserError: an option of a job has a value that is not allowed.
     """
     missing = [job for job in jobs if not job.finished]
-    done = {training for job in jobs if job.finished for training in job.trainings}
-    lines, hours, disk, again = [], 0.0, 0.0, 0
+    made = {job.pretraining for job in jobs if job.finished}
+    lines, hours, disk = [], 0.0, 0.0
     firsts: dict[str, float] = {}
     for job in missing:
         experiment = Experiment.of(job.config)
-        if job.first is not None and job.trainings[0] not in done:
-            firsts[job.trainings[0]] = training_clips(Experiment.of(job.first))
-        work = tested_clips(experiment)
-        size = float(TESTED * tested_videos(experiment))
-        if job.trainings[-1] in done:
-            again += 1
-        else:
-            work += training_clips(experiment)
-            size += SCALARS * 4 * PARAMETERS.get(experiment.model.backbone, 0)
-        done.add(job.trainings[-1])
-        own = work / rate / 3600
-        hours, disk = hours + own, disk + size
+        if job.first is not None and job.pretraining and job.pretraining not in made:
+            firsts[job.pretraining] = training_clips(Experiment.of(job.first))
+        own = (training_clips(experiment) + tested_clips(experiment)) / rate / 3600
+        tested = tested_videos(experiment) * len(experiment.clips.counts)
+        disk += TESTED * tested + SCALARS * 4 * PARAMETERS.get(experiment.model.backbone, 0)
+        hours += own
         about = " ".join(f"{key}={value}" for key, value in job.axes.items())
         lines.append(f"  {own:8.2f} h  {job.folder.name}  {about}".rstrip())
     if firsts:
@@ -95,8 +89,6 @@ def plan(jobs: Sequence[Job], rate: float) -> str:
         lines.append(f"  {shared:8.2f} h  {len(firsts)} runs that make pretrained weights, shared")
         hours += shared
         disk += len(firsts) * SCALARS * 4 * PARAMETERS.get(missing[0].config.model.backbone, 0)
-    if again:
-        lines.append(f"{again} jobs test what another has trained")
     lines.append(
         f"{len(missing)} of {len(jobs)} jobs missing; about {hours:,.1f} GPU-hours at "
         f"rate={rate:g} training clips/s (give the rate you measured), {disk / 1e9:,.1f} GB of disk"

@@ -1,7 +1,7 @@
 """Jobs of a sweep: known by what they compute, so that nothing is computed twice.
 
-A job has a hash of all that decides its numbers, one of what decides its training, and one of the
-training that makes its pretrained weights.
+A job has a hash of all that decides its numbers, and one of the training that makes its pretrained
+weights.
 """
 
 import hashlib
@@ -72,9 +72,9 @@ class Job:
         return first_stage(self.config)
 
     @cached_property
-    def trainings(self) -> list[str]:
-        """Hashes of the trainings it needs, its own last; other jobs may need them too."""
-        return [training_hash(c) for c in (self.first, self.config) if c is not None]
+    def pretraining(self) -> str | None:
+        """Hash of the training of its pretrained weights; other jobs may need the same."""
+        return None if self.first is None else training_hash(self.first)
 
 
 def job_hash(config: DictConfig, without: Sequence[str] = (), vectors: str | None = None) -> str:

@@ -317,6 +317,11 @@ class Experiment(Claim):
         super().__post_init__()
         if not self.evaluation:
             raise UserError("evaluation is empty; name protocols such as evaluation=[half,full]")
+        if self.seen and len(self.clips.counts) > 1:
+            raise UserError(
+                f"clips.test_clips={self.clips.test_clips} does not go with source@seen: "
+                "generalised scoring takes one number of clips"
+            )
         if self.method.classify and self.selection.name != "last":
             raise UserError(
                 f"selection={self.selection.name} chooses by zero-shot accuracy, which "

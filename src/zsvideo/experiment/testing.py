@@ -1,5 +1,6 @@
 """From a trained network to the predictions of a run."""
 
+import copy
 import logging
 import os
 import time
@@ -22,7 +23,6 @@ from zsvideo.experiment.environment import environment, settings
 from zsvideo.experiment.options import Experiment
 from zsvideo.experiment.rejection import none_of_these, untrained_videos
 from zsvideo.experiment.scoring import evaluations_of, score_run
-from zsvideo.experiment.sharing import trained_by
 from zsvideo.models.callbacks import UnreadableVideos
 from zsvideo.models.checkpoints import LAST, began_with, read_checkpoint
 from zsvideo.models.meter import Meter
@@ -46,7 +46,7 @@ def test(
     selection: str,
     beside: dict[str, Any] | None = None,
 ) -> None:
-    """Embed every target video once, score it by each evaluation protocol, write and show it all.
+    """Embed every target video, score it by each evaluation protocol, write and show it all.
 
     Args:
         experiment: all options.
@@ -66,7 +66,8 @@ def test(
     started = time.monotonic()
     bound = bottleneck(trainer, experiment.loader.workers, experiment.model.compile)
     trained = trained_bank(data, protocol)
-    videos = {**data.targets, **seen_videos(experiment, data, trained)}
+    tests = by_clips(data.targets)
+    videos = {**tests, **seen_videos(experiment, data, trained)}
     process = (trainer.global_rank, trainer.world_size)
     untrained = untrained_videos(data)
     embedded = [*videos.values(), *([untrained] if untrained else [])]
@@ -81,11 +82,12 @@ def test(
         for number, left_out in targets.items():
             unreadable.targets.setdefault(number, {}).update(left_out)
     outputs = [[b for rank in ranks for b in rank[0][n]] for n in range(len(loaders))]
-    predictions, counts = {}, {}
+    predictions, counts, listed = {}, {}, dict(protocol["targets"])
     for number, (name, target) in enumerate(videos.items()):
-        predictions[name] = gather(outputs[number], target, trained, target.table or name)
+        main = name.removesuffix(f"_{target.clips.counts[-1]}clip") if name in tests else name
+        predictions[name] = gather(outputs[number], target, trained, target.table or main)
         predictions[name].save(run / "predictions" / f"{name}.npz")
-        if name != SEEN:
+        if name in data.targets:
             save_samples(target, run / "samples" / f"{name}.npz")
         count = len(target.videos) + len(target.quarantined)
         counts[name] = {
@@ -94,21 +96,23 @@ def test(
             "expected": target.published or count,
             "unreadable": target.quarantined | unreadable.targets.get(number, {}),
         }
+        if name in tests:
+            counts[name] |= {"test_clips": target.clips.counts[-1], "target": main}
+            listed[name] = protocol["targets"][main]
     strangers = None
     if untrained is not None and any(outputs[-1]):
         strangers = gather(outputs[-1], untrained, None, "")
-    tested = {name: predictions[name] for name in data.targets}
+    threshold = none_of_these(strangers, {name: predictions[name] for name in data.targets})
     if SEEN in predictions:
         seen = predictions[SEEN]
         predictions = {name: replace(own, seen=seen) for name, own in predictions.items()}
     about = {
         "source": source_counts(data, unreadable.source),
         "selection": selection,
-        "checkpoint": {"file": str(checkpoint), "sha256": file_hash(checkpoint), **(beside or {})}
-        | ({"trained by": maker} if (maker := trained_by(experiment, checkpoint)) else {}),
+        "checkpoint": {"file": str(checkpoint), "sha256": file_hash(checkpoint), **(beside or {})},
         "seed": experiment.seed,
-        "test_clips": experiment.clips.test_clips,
-        "none_of_these": none_of_these(strangers, tested),
+        "test_clips": experiment.clips.counts[-1],
+        "none_of_these": threshold,
         "steps": state.get("global_step"),
         "trained_steps": trainer.global_step or None,
         "bottleneck": bound,
@@ -117,12 +121,26 @@ def test(
         "setup": settings(experiment.composed),
         "environment": environment(accelerators(trainer)),
     }
+    protocol = {**protocol, "targets": listed}
     evaluations = evaluations_of(experiment.evaluation)
     scoring = (evaluations, experiment.resamples)
     shown = score_run(*scoring, run, protocol, predictions, counts, about)
     for logger in trainer.loggers:
         if isinstance(logger, WandbLogger):
             log_panels(shown, logger.experiment)
+
+
+def by_clips(targets: dict[str, VideoDataModule]) -> dict[str, VideoDataModule]:
+    """Return each target once for each number of test clips, which all but the last name.
+
+    Cached features are those of the last.
+    """
+    tests = dict(targets)
+    for name, target in targets.items():
+        for count in target.clips.counts[:-1]:
+            tests[f"{name}_{count}clip"] = other = copy.copy(target)
+            other.clips, other.features = replace(target.clips, test_clips=count), {}
+    return tests
 
 
 def bottleneck(trainer: pl.Trainer, workers: int, compiled: bool) -> dict[str, Any] | None:

@@ -18,7 +18,6 @@ from zsvideo.experiment.pretraining import pretrain
 from zsvideo.experiment.resume import resume
 from zsvideo.experiment.scoring import evaluations_of
 from zsvideo.experiment.selection import select, selecting
-from zsvideo.experiment.sharing import shared_training
 from zsvideo.experiment.trainer import lightning_trainer
 from zsvideo.experiment.vectors import settle
 from zsvideo.models.checkpoints import LAST
@@ -41,8 +40,7 @@ def train(config: DictConfig, run: Path) -> Run:
     experiment = Experiment.of(config)
     if experiment.resume is None:  # a finished run is shown without its data
         experiment.check_data("source", "target")
-    with shared_training(experiment, run):
-        carry_out(experiment, run)
+    carry_out(experiment, run)
     return Run(run)
 
 

@@ -175,14 +175,17 @@ def sampling(clips: dict[str, Any]) -> str:
     """Say in words which clips of a test video were embedded."""
     if not clips:
         return UNKNOWN
-    if clips["test_clips"] == 1:
+    counts = clips["test_clips"]
+    if isinstance(counts, list):
+        return "; ".join(sampling({**clips, "test_clips": count}) for count in counts)
+    if counts == 1:
         return f"one clip from the {clips.get('single_clip', 'centre')} of the video"
     how = {
         "linspace": "linearly spaced, first to last frame",
         "authors_code": "as the authors' code cuts them (see src/zsvideo/data/sampling.py)",
     }
     return (
-        f"{clips['test_clips']} clips, {how[clips.get('test_rule', 'linspace')]}; embeddings "
+        f"{counts} clips, {how[clips.get('test_rule', 'linspace')]}; embeddings "
         "averaged, then projected"
     )
 

@@ -72,11 +72,11 @@ class ActivityNet(VideoSet):
         return len(self.segments) or None
 
     def estimated_videos(self) -> int:
-        """Give the number of the paper (Sec. 4.1)."""
+        """Return the number of the paper (Sec. 4.1)."""
         return 27_801
 
     def official_list(self) -> dict[str, str] | None:
-        """Give the labelled segments."""
+        """Return the labelled segments."""
         return respell({name: label for name, (_, label, _) in self.segments.items()}, self.table)
 
 

@@ -64,11 +64,11 @@ class Kinetics(VideoSet):
         return [] if by_list else VideoSet.empty_folders(self)
 
     def official_list(self) -> dict[str, str] | None:
-        """Give the official list beside the videos; of `train` its own part."""
+        """Return the official list beside the videos; of `train` its own part."""
         return respell(self.labels, self.table)
 
     def listed_name(self, video: Video) -> str:
-        """Name the clip."""
+        """Return the name of the clip."""
         return self.clip(Path(video.id).stem)
 
     def clip(self, stem: str) -> str:
@@ -82,7 +82,7 @@ class Kinetics(VideoSet):
 
 
 def addresses(folder: str, name: str) -> tuple[Archive, ...]:
-    """Give the list of training videos and the list of their archives."""
+    """Return the list of training videos and the list of their archives."""
     return (
         Archive(f"{ADDRESS}/{folder}/annotations/train.csv"),
         Archive(f"{ADDRESS}/{folder}/train/{name}_train_path.txt", "train"),

@@ -23,15 +23,15 @@ def read_lines(lists: Iterable[Path], pattern: str) -> list[tuple[str, str]]:
     Raises:
         UserError: a line is another; names it.
     """
-    found = []
+    pairs = []
     for file in lists:
         for number, line in enumerate(map(str.strip, read_text(file).splitlines()), 1):
             if line and not (parts := re.fullmatch(pattern, line)):
                 raise UserError(
                     f"{file}: line {number} cannot be used ({line[:60]}); fetch it anew"
                 )
-            found += [(parts[1], parts[2])] if line and parts else []
-    return found
+            pairs += [(parts[1], parts[2])] if line and parts else []
+    return pairs
 
 
 def respell(listed: Mapping[str, str], table: str | None) -> dict[str, str] | None:

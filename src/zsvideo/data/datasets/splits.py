@@ -61,8 +61,8 @@ class SplitSet(VideoSet):
 
     def find_lists(self, pattern: str) -> list[Path]:
         """Find the lists, under the root or in a folder beside it."""
-        given = Path(self.root).expanduser().absolute()
-        return sorted(given.rglob(pattern)) or sorted(given.parent.glob(f"*/{pattern}"))
+        root = Path(self.root).expanduser().absolute()
+        return sorted(root.rglob(pattern)) or sorted(root.parent.glob(f"*/{pattern}"))
 
 
 def file_name(video: str) -> str:

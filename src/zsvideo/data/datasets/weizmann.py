@@ -71,6 +71,6 @@ class Weizmann(NamedFiles):
         return len(videos) + len(self.chosen) * len(self.codes) - len(performed)
 
     def actor(self, video: str) -> str | None:
-        """Name the actor of a video by its id."""
+        """Return the name of the actor of a video by its id."""
         match = self.match(video.rsplit("/", 1)[-1])
         return match["actor"] if match else None

@@ -27,7 +27,7 @@ def display_order(stream: Any, packets: Sequence[Any]) -> list[Shown]:
     if stream.codec_context.name != "mpeg4":
         return [Shown(0, i) for i in range(len(packets))]
     shown: list[Shown] = []
-    held: Shown | None = None
+    reference: Shown | None = None
     packed: list[Shown] = []
     for number, packet in enumerate(packets):
         types = [1 + (code[0] >> 6) for code in FRAME_CODE.findall(packet)]
@@ -39,9 +39,9 @@ def display_order(stream: Any, packets: Sequence[Any]) -> list[Shown]:
             if frame.type == 3:
                 shown.append(frame)
             else:
-                shown += [held] if held else []
-                held = frame
-    return shown + ([held] if held else [])
+                shown += [reference] if reference else []
+                reference = frame
+    return shown + ([reference] if reference else [])
 
 
 def counted_frames(

@@ -45,7 +45,7 @@ class DecordReader(VideoReader):
 
 
 def reason(error: Exception) -> str:
-    """Name the fault of a file in a few words."""
+    """Return the fault of a file in a few words."""
     if "cannot find video stream" in str(error):
         return "no video stream"
     return "not a video file" if "Error reading" in str(error) else DAMAGED

@@ -36,7 +36,7 @@ def named_faults() -> Iterator[None]:
 
 
 def reason(error: Exception) -> str:
-    """Name the fault of a file in a few words."""
+    """Return the fault of a file in a few words."""
     if isinstance(error, PermissionError):
         return "no permission to read it"
     if isinstance(error, FileNotFoundError):

@@ -44,5 +44,5 @@ def within(
 
 
 def late(limit: float) -> str:
-    """Say that a file took too long."""
+    """Return the message of a file that took too long."""
     return f"not decoded within {limit:.0f} s"

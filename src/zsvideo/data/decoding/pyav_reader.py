@@ -107,7 +107,7 @@ class PyAVReader(VideoReader):
         yield from upright(self.frames(indices[done:]), view)
 
     def frames(self, indices: np.ndarray) -> Iterator[Any]:
-        """Give frames as decoded."""
+        """Yield frames as decoded."""
         if self.order is None:
             return counted_frames(self.stream, self.packets, self.shown, indices.tolist())
         numbers = [self.order[i] for i in indices]
@@ -183,7 +183,7 @@ def all_frames(path: str | Path) -> Whole:
 
 
 def claimed_frames(path: str | Path) -> int:
-    """Tell how many frames a video says it has, without decoding it; 0 if it says nothing.
+    """Return how many frames a video says it has, without decoding it; 0 if it says nothing.
 
     As OpenCV does: what the container says, or where it says no number what its duration makes.
     """
@@ -199,7 +199,7 @@ def claimed_frames(path: str | Path) -> int:
 
 
 def is_timed(stream: Any, packets: Sequence[Any], stamps: Sequence[int | None], avi: bool) -> bool:
-    """Tell whether the time stamps say which frame a packet is."""
+    """Return whether the time stamps say which frame a packet is."""
     if not packets or None in stamps or len(set(stamps)) < len(stamps):
         return False
     packed = avi and any(packet.size < PLACEHOLDER for packet in packets)
@@ -230,7 +230,7 @@ def timed_frames(
     for key, group in groupby(numbers, key_before):
         pending = deque(group)
         own, awaited = set(pending), {packets[i].pts for i in pending}
-        found: dict[int, Any] = {}
+        decoded: dict[int, Any] = {}
         if at is None or at < key:
             context.flush_buffers()
             at, feed = key, packets_from(container, stream, packets, key)
@@ -239,9 +239,9 @@ def timed_frames(
             context.skip_frame = "DEFAULT" if packet is None or at in own else "NONREF"
             for frame in context.decode(packet):
                 if frame.pts in awaited:
-                    found[frame.pts] = frame
-                while pending and (pts := packets[pending[0]].pts) in found:
-                    yield found.pop(pts)
+                    decoded[frame.pts] = frame
+                while pending and (pts := packets[pending[0]].pts) in decoded:
+                    yield decoded.pop(pts)
                     pending.popleft()
                 if quick and pending and frame.pts is not None and frame.pts > pts:
                     raise UnsureError
@@ -260,8 +260,8 @@ def packets_from(container: Any, stream: Any, packets: Sequence[Any], start: int
         yield from packets[start:]
         return
     container.seek(packets[start].pts, stream=stream)
-    found = False
+    due = False
     for packet in container.demux(stream):
-        found |= packet.pts == packets[start].pts
-        if found and packet.size:
+        due |= packet.pts == packets[start].pts
+        if due and packet.size:
             yield packet

@@ -38,7 +38,7 @@ def open_video(
 
 
 def claimed_length(path: str | Path) -> int:
-    """Tell how many frames a video says it has; 0 where it says nothing, as a pack.
+    """Return how many frames a video says it has; 0 where it says nothing, as a pack.
 
     Raises:
         UnreadableVideoError: the file is missing, empty, or no video.

@@ -17,13 +17,13 @@ def remarks(studies: Sequence[Study], repeats: bool = True) -> list[str]:
     """
     lines = []
     for study in studies:
-        asked, missing = len(study.trials), study.missing
+        asked, missing = len(study.outcomes), study.missing
         seeds = len({trial.axes.get("seed") for trial in study.trials})
         spreads = f"; ± is the 95 % interval of the mean over {seeds} seeds (Student's t)"
         lines.append(
             f"{study.name}: {asked - len(missing)} of {asked} runs finished" + spreads * repeats
         )
-        lines += [f"missing: {trial.folder.name} ({trial.failure})" for trial in missing[:LISTED]]
+        lines += [f"missing: {job.folder.name} ({job.failure})" for job in missing[:LISTED]]
         if len(missing) > LISTED:
             lines.append(f"missing: {len(missing) - LISTED} more")
         for reason, count in unchecked(study).items():
@@ -39,9 +39,9 @@ def remarks(studies: Sequence[Study], repeats: bool = True) -> list[str]:
 def unchecked(study: Study) -> dict[str, int]:
     """Count the runs whose numbers could not all be compared with predictions, by reason."""
     counts: Counter[str] = Counter()
-    for trial in study.trials:
-        if trial.run and trial.check and trial.check.missing:
+    for check in (outcome.check for outcome in study.outcomes if outcome.run):
+        if check and check.missing:
             counts["predictions/*.npz is missing, so numbers are as recorded"] += 1
-        elif trial.run and trial.check:
-            counts.update(set(trial.check.unchecked))
+        elif check:
+            counts.update(set(check.unchecked))
     return dict(counts)

@@ -55,7 +55,7 @@ def report(name: str, top: Path) -> Path:
         f"{folder}/{name}.md, .csv, .tex, .png, .svg; all studies: {page}", soft_wrap=True
     )
     studies = [study for study in source if isinstance(study, Study)]
-    if changed := [trial for study in studies for trial in study.trials if trial.changed]:
+    if changed := [job for study in studies for job in study.outcomes if job.changed]:
         raise UserError(
             f"experiments={name}: {len(changed)} runs were changed after they were written and "
             f"count as missing, such as {changed[0].folder.name} ({changed[0].failure})"

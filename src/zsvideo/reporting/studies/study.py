@@ -24,15 +24,13 @@ USUAL = {"method": "e2e", "pretrain": "none"}
 
 
 @dataclass(frozen=True)
-class Trial:
-    """A job of a study as its run folder shows it.
+class Outcome:
+    """What became of a job: its finished run, or why there is none.
 
     Attributes:
-        axes: the options that tell it from others.
-        folder: its run folder.
+        folder: of the run.
     """
 
-    axes: Mapping[str, Any]
     folder: Path
 
     @cached_property
@@ -65,10 +63,34 @@ class Trial:
             return file.read_text(encoding="utf-8").split("\n", 1)[0]
         return "stopped or running" if self.folder.is_dir() else "not started"
 
+
+@dataclass(frozen=True)
+class Trial:
+    """A network of a study, tested with one number of clips.
+
+    Attributes:
+        axes: the options that tell it from others; `clips.test_clips` is one number.
+        outcome: of the job that trained and tested it, perhaps with other numbers of clips too.
+        clips: that number, where the job has several.
+    """
+
+    axes: Mapping[str, Any]
+    outcome: Outcome
+    clips: int | None = None
+
+    @property
+    def run(self) -> Run | None:
+        """Its finished run; None where it is missing, or was changed."""
+        return self.outcome.run
+
     def numbers(self, target: str, evaluation: str) -> Numbers | None:
-        """Return what an evaluation gave for a target; None where it was not scored so."""
-        result = self.run and self.run.record.targets.get(target)
-        return result.evaluations.get(evaluation) if result else None
+        """Return what an evaluation gives for a target; None where it was not tested so."""
+        tested = self.run.record.targets if self.run else {}
+        for name, entry in tested.items():
+            tests = (name, None) if self.clips is None else (entry.target, entry.test_clips)
+            if tests == (target, self.clips):
+                return entry.evaluations.get(evaluation)
+        return None
 
     def score(self, target: str, evaluation: str, measure: str) -> float | None:
         """Return an accuracy in percent, a mean where the evaluation has draws."""
@@ -96,18 +118,20 @@ class Trial:
 
 @dataclass(frozen=True)
 class Study:
-    """A study and its trials.
+    """A study: its jobs, and the trials that they make.
 
     Attributes:
         folder: where its list of jobs lies and its report goes.
         name: as in `experiments/`.
         scale: `full` or `demo`.
-        trials: all that were asked for.
+        outcomes: of all jobs that were asked for.
+        trials: of these jobs.
     """
 
     folder: Path
     name: str
     scale: str
+    outcomes: Sequence[Outcome]
     trials: Sequence[Trial]
 
     @staticmethod
@@ -126,20 +150,22 @@ class Study:
                 f"no study at {folder}; run it first: python -m src.train -m "
                 f"experiments={folder.name} scale={folder.parent.name}"
             ) from None
-        trials = [Trial(job["axes"], folder / job["folder"]) for job in content[file.stem]]
-        return Study(folder, content["study"]["name"], folder.parent.name, trials)
+        jobs = [(job["axes"], Outcome(folder / job["folder"])) for job in content[file.stem]]
+        trials = [trial for axes, outcome in jobs for trial in trials_of(axes, outcome)]
+        outcomes = [outcome for _, outcome in jobs]
+        return Study(folder, content["study"]["name"], folder.parent.name, outcomes, trials)
 
     @property
     def targets(self) -> list[str]:
         """Names of the targets tested, in the order of the runs."""
-        return list(
-            dict.fromkeys(t for trial in self.trials if trial.run for t in trial.run.targets)
-        )
+        records = [outcome.run.record for outcome in self.outcomes if outcome.run]
+        names = (entry.target or name for r in records for name, entry in r.targets.items())
+        return list(dict.fromkeys(names))
 
     @property
-    def missing(self) -> list[Trial]:
-        """The trials without a result."""
-        return [trial for trial in self.trials if not trial.run]
+    def missing(self) -> list[Outcome]:
+        """The jobs without a result."""
+        return [outcome for outcome in self.outcomes if not outcome.run]
 
     def groups(self, key: Callable[[Trial], Any]) -> dict[Any, list[Trial]]:
         """Put the trials with the same key together, in the order of the study."""
@@ -147,6 +173,14 @@ class Study:
         for trial in self.trials:
             groups.setdefault(key(trial), []).append(trial)
         return groups
+
+
+def trials_of(axes: Mapping[str, Any], outcome: Outcome) -> list[Trial]:
+    """List the trials of a job: one for each number of test clips."""
+    counts = axes.get("clips.test_clips")
+    if not isinstance(counts, list):
+        return [Trial(axes, outcome)]
+    return [Trial({**axes, "clips.test_clips": count}, outcome, count) for count in counts]
 
 
 def load_studies(top: Path, first: str, *more: str) -> list[Study]:

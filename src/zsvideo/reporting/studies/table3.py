@@ -1,7 +1,9 @@
 """Table 3: what each part of the method adds, on UCF101."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import product
+from pathlib import Path
 
 from matplotlib.figure import Figure
 
@@ -13,6 +15,13 @@ from zsvideo.reporting.studies.tables import table_figure, table_rows
 title = "Table 3: ablation"
 COLUMNS = list(product(("half", "full"), ("top1", "top5")))
 AXES = ("method", "pretrain", "clips.test_clips")
+
+
+def load(top: Path, name: str) -> list[Study]:
+    """Read the study; of frozen features only the tests with one clip, as in the paper."""
+    study = Study.load(top / name)
+    trials = [t for t in study.trials if t.axes["method"] == "e2e" or t.clips in (None, 1)]
+    return [replace(study, trials=trials)]
 
 
 def rows(studies: Sequence[Study]) -> list[Row]:

@@ -11,6 +11,7 @@ from zsvideo.reporting.quoted import HERE, read
 from zsvideo.reporting.studies.files import ABOUT, Row, is_quoted, note_letter, note_letters
 from zsvideo.reporting.studies.study import Spread, Study, Trial, spread
 from zsvideo.reporting.studies.style import COLOURS, PAPER, QUOTED, WIDTH, distinct, of, write_notes
+from zsvideo.semantics.records import UNKNOWN
 
 Key = tuple[str, str, str]  # target, evaluation and measure of a column
 
@@ -95,7 +96,7 @@ def spreads(study: Study, trials: Sequence[Trial], keys: Sequence[Key]) -> list[
 def how_trained(trials: Sequence[Trial]) -> str:
     """Say by which training protocols and selections the runs of a row were made."""
     records = [trial.run.record for trial in trials if trial.run]
-    names = [str(record.protocol.name) for record in records]
+    names = [record.protocol.name or UNKNOWN for record in records]
     how = [record.selection for record in records]
     if not records:
         return ""

@@ -14,9 +14,10 @@ SIZES = {  # x axes: what was trained on
     "videos": ("Do classes matter more than videos?", ["fig4_classes", "fig4_samples"]),
     "diversity": ("Does the diversity of the training classes matter?", ["fig5"]),
 }
+CLIPS = "clips.test_clips"  # of which a run has several: each is a metric
 PARTS = {  # keys of the config: what was changed
     "method.frozen": ("Does training end to end help?", ["table3"]),
-    "clips.test_clips": ("Do many test clips help?", ["table3"]),
+    CLIPS: ("Do many test clips help?", ["table3"]),
     "pretrain.name": ("Does pre-training on still images help?", ["table3", "fig6"]),
 }
 
@@ -80,8 +81,9 @@ def build_report(entity: str, project: str, targets: Sequence[str]) -> Any:
             [
                 wr.BarPlot(
                     title=f"{target} by {key}",
-                    metrics=[metric],
-                    groupby=wr.Config(key),
+                    metrics=[wr.SummaryMetric(f"{target}_1clip/full/top1")] * (key == CLIPS)
+                    + [metric],
+                    groupby=None if key == CLIPS else wr.Config(key),
                     groupby_aggfunc="mean",
                     groupby_rangefunc="stderr",
                 )

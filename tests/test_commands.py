@@ -79,7 +79,7 @@ def test_the_early_look_says_how_to_get_the_data(config, tmp_path, kind):
         Claim.of(composed).check_data("source")
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", [n for n in COMMANDS if (CONF / f"{n}.yaml").is_file()])
 def test_help_shows_what_every_group_decides(cli, name):
     said = finished(cli(name, "--help"))
     assert COMMANDS[name] in said and "Powered by Hydra" not in said

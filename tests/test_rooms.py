@@ -15,6 +15,7 @@ ROOMS = [
     "models",
     "evaluation",
     "reporting",
+    "prediction",
     "experiment",
 ]
 PACKAGE = ROOT / "src" / "zsvideo"

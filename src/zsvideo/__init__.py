@@ -6,9 +6,37 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
+    from zsvideo.prediction.model import Model
     from zsvideo.reporting.run import Run
 
-__all__ = ["compose", "train"]
+__all__ = ["compose", "load", "train"]
+
+
+def load(
+    place: str | Path,
+    *,
+    device: str = "auto",
+    batch: int | None = None,
+    workers: int = 2,
+    vectors: str | Path | None = None,
+    cache: str | Path | None = None,
+) -> "Model":
+    """Load a trained model, to answer own videos with own class names.
+
+    Args:
+        place: a run folder, a checkpoint of this project or of the authors, or an exported folder.
+        device: as PyTorch names it; `auto` takes a GPU where there is one.
+        batch: videos at once; None takes what the model was tested with.
+        workers: threads that decode; 0 decodes between the batches.
+        vectors: the file of the word vectors it was trained with, where it is not found.
+        cache: folder for class vectors; None takes `zsvideo` in the user's cache folder.
+
+    Raises:
+        UserError: it is no model; nothing in a file is executed.
+    """
+    from zsvideo.prediction.loading import load
+
+    return load(place, device, batch, workers, vectors, cache)
 
 
 def compose(*options: str, run: str | Path) -> "DictConfig":

@@ -10,6 +10,8 @@ from zsvideo.resources import CONF, EXPERIMENTS
 COMMANDS = {
     "train": "train on a source and test zero-shot on targets",
     "evaluate": "test a finished run again, or score its saved predictions",
+    "predict": "answer own videos with own class names",
+    "export": "write a trained model to share: weights, config and model card",
     "prepare": "check a data set and write a form of it that trains fast",
     "audit": "say which classes a protocol keeps out of training, and what still leaks",
     "report": "draw a run, a comparison of runs, or a table or figure of the paper",

@@ -16,7 +16,7 @@ from torch import nn
 from torchvision.models import video
 
 from zsvideo.errors import UserError
-from zsvideo.models import backbones
+from zsvideo.models import backbones, weights
 from zsvideo.models.weights import (
     TORCHVISION,
     import_weights,
@@ -156,13 +156,6 @@ def test_damaged_files(content, tmp_path):
         import_weights({"a": torch.zeros(1)}, file, "ckpt")
 
 
-class Served:
-    """Stands for torchvision's weights: a file on a server of this machine."""
-
-    def __init__(self, url):
-        self.url = url
-
-
 def test_published_weights_are_downloaded_and_checked(tmp_path, monkeypatch):
     made, kept = tmp_path / "made", tmp_path / "kept"
     made.mkdir()
@@ -174,12 +167,12 @@ def test_published_weights_are_downloaded_and_checked(tmp_path, monkeypatch):
     server = ThreadingHTTPServer(("127.0.0.1", 0), serve)
     Thread(target=server.serve_forever, daemon=True).start()
     address = f"http://127.0.0.1:{server.server_port}"
-    monkeypatch.setitem(TORCHVISION, "r3d", Served(f"{address}/r3d-{digest[:8]}.pth"))
+    monkeypatch.setattr(weights, "torchvision_url", lambda _: f"{address}/r3d-{digest[:8]}.pth")
     file = published_weights("r3d", "kinetics400", kept)
     assert published_weights("r3d", "kinetics400", kept) == file  # it is fetched once
     imported = import_weights(read_file(file, "pretrain.ckpt"), file, "pretrain.ckpt")
     load_strictly(backbones.r3d(), imported.f_v, file, "pretrain.ckpt")
-    monkeypatch.setitem(TORCHVISION, "r3d", Served(f"{address}/r3d-00000000.pth"))
+    monkeypatch.setattr(weights, "torchvision_url", lambda _: f"{address}/r3d-00000000.pth")
     with pytest.raises(UserError, match=r"cannot be downloaded.*invalid hash"):
         published_weights("r3d", "kinetics400", kept)
     server.shutdown()

@@ -165,3 +165,14 @@ def test_a_changed_table_is_found_by_its_hash(tmp_path, monkeypatch):
         words_module.read("ucf101.tsv")
     words_module.write_sums()
     assert len(words_module.read("ucf101.tsv")) == 101
+
+
+@pytest.mark.parametrize("rules", ["legacy", "fixed"])
+def test_punctuation_in_own_names_is_no_part_of_a_word(rules):
+    assert words('stir, then "pour": tea!', None, rules)[::3] == ("stir", "tea")
+    assert words("fencing (sport)", None, rules) == words("fencing sport", None, rules)
+    assert words("read 'Macbeth' & sing", None, rules)[1:] == ("macbeth", "sing")
+    assert "o'neill" in words("play O'Neill's", None, rules)
+    for nothing in ("???", "()", "''", " - "):
+        with pytest.raises(UserError, match="has no words"):
+            words(nothing, None, rules)

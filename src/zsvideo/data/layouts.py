@@ -4,7 +4,7 @@ import logging
 import os
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -37,10 +37,20 @@ class Video:
     claimed: int | None = None
 
 
-def files_below(root: Path, suffixes: Sequence[str] = VIDEO_FILES) -> list[Path]:
-    """List the files of some kinds at any depth, sorted; links are followed, hidden ones not."""
+def files_below(
+    root: Path,
+    suffixes: Sequence[str] = VIDEO_FILES,
+    unlisted: Callable[[OSError], None] | None = None,
+) -> list[Path]:
+    """List the files of some kinds at any depth, sorted; links are followed, hidden ones not.
+
+    Args:
+        root: where to begin.
+        suffixes: of the kinds.
+        unlisted: takes the error of a folder that cannot be listed, which else is passed over.
+    """
     files, folders = [], set()
-    for folder, inner, names in os.walk(root, followlinks=True):
+    for folder, inner, names in os.walk(root, onerror=unlisted, followlinks=True):
         inner[:] = [name for name in inner if not name.startswith(".")]
         if (real := os.path.realpath(folder)) in folders:  # a link to a folder above it
             inner.clear()

@@ -167,6 +167,7 @@ class RunRecord(Part):
         trained_steps: of these, taken by the run itself.
         track: what kind of network; only those of a kind are compared.
         setup: the options that decide the numbers.
+        none_of_these: threshold and errors, see `zsvideo.prediction.rejection`; None without.
         scored: where the predictions are from, if the run only scored them.
         classification: of a classifier, by set.
         record_sha256, protocol_sha256: of records without `SHA256SUMS`.
@@ -187,6 +188,7 @@ class RunRecord(Part):
     track: str = "video"
     setup: dict[str, Any] = {}
     environment: Environment = Environment()
+    none_of_these: dict[str, Any] | None = None
     scored: dict[str, Any] | None = None
     classification: dict[str, Classified] = {}
     record_sha256: str | None = None

@@ -21,6 +21,7 @@ from zsvideo.evaluation.predictions import SEEN, Predictions, file_hash
 from zsvideo.evaluation.record import read_record
 from zsvideo.experiment.environment import environment, settings
 from zsvideo.experiment.options import Experiment
+from zsvideo.experiment.rejection import none_of_these, untrained_videos
 from zsvideo.experiment.scoring import evaluations_of, score_run
 from zsvideo.models.callbacks import UnreadableVideos
 from zsvideo.models.checkpoints import LAST, began_with, read_checkpoint
@@ -68,7 +69,9 @@ def test(
     tests = by_clips(data.targets)
     videos = {**tests, **seen_videos(experiment, data, trained)}
     process = (trainer.global_rank, trainer.world_size)
-    loaders = [target.predict_dataloader(*process) for target in videos.values()]
+    untrained = untrained_videos(data)
+    embedded = [*videos.values(), *([untrained] if untrained else [])]
+    loaders = [target.predict_dataloader(*process) for target in embedded]
     mine: list[Any] = trainer.predict(model, dataloaders=loaders) or []
     mine = mine if len(loaders) > 1 else [mine]
     ranks = gather_objects(trainer, (mine, unreadable.targets, unreadable.source))
@@ -96,6 +99,10 @@ def test(
         if name in tests:
             counts[name] |= {"test_clips": target.clips.counts[-1], "target": main}
             listed[name] = protocol["targets"][main]
+    strangers = None
+    if untrained is not None and any(outputs[-1]):
+        strangers = gather(outputs[-1], untrained, None, "")
+    threshold = none_of_these(strangers, {name: predictions[name] for name in data.targets})
     if SEEN in predictions:
         seen = predictions[SEEN]
         predictions = {name: replace(own, seen=seen) for name, own in predictions.items()}
@@ -105,6 +112,7 @@ def test(
         "checkpoint": {"file": str(checkpoint), "sha256": file_hash(checkpoint), **(beside or {})},
         "seed": experiment.seed,
         "test_clips": experiment.clips.counts[-1],
+        "none_of_these": threshold,
         "steps": state.get("global_step"),
         "trained_steps": trainer.global_step or None,
         "bottleneck": bound,

@@ -8,7 +8,6 @@ has no say in it.
 
 import fcntl
 import logging
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
@@ -26,20 +25,25 @@ from zsvideo.options import plain
 from zsvideo.semantics.class_lists import NotListedError
 from zsvideo.semantics.class_vectors import ClassVectors
 from zsvideo.semantics.protocol import decide
-from zsvideo.semantics.vectors import EMBEDDED, WordVectors, embedded, embedded_file
+from zsvideo.semantics.vectors import (
+    EMBEDDED,
+    FILES,
+    GENSIM,
+    WordVectors,
+    embedded,
+    embedded_file,
+    full_file,
+)
 from zsvideo.semantics.words import PAPER, words
 
 log = logging.getLogger(__name__)
 
 AUTO, FULL = "auto", "googlenews"
-GENSIM = "word2vec-google-news-300"
 ITEM = Archive(  # as gensim-data lists it
     f"https://github.com/RaRe-Technologies/gensim-data/releases/download/{GENSIM}/{GENSIM}.gz",
     size=1_743_563_840,
     checksum="md5:a5e5354d40acb95f9ec66d5977d140ef",
 )
-FILES = ("GoogleNews-vectors-negative300.bin", "GoogleNews-vectors-negative300.bin.gz", ITEM.name)
-FOLDERS = (".", "word2vec", "GoogleNews", "googlenews", GENSIM)
 PAUSE = 0.2  # seconds before a download is tried again, doubled each time
 TRAINED, TESTED = ("source", "target", "pretrain", "seen"), ("target", "seen")
 
@@ -242,9 +246,7 @@ def located(name: str, data: Path) -> Path | None:
         return embedded_file()
     if name != FULL:
         return Path(name).expanduser()
-    home = Path(os.environ.get("GENSIM_DATA_DIR") or Path.home() / "gensim-data")
-    places = [data / folder / file for folder in FOLDERS for file in FILES]
-    return next((f for f in [*places, home / GENSIM / f"{GENSIM}.gz"] if f.is_file()), None)
+    return full_file(data)
 
 
 def fetched(data: Path) -> Path:

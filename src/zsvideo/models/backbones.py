@@ -4,7 +4,6 @@ Each function here gives a new network with an attribute `feature_dim` (F) and r
 """
 
 from torch import Tensor, nn
-from torchvision.models import video
 
 from zsvideo.errors import UserError
 from zsvideo.models.c3d import C3D
@@ -48,34 +47,42 @@ class Features(nn.Module):
         return features
 
 
+def torchvision_network(name: str) -> nn.Module:
+    """Make a network of torchvision with random weights; torchvision is imported here alone."""
+    from torchvision.models import video
+
+    network: nn.Module = getattr(video, name)(weights=None)
+    return network
+
+
 def r2plus1d() -> nn.Module:
     """R(2+1)D with 18 layers, F = 512 (Sec. 4.4)."""
-    return Features(video.r2plus1d_18(weights=None), "fc", 512)
+    return Features(torchvision_network("r2plus1d_18"), "fc", 512)
 
 
 def r3d() -> nn.Module:
     """ResNet-3D with 18 layers, F = 512; in the authors' code, not in the paper."""
-    return Features(video.r3d_18(weights=None), "fc", 512)
+    return Features(torchvision_network("r3d_18"), "fc", 512)
 
 
 def mc3() -> nn.Module:
     """ResNet of 3D, then 2D convolutions (MC3), 18 layers, F = 512."""
-    return Features(video.mc3_18(weights=None), "fc", 512)
+    return Features(torchvision_network("mc3_18"), "fc", 512)
 
 
 def s3d() -> nn.Module:
     """Separable 3D Inception (Xie et al., ECCV 2018), F = 1024."""
-    return Features(video.s3d(weights=None), "classifier", 1024)
+    return Features(torchvision_network("s3d"), "classifier", 1024)
 
 
 def mvit_v2_s() -> nn.Module:
     """Multiscale vision transformer v2, small (Li et al., CVPR 2022), F = 768."""
-    return Features(video.mvit_v2_s(weights=None), "head", 768, takes=(16, 224, 224))
+    return Features(torchvision_network("mvit_v2_s"), "head", 768, takes=(16, 224, 224))
 
 
 def swin3d_t() -> nn.Module:
     """Video Swin transformer, tiny (Liu et al., CVPR 2022), F = 768."""
-    return Features(video.swin3d_t(weights=None), "head", 768)
+    return Features(torchvision_network("swin3d_t"), "head", 768)
 
 
 def c3d() -> nn.Module:

@@ -9,21 +9,19 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import pytorch_lightning as pl
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from zsvideo.data.clips import assemble
 from zsvideo.errors import UserError
-from zsvideo.models import backbones
+from zsvideo.models.network import EmbeddingNetwork
 
 
-class ZeroShotModule(pl.LightningModule):
-    """A 3D CNN and a linear layer that map the clips of a video to one class-name vector.
+class ZeroShotModule(pl.LightningModule, EmbeddingNetwork):
+    """The training of a network that maps the clips of a video to one class-name vector.
 
     Attributes:
         learns: what `loss` takes from a batch: `target`, the class vectors, or `label`.
-        f_v: the network.
-        f_s: the linear layer.
         epoch_loss: (2,) sum of the losses of this epoch's clips, and their number.
         class_vectors: (K, D) unit vectors of the classes trained on, for the accuracy of training.
     """
@@ -31,8 +29,6 @@ class ZeroShotModule(pl.LightningModule):
     learns: ClassVar[str] = "target"
     epoch_loss: Tensor
     class_vectors: Tensor
-    mean: Tensor
-    std: Tensor
 
     def __init__(
         self,
@@ -85,24 +81,24 @@ class ZeroShotModule(pl.LightningModule):
             UserError: there is no such backbone.
         """
         super().__init__()
-        if backbone not in backbones.__all__:
-            allowed = ", ".join(backbones.__all__)
-            raise UserError(f"model.backbone={backbone} is unknown; allowed: {allowed}")
         if c3d_input == "sports1m_raw":
             mean, std = [0.0] * 3, [1 / 255] * 3
         self.save_hyperparameters()
         for name in ("milestones", "mean", "std"):
             self.hparams[name] = list(self.hparams[name])
-        self.f_v: nn.Module = getattr(backbones, backbone)()
-        self.dropout = nn.Dropout(dropout)
-        self.f_s = nn.Linear(int(self.f_v.feature_dim), embedding_dim)
+        self.build(
+            backbone,
+            embedding_dim,
+            dropout,
+            normalize_output,
+            clips_per_pass,
+            mean,
+            std,
+            channels_last,
+        )
         self.register_buffer("epoch_loss", torch.zeros(2, dtype=torch.float32), persistent=False)
         self.register_buffer("class_vectors", torch.zeros(0, embedding_dim), persistent=False)
-        self.register_buffer("mean", torch.tensor(mean).view(-1, 1, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(std).view(-1, 1, 1, 1), persistent=False)
         self.f_v.requires_grad_(not frozen)
-        if channels_last:
-            self.f_v.to(memory_format=torch.channels_last_3d)
         self.train()
 
     def train(self, mode: bool = True) -> Self:
@@ -112,32 +108,10 @@ class ZeroShotModule(pl.LightningModule):
             self.f_v.eval()
         return self
 
-    def features(self, clips: Tensor) -> Tensor:
-        """Average f_v over the clips of each video: (B, N, C, T, H, W) uint8 to (B, F)."""
-        flat = clips.flatten(0, 1)
-        step = len(flat) if self.training else self.hparams["clips_per_pass"]
-        layout = torch.channels_last_3d if self.hparams["channels_last"] else torch.preserve_format
-        features = torch.cat(
-            [
-                self.f_v(((c / 255.0 - self.mean) / self.std).to(memory_format=layout))
-                for c in torch.split(flat, step)
-            ]
-        )
-        return torch.unflatten(features, 0, clips.shape[:2]).mean(dim=1)
-
-    def forward(self, clips: Tensor) -> Tensor:
-        """Map the clips of each video to its embedding: (B, N, C, T, H, W) uint8 to (B, D)."""
-        return self.project(self.features(clips))
-
     def embed(self, batch: dict[str, Any]) -> Tensor:
         """Embed the videos of a batch, by their clips or by cached features: (B, D)."""
         features = batch["features"] if "features" in batch else self.features(batch["clips"])
         return self.project(features)
-
-    def project(self, features: Tensor) -> Tensor:
-        """Map features to embeddings: (B, F) to (B, D)."""
-        embeddings = self.f_s(self.dropout(features))
-        return F.normalize(embeddings, dim=1) if self.hparams["normalize_output"] else embeddings
 
     def on_after_batch_transfer(self, batch: dict[str, Any], dataloader_idx: int) -> dict[str, Any]:
         """Make the clips of a batch, here where each frame has been moved once."""

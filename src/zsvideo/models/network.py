@@ -1,0 +1,78 @@
+"""The network g = f_s(mean of f_v over clips) (Sec. 3.1, 4.4), without Lightning.
+
+Shapes: B batch, N clips a video, C channels, T frames, H W, F features, D embedding.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from zsvideo.errors import UserError
+from zsvideo.models import backbones
+
+
+class EmbeddingNetwork(nn.Module):
+    """A 3D CNN and a linear layer that map the clips of a video to one class-name vector.
+
+    It has no parts until `build`, since Lightning's modules take no arguments from a subclass.
+
+    Attributes:
+        f_v: the network.
+        f_s: the linear layer.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def build(
+        self,
+        backbone: str,
+        embedding_dim: int,
+        dropout: float,
+        normalize_output: bool,
+        clips_per_pass: int,
+        mean: Sequence[float],
+        std: Sequence[float],
+        channels_last: bool = False,
+    ) -> None:
+        """Make the parts, with random weights; see `zsvideo.models.module` for the arguments.
+
+        Raises:
+            UserError: there is no such backbone.
+        """
+        if backbone not in backbones.__all__:
+            allowed = ", ".join(backbones.__all__)
+            raise UserError(f"model.backbone={backbone} is unknown; allowed: {allowed}")
+        self.clips_per_pass, self.channels_last = clips_per_pass, channels_last
+        self.normalize_output = normalize_output
+        self.f_v: nn.Module = getattr(backbones, backbone)()
+        self.dropout = nn.Dropout(dropout)
+        self.f_s = nn.Linear(int(self.f_v.feature_dim), embedding_dim)
+        self.register_buffer("mean", torch.tensor(mean).view(-1, 1, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(std).view(-1, 1, 1, 1), persistent=False)
+        if channels_last:
+            self.f_v.to(memory_format=torch.channels_last_3d)
+
+    def features(self, clips: Tensor) -> Tensor:
+        """Average f_v over the clips of each video: (B, N, C, T, H, W) uint8 to (B, F)."""
+        flat = clips.flatten(0, 1)
+        step = len(flat) if self.training else self.clips_per_pass
+        layout = torch.channels_last_3d if self.channels_last else torch.preserve_format
+        features = torch.cat(
+            [
+                self.f_v(((c / 255.0 - self.mean) / self.std).to(memory_format=layout))
+                for c in torch.split(flat, step)
+            ]
+        )
+        return torch.unflatten(features, 0, clips.shape[:2]).mean(dim=1)
+
+    def forward(self, clips: Tensor) -> Tensor:
+        """Map the clips of each video to its embedding: (B, N, C, T, H, W) uint8 to (B, D)."""
+        return self.project(self.features(clips))
+
+    def project(self, features: Tensor) -> Tensor:
+        """Map features to embeddings: (B, F) to (B, D)."""
+        embeddings = self.f_s(self.dropout(features))
+        return F.normalize(embeddings, dim=1) if self.normalize_output else embeddings

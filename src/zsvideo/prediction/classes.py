@@ -1,0 +1,321 @@
+"""Class names as a user writes them, and their vectors; nothing is guessed in silence.
+
+Shapes: K names, S classes trained on, D embedding.
+"""
+
+import csv
+import json
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from string import ascii_lowercase
+from typing import Any
+
+import numpy as np
+from rapidfuzz.distance import JaroWinkler
+
+from zsvideo.errors import UserError
+from zsvideo.prediction.answers import TrainedClass
+from zsvideo.semantics.class_vectors import ClassBank, ClassVectors, cosine_distances
+from zsvideo.semantics.files import read_vectors
+from zsvideo.semantics.pairs import find_pairs
+from zsvideo.semantics.vectors import WordVectors, has_direction, spellings
+from zsvideo.semantics.words import words
+
+FILES = (".txt", ".csv", ".json")
+Classes = Mapping[str, Sequence[str]] | Sequence[str] | str | os.PathLike[str]
+OOV = ("drop", "fallback", "error")
+NEAREST = 3  # trained classes and spellings that are named
+SAME = 1e-9  # cosine distance of vectors that are one
+TWO_AWAY = range(6, 15)  # letters of words for which spellings two letters away are tried
+
+
+@dataclass(frozen=True)
+class NamedClass:
+    """A class asked for: its name, and the texts that describe it in its place, if any."""
+
+    name: str
+    texts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class TrainedOn:
+    """The classes that a model was trained on.
+
+    Attributes:
+        dataset: name of the set.
+        table: the class table that knows the names' words, None for own names.
+        names: the classes.
+    """
+
+    dataset: str
+    table: str | None
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """The names that a video is compared with.
+
+    Attributes:
+        bank: K names and their vectors (K, D), float32 unit rows.
+        notes: name to what is to be said of it beside an answer.
+        nearest: name to the nearest classes trained on.
+        warnings: lines on names left out or changed, for the user.
+        oov: what became of words without a vector.
+    """
+
+    bank: ClassBank
+    notes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    nearest: Mapping[str, tuple[TrainedClass, ...]] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+    oov: str = OOV[0]
+
+
+def read_classes(classes: Classes) -> list[NamedClass]:
+    """Read class names: a list, a mapping to texts, or a file (.txt, .csv, .json).
+
+    Args:
+        classes: names; or name to texts; or the path of a file with a name a line, of a CSV file
+            `name,description...`, or of a JSON file `{name: [texts]}` or `[names]`.
+
+    Raises:
+        UserError: the file is none, or there is no name.
+    """
+    if isinstance(classes, Mapping):
+        return checked(
+            [named(name, texts, "classes") for name, texts in classes.items()], "classes"
+        )
+    if isinstance(classes, (str, os.PathLike)):
+        return from_file(Path(classes).expanduser())
+    return checked([NamedClass(str(name).strip()) for name in classes], "classes")
+
+
+def from_file(file: Path) -> list[NamedClass]:
+    """Read a file of class names; raises UserError as `read_classes`."""
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        why = "it is no UTF-8 text" if isinstance(error, UnicodeDecodeError) else error.strerror
+        raise UserError(f"class names cannot be read from {file}: {why}") from None
+    kind = file.suffix.lower()
+    if kind == ".json":
+        try:
+            content = json.loads(text)
+        except ValueError as error:
+            raise UserError(f"{file} is no JSON ({error})") from None
+        if isinstance(content, dict):
+            return checked([named(k, v, str(file)) for k, v in content.items()], str(file))
+        if not isinstance(content, list) or not all(isinstance(name, str) for name in content):
+            raise UserError(f"{file} must hold a list of names, or an object of name: [texts]")
+        return checked([NamedClass(name.strip()) for name in content], str(file))
+    if kind == ".csv":
+        rows = [[cell.strip() for cell in row] for row in csv.reader(text.splitlines())]
+        rows = [row for row in rows if any(row)]
+        if rows and rows[0][0].lower() in ("name", "class"):
+            del rows[0]
+        listed = [NamedClass(row[0], tuple(cell for cell in row[1:] if cell)) for row in rows]
+        return checked(listed, str(file))
+    return checked([NamedClass(line.strip()) for line in text.splitlines()], str(file))
+
+
+def named(name: object, texts: object, where: str) -> NamedClass:
+    """Check one entry of `{name: [texts]}`; raises UserError."""
+    own = [texts] if isinstance(texts, str) else texts
+    if not isinstance(own, Iterable) or not all(isinstance(text, str) for text in own):
+        raise UserError(f"{where}: {name!r} must have a list of texts")
+    return NamedClass(str(name).strip(), tuple(text.strip() for text in own if text.strip()))
+
+
+def checked(listed: list[NamedClass], where: str) -> list[NamedClass]:
+    """Leave out empty names; raises UserError where no name is left."""
+    if not (full := [entry for entry in listed if entry.name]):
+        raise UserError(f"{where} holds no class name; give at least one")
+    return full
+
+
+def candidates(
+    listed: Sequence[NamedClass],
+    vectors: WordVectors,
+    trained: ClassVectors | None,
+    oov: str = OOV[0],
+) -> Candidates:
+    """Give names their vectors, and say what is to know of them.
+
+    Args:
+        listed: the names, with texts in their place where there are some. A text's words
+            without a vector are passed over.
+        vectors: those that the model was trained with.
+        trained: the classes trained on; None if unknown.
+        oov: what becomes of a name with words without a vector: `drop` leaves it out, `fallback`
+            tries other spellings first, `error` stops. All say so.
+
+    Raises:
+        UserError: `oov` is unknown; no name has a vector; or one has none and `oov` is `error`.
+    """
+    if oov not in OOV:
+        raise UserError(f"oov={oov} is unknown; allowed: {', '.join(OOV)}")
+    warnings: list[str] = []
+    unique: dict[str, NamedClass] = {}
+    for entry in listed:
+        unique.setdefault(entry.name, entry)
+    counts = Counter(entry.name for entry in listed)
+    if doubles := [name for name in unique if counts[name] > 1]:
+        warnings.append(f"listed twice, taken once: {', '.join(map(repr, doubles))}")
+    rows: dict[str, np.ndarray] = {}
+    missing: list[str] = []
+    for name, row, said in rows_of([*unique.values()], vectors):
+        if row is None:
+            missing.append(f"{name!r} is left out: {said}")
+        else:
+            rows[name] = row
+            warnings += [f"{name!r}: {said}"] if said else []
+    if missing and (oov == "error" or not rows):
+        raise UserError("; ".join(missing).replace("is left out: ", "has "))
+    if len(rows) == 1:
+        warnings.append("one class alone: every video gets it, unless none of these is said")
+    matrix = np.stack(list(rows.values()))
+    names = tuple(rows)
+    notes: dict[str, list[str]] = {name: [] for name in names}
+    for first, second in same_vectors(names, matrix):
+        warnings.append(f"{first!r} and {second!r} share a vector: no video tells them apart")
+        notes[first].append(f"same vector as {second!r}")
+        notes[second].append(f"same vector as {first!r}")
+    nearest: dict[str, tuple[TrainedClass, ...]] = {}
+    if trained is not None:
+        own = ClassVectors("", names, tuple(words(n, None, "fixed") for n in names), matrix, {})
+        nearest = nearest_trained(own, trained)
+        for name, said in leaks(own, trained).items():
+            notes[name].append(said)
+    return Candidates(
+        ClassBank(names, matrix.astype(np.float32), vectors.describe()),
+        {name: tuple(said) for name, said in notes.items() if said},
+        nearest,
+        (*missing, *warnings),
+        oov,
+    )
+
+
+def rows_of(
+    listed: Sequence[NamedClass], vectors: WordVectors
+) -> Iterator[tuple[str, np.ndarray | None, str]]:
+    """Give each name, its unit vector (D,) or None, and what is to be said of it.
+
+    The file of vectors is read once for all of them.
+    """
+    described = {
+        entry.name: bags_of(entry.texts, vectors.word_rules) for entry in listed if entry.texts
+    }
+    plain = [e.name for e in listed if not e.texts and words_or_none(e.name, vectors.word_rules)]
+    if described:
+        asked = {word for bags in described.values() for bag in bags for word in bag}
+        keyed = vectors.find(asked | {w for n in plain for w in words(n, None, vectors.word_rules)})
+    classes = vectors.of(plain, "classes", None) if plain else None
+    for entry in listed:
+        if entry.name in described:
+            yield (entry.name, *described_row(described[entry.name], vectors, keyed))
+        elif classes is None or entry.name not in classes.names:
+            yield entry.name, None, "no words; write it in words"
+        else:
+            place = classes.names.index(entry.name)
+            if lost := classes.unknown.get(entry.name):
+                said = "; ".join(without_vector(word, vectors) for word in dict.fromkeys(lost))
+                yield entry.name, None, said
+                continue
+            bag = classes.bags[place]
+            others = [(word, classes.replaced[word]) for word in bag if word in classes.replaced]
+            said = "; ".join(f"{' '.join(by) or 'nothing'} stands for {w!r}" for w, by in others)
+            yield entry.name, classes.matrix[place], said
+
+
+def bags_of(texts: Sequence[str], rules: str) -> list[tuple[str, ...]]:
+    """Give the words of each text that has some."""
+    return [bag for text in texts if (bag := words_or_none(text, rules))]
+
+
+def described_row(
+    bags: Sequence[tuple[str, ...]], vectors: WordVectors, keyed: Any
+) -> tuple[np.ndarray | None, str]:
+    """Average the unit vectors of texts (D,), without the words that have no vector."""
+    lost = {word for bag in bags for word in bag if not has_direction(keyed, word)}
+    kept = [[word for word in bag if word not in lost] for bag in bags]
+    means = [vectors.mean(keyed, [(word,) for word in bag]) for bag in kept if bag]
+    if not means:
+        return None, "no word with a vector in its texts"
+    mean = np.mean([row / np.linalg.norm(row) for row in means], axis=0)
+    said = f"passed over in its texts, without a vector: {', '.join(sorted(lost))}" if lost else ""
+    return mean / np.linalg.norm(mean), said
+
+
+def words_or_none(text: str, rules: str) -> tuple[str, ...]:
+    """Give the words of a text, none where it has none."""
+    try:
+        return words(text, None, rules)
+    except UserError:
+        return ()
+
+
+def without_vector(word: str, vectors: WordVectors) -> str:
+    """Say that a word has no vector, and what would work in its place."""
+    near = near_spellings(word, vectors)
+    if near:
+        return f"no vector for {word!r}; nearest known spellings: {', '.join(near)}"
+    return f"no vector for {word!r} or a spelling near it; describe the class in other words"
+
+
+def near_spellings(word: str, vectors: WordVectors) -> list[str]:
+    """List known words one letter away, else two, the likeliest first."""
+    closest = {" ".join(by) for by in spellings(word)} | edits(word)
+    others = {w for one in edits(word) for w in edits(one)} if len(word) in TWO_AWAY else set()
+    for tried in (closest, others):
+        single = {w for text in tried for w in text.split()}
+        keyed = read_vectors(vectors.path, single)
+        known = [t for t in tried if t != word and all(has_direction(keyed, w) for w in t.split())]
+        if known:
+            return sorted(known, key=lambda w: (-JaroWinkler.similarity(word, w), w))[:NEAREST]
+    return []
+
+
+def edits(word: str) -> set[str]:
+    """Give the words one letter away from a word."""
+    cuts = [(word[:i], word[i:]) for i in range(len(word) + 1)]
+    return (
+        {a + b[1:] for a, b in cuts if b}
+        | {a + b[1] + b[0] + b[2:] for a, b in cuts if len(b) > 1}
+        | {a + letter + b[1:] for a, b in cuts if b for letter in ascii_lowercase}
+        | {a + letter + b for a, b in cuts for letter in ascii_lowercase}
+    ) - {word, ""}
+
+
+def same_vectors(names: Sequence[str], matrix: np.ndarray) -> list[tuple[str, str]]:
+    """List the pairs of names that share a vector."""
+    distances = cosine_distances(matrix, matrix)
+    pairs = np.argwhere(np.triu(distances < SAME, 1))
+    return [(names[i], names[j]) for i, j in pairs]
+
+
+def nearest_trained(
+    own: ClassVectors, trained: ClassVectors
+) -> dict[str, tuple[TrainedClass, ...]]:
+    """Find the classes trained on that are nearest to each name."""
+    distances = cosine_distances(own.matrix, trained.matrix)
+    order = np.argsort(distances, axis=1, kind="stable")[:, :NEAREST]
+    return {
+        name: tuple(TrainedClass(trained.names[j], float(row[j])) for j in places)
+        for name, row, places in zip(own.names, distances, order, strict=True)
+    }
+
+
+def leaks(own: ClassVectors, trained: ClassVectors) -> dict[str, str]:
+    """Say of which names the model knows the action already: by the signals of the audit."""
+    said: dict[str, str] = {}
+    for pair in find_pairs(trained, [own]):
+        name = pair.target.partition("/")[2]
+        if name in said or not pair.leaks:
+            continue
+        exact = pair.grade == "duplicate"
+        how = "trained on" if exact else "as good as trained on"
+        said[name] = f"not zero-shot: {how} ({pair.source!r})"
+    return said

@@ -1,0 +1,148 @@
+"""A model to share: safetensors, a config and a model card, in the layout of the Hugging Face hub.
+
+`zsvideo.load` reads the folder, and with a network `hf://USER/NAME`.
+"""
+
+import json
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from zsvideo.data.options import ClipSpec
+from zsvideo.errors import UserError
+from zsvideo.models.network import EmbeddingNetwork
+from zsvideo.models.safetensors import read_safetensors, write_safetensors
+from zsvideo.options import parse, plain
+from zsvideo.prediction.classes import TrainedOn
+from zsvideo.prediction.loading import CONFIG, WEIGHTS, Facts, build, threshold_in
+from zsvideo.semantics.vectors import EMBEDDED
+
+FORMAT = "zsvideo.model/1"
+CARD = "README.md"
+
+
+def export(network: EmbeddingNetwork, facts: Facts, folder: Path) -> list[Path]:
+    """Write a model to a folder; gives the files.
+
+    Raises:
+        UserError: there is something else in the folder, or it cannot be written.
+    """
+    files = [folder / name for name in (WEIGHTS, CONFIG, CARD)]
+    if folder.is_dir() and (others := {f.name for f in folder.iterdir()} - {f.name for f in files}):
+        raise UserError(f"{folder} holds other files, such as {min(others)}; name another folder")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_safetensors(files[0], network.state_dict(), {"format": "pt"})
+        files[1].write_text(json.dumps(config_of(facts), indent=1, ensure_ascii=False) + "\n")
+        files[2].write_text(card_of(facts))
+    except OSError as error:
+        raise UserError(f"{folder} cannot be written ({error.strerror})") from None
+    return files
+
+
+def config_of(facts: Facts) -> dict[str, Any]:
+    """Give what is known of a model as plain data, without places on this machine."""
+    trained, none = facts.trained, facts.none_of_these
+    return {
+        "format": FORMAT,
+        "library_name": "zsvideo",
+        "checkpoint_sha256": facts.sha256,
+        "network": dict(facts.network),
+        "clips": plain(facts.clips),
+        "batch": facts.batch,
+        "vectors": {key: value for key, value in facts.vectors.items() if key != "path"},
+        "trained_on": trained and asdict(trained),
+        "none_of_these": none and none.plain(),
+    }
+
+
+def read_export(folder: Path) -> tuple[EmbeddingNetwork, Facts]:
+    """Read an exported folder.
+
+    Raises:
+        UserError: it is none, or damaged.
+    """
+    file = folder / CONFIG
+    try:
+        config = json.loads(file.read_text())
+        if config["format"] != FORMAT:
+            raise UserError(f"{file} is of another version ({config['format']}; known: {FORMAT})")
+        trained = config["trained_on"]
+        facts = Facts(
+            place=os.fspath(folder),
+            sha256=config["checkpoint_sha256"],
+            network=config["network"],
+            clips=parse(ClipSpec, config["clips"], "clips"),
+            batch=int(config["batch"]),
+            vectors=config["vectors"],
+            trained=trained
+            and TrainedOn(trained["dataset"], trained["table"], tuple(trained["names"])),
+            none_of_these=threshold_in(config),
+            protocol={},
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{file} is no config of an exported model ({error!r})") from None
+    return build(facts.network, read_safetensors(folder / WEIGHTS), folder / WEIGHTS), facts
+
+
+def card_of(facts: Facts) -> str:
+    """Write the model card: what it is and how it is used, then the protocol card of its run."""
+    run = Path(facts.place)
+    run = run if run.is_dir() else run.parent.parent
+    card = run / "card.md"
+    name = run.resolve().name
+    known = "classes that are not known"
+    if facts.trained is not None:
+        known = f"{len(facts.trained.names)} classes of {facts.trained.dataset}"
+    own = (
+        card.read_text()
+        if card.is_file()
+        else "No protocol card lies beside the checkpoint: what was kept out of training, and what "
+        "leaks, is not known.\n"
+    )
+    vectors = facts.vectors.get("file", "unknown")
+    how = "found in a package" if vectors == EMBEDDED else "to be given by --vectors FILE"
+    return f"""---
+library_name: zsvideo
+pipeline_tag: video-classification
+tags: [zero-shot, video-classification]
+---
+
+# {name}
+
+A video network ({facts.network["backbone"]}) that maps a video to the word vector of its class
+name, trained on {known}, with zsvideo (after Brattoli et al., CVPR 2020).
+It answers videos with any class names.
+
+```python
+import zsvideo
+
+model = zsvideo.load("FOLDER")  # this folder, or hf://USER/NAME
+for video in model.predict("videos/", ["pour tea", "climb a ladder"]):
+    print(video.path, video.top[0].name, video.top[0].score, video.none_of_these)
+```
+
+Word vectors: `{vectors}` (sha256 {facts.vectors.get("sha256", "unknown")}), {how}; they are not
+part of this folder.
+
+{none_line(facts)}
+
+{own}"""
+
+
+def none_line(facts: Facts) -> str:
+    """Say what the threshold is worth."""
+    if (none := facts.none_of_these) is None:
+        return "It has no threshold, so it never says that none of the names fits."
+    measured = [
+        f"on {name}, which had no part in the fit, it turned away {m['turned_away']:.0%} and let "
+        f"{m['let_through']:.0%} through (AUROC {m['auroc']:.2f})"
+        for name, m in none.targets.items()
+    ]
+    return (
+        f"None of these is said below cosine {none.threshold:.3f}, fitted on {none.videos} "
+        f"{none.fitted_on} ({none.classes} classes): it turned away {none.turned_away:.0%} of "
+        f"videos whose class was listed and let {none.let_through:.0%} of the others through "
+        f"(AUROC {none.auroc:.2f}){''.join('; ' + line for line in measured)}."
+    )

@@ -1,0 +1,278 @@
+"""From a run folder, a checkpoint or an exported folder to a network and what is known of it.
+
+Nothing in a file is executed.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from zsvideo.data.options import ClipSpec, LoaderSpec
+from zsvideo.errors import UserError
+from zsvideo.models.network import EmbeddingNetwork
+from zsvideo.models.weights import checkpoint_of, import_weights, load_strictly, read_file
+from zsvideo.options import parse
+from zsvideo.prediction.classes import TrainedOn
+from zsvideo.prediction.rejection import NoneOfThese
+from zsvideo.semantics.vectors import EMBEDDED, WordVectors, embedded_file, full_file
+
+if TYPE_CHECKING:
+    from zsvideo.prediction.model import Model
+
+PARTS = (  # arguments of `EmbeddingNetwork.build`
+    "backbone",
+    "embedding_dim",
+    "dropout",
+    "normalize_output",
+    "clips_per_pass",
+    "mean",
+    "std",
+    "channels_last",
+)
+WEIGHTS, CONFIG = "model.safetensors", "config.json"  # of an exported folder
+HUB = "hf://"
+AUTHORS = {  # the network of the authors' checkpoints, as in conf/model
+    "dropout": 0.05,
+    "normalize_output": True,
+    "clips_per_pass": 50,
+    "mean": [0.43216, 0.394666, 0.37645],  # Sec. 4.4
+    "std": [0.22803, 0.22145, 0.216989],
+    "channels_last": False,
+}
+RULES = ("unit_words", "word_rules", "target_length")  # how words become vectors
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known of a trained model.
+
+    Attributes:
+        place: where it was loaded from.
+        sha256: of the file of its weights.
+        network: the arguments of `EmbeddingNetwork.build`.
+        clips: how clips are cut from a video.
+        batch: videos at once.
+        vectors: the word vectors it was trained with: `file`, `sha256`, and how words are used.
+        trained: the classes trained on; None if unknown.
+        none_of_these: its threshold; None where it has none.
+        protocol: what `protocol.json` holds; empty where it is not there.
+    """
+
+    place: str
+    sha256: str
+    network: Mapping[str, Any]
+    clips: ClipSpec
+    batch: int
+    vectors: Mapping[str, Any]
+    trained: TrainedOn | None
+    none_of_these: NoneOfThese | None
+    protocol: Mapping[str, Any]
+
+
+def read_model(place: str | os.PathLike[str]) -> tuple[EmbeddingNetwork, Facts]:
+    """Read a model: a run folder, a checkpoint of it or of the authors, or an exported folder.
+
+    Raises:
+        UserError: it is none, or gives no embedding.
+    """
+    if os.fspath(place).startswith(HUB):
+        place = downloaded(os.fspath(place).removeprefix(HUB))
+    if (Path(place) / CONFIG).is_file() and (Path(place) / WEIGHTS).is_file():
+        from zsvideo.prediction.export import read_export
+
+        return read_export(Path(place))
+    file = checkpoint_of(os.fspath(place), "model")
+    content = read_file(file, "model")
+    run = file.parent.parent
+    protocol, metrics = read_json(run / "protocol.json"), read_json(run / "metrics.json")
+    config = options_of(content) or options_of_run(run)
+    if "pytorch-lightning_version" in content:
+        state, options = content["state_dict"], content["hyper_parameters"]
+    else:
+        imported = import_weights(content, file, "model")
+        state = {f"f_v.{k}": v for k, v in imported.f_v.items()}
+        state |= {f"f_s.{k}": v for k, v in imported.f_s.items()}
+        options = AUTHORS | {"backbone": imported.backbone}
+        options["embedding_dim"] = len(imported.f_s.get("bias", []))
+    if not any(key.startswith("f_s.") for key in state):
+        raise UserError(
+            f"model={file} holds {options.get('backbone')} with a classifier and no f_s, which "
+            "tells no unseen classes apart; train f_s on it: method=baseline "
+            f"pretrain.ckpt={file}"
+        )
+    network = build({key: options[key] for key in PARTS if key in options}, state, file)
+    batch = LoaderSpec(**config.get("loader", {})).test_batch_size
+    facts = Facts(
+        place=os.fspath(place),
+        sha256=file_sha256(file),
+        network={key: options[key] for key in PARTS if key in options},
+        clips=parse(ClipSpec, config.get("clips") or {}, "clips"),
+        batch=batch,
+        vectors=vectors_of(config, protocol),
+        trained=trained_on(protocol),
+        none_of_these=threshold_in(metrics),
+        protocol=protocol,
+    )
+    return network, facts
+
+
+def build(options: Mapping[str, Any], state: Mapping[str, Any], file: Path) -> EmbeddingNetwork:
+    """Make the network with its weights, ready to embed; raises UserError where they do not fit."""
+    network = EmbeddingNetwork()
+    try:
+        network.build(**options)
+    except (TypeError, ValueError) as error:
+        raise UserError(f"model={file} is no model of this project ({error})") from None
+    load_strictly(network, dict(state), file, "model")
+    return network.eval()
+
+
+def downloaded(name: str) -> Path:
+    """Fetch an exported folder from the Hugging Face hub, into its cache.
+
+    Raises:
+        UserError: the client is not installed, or the model cannot be fetched.
+    """
+    try:
+        from huggingface_hub import snapshot_download
+    except ImportError:
+        raise UserError(f"{HUB}{name} needs a package: pip install huggingface_hub") from None
+    try:
+        return Path(snapshot_download(name, allow_patterns=[WEIGHTS, CONFIG]))
+    except (OSError, ValueError) as error:
+        said = str(error).strip().splitlines() or [type(error).__name__]
+        raise UserError(f"{HUB}{name} cannot be fetched: {said[0]}") from None
+
+
+def options_of(checkpoint: Mapping[str, Any]) -> dict[str, Any]:
+    """Give the options of the run that wrote a checkpoint; empty where it does not say them."""
+    kept = checkpoint.get("callbacks") or {}
+    options: dict[str, Any] = (kept.get("Interruption") or {}).get("config") or {}
+    return options
+
+
+def options_of_run(run: Path) -> dict[str, Any]:
+    """Read the composed options of a run folder that are plain; empty where it has none."""
+    try:
+        content = yaml.safe_load((run / ".hydra" / "config.yaml").read_text())
+    except (OSError, ValueError, yaml.YAMLError):
+        return {}
+    return {key: content[key] for key in ("clips", "loader") if key in content}
+
+
+def read_json(file: Path) -> dict[str, Any]:
+    """Read plain data; empty where it is not there or damaged."""
+    try:
+        content = json.loads(file.read_text())
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def vectors_of(config: Mapping[str, Any], protocol: Mapping[str, Any]) -> dict[str, Any]:
+    """Say which word vectors a model was trained with, and where they lay then."""
+    options = config.get("semantics") or {}
+    known = protocol.get("vectors") or {}
+    facts = {key: known.get(key, options.get(key)) for key in ("file", "sha256", *RULES)}
+    facts["path"] = options.get("path")
+    return {key: value for key, value in facts.items() if value is not None}
+
+
+def trained_on(protocol: Mapping[str, Any]) -> TrainedOn | None:
+    """Give the classes that a model was trained on; None if unknown."""
+    names, source = protocol.get("trained_classes"), protocol.get("source")
+    if not names or not source:
+        return None
+    return TrainedOn(source["dataset"], source.get("table"), tuple(names))
+
+
+def threshold_in(metrics: Mapping[str, Any]) -> NoneOfThese | None:
+    """Read the threshold of a run; None where it has none."""
+    entry = metrics.get("none_of_these")
+    return NoneOfThese(**entry) if entry else None
+
+
+def word_vectors(facts: Facts, given: str | None, cache: Path, oov: str) -> WordVectors:
+    """Find the word vectors that a model was trained with.
+
+    Args:
+        facts: of the model.
+        given: their file, where the user names it.
+        cache: folder for class vectors.
+        oov: see `WordVectors`.
+
+    Raises:
+        UserError: they are not there, or the file holds others.
+    """
+    known = facts.vectors
+    path: Path | None
+    if given is not None:
+        path = Path(given).expanduser()
+        if not path.is_file():
+            raise UserError(f"there is no file of word vectors at {given} (--vectors)")
+    elif known.get("file") == EMBEDDED:
+        path = embedded_file()
+    else:
+        written = Path(str(known.get("path") or ""))
+        data = Path(os.environ.get("DATA_ROOT", "data"))
+        path = written if written.is_file() else full_file(data)
+    if path is None or not path.is_file():
+        raise UserError(
+            f"{facts.place} was trained with the word vectors {known.get('file', 'GoogleNews')}, "
+            "which are not there; give their file: --vectors FILE"
+        )
+    rules = {key: known[key] for key in RULES if key in known}
+    vectors = WordVectors(str(path), str(cache), oov=oov, **rules)
+    if known.get("sha256") and vectors.sha256 != known["sha256"]:
+        raise UserError(
+            f"{facts.place} was trained with other word vectors ({known.get('file')}) than {path}; "
+            "give their file: --vectors FILE"
+        )
+    return vectors
+
+
+def file_sha256(file: Path) -> str:
+    """Hash a file (sha256)."""
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
+def load(
+    place: str | os.PathLike[str],
+    device: str,
+    batch: int | None,
+    workers: int,
+    vectors: str | os.PathLike[str] | None,
+    cache: str | os.PathLike[str] | None,
+) -> "Model":
+    """Load a model; see `zsvideo.load`."""
+    import torch
+
+    from zsvideo.prediction.model import Model
+
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise UserError(f"device={device} cannot be used: {str(error).splitlines()[0]}") from None
+    for name, value, least in (("batch", batch, 1), ("workers", workers, 0)):
+        if value is not None and value < least:
+            raise UserError(f"{name}={value} must be a whole number, at least {least}")
+    network, facts = read_model(place)
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "zsvideo"
+    return Model(
+        network,
+        facts,
+        device,
+        batch or facts.batch,
+        workers,
+        None if vectors is None else os.fspath(vectors),
+        home if cache is None else Path(cache),
+    )

@@ -1,0 +1,106 @@
+"""Class names as users write them: what is taken, what is said, nothing is guessed."""
+
+import json
+
+import pytest
+
+import zsvideo
+from helpers.models import trained_run
+from zsvideo.errors import UserError
+from zsvideo.prediction.classes import edits, read_classes
+
+
+@pytest.fixture
+def model(tmp_path):
+    return zsvideo.load(trained_run(tmp_path / "run"), device="cpu", cache=tmp_path / "cache")
+
+
+def names(classes):
+    return [entry.name for entry in read_classes(classes)]
+
+
+def test_names_keep_commas_quotes_and_brackets(tmp_path):
+    odd = ['stir, then "pour"', "fencing (sport)", "play O'Neill's", "跑步", "çay dökmek"]
+    assert names(odd) == odd
+    (tmp_path / "names.txt").write_text("\ufeff" + "\r\n".join([*odd, "", "  "]), encoding="utf-8")
+    assert names(tmp_path / "names.txt") == odd
+    (tmp_path / "names.json").write_text(json.dumps(odd))
+    assert names(str(tmp_path / "names.json")) == odd
+    rows = 'name,description\n"stir, then ""pour""",stirs a pot,"then, it pours"\nplain\n'
+    (tmp_path / "names.csv").write_text(rows)
+    first, second = read_classes(tmp_path / "names.csv")
+    assert first.name == odd[0] and first.texts == ("stirs a pot", "then, it pours")
+    assert second.name == "plain" and second.texts == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("a.txt", b"", "no class name"),
+        ("a.txt", b"\n \n", "no class name"),
+        ("a.json", b"{", "no JSON"),
+        ("a.json", b"[1]", "list of names"),
+        ("a.json", b'{"a": 3}', "list of texts"),
+        ("a.csv", b"name,description\n", "no class name"),
+        ("a.txt", b"\xff\xfe\x00", "no UTF-8"),
+    ],
+)
+def test_files_that_hold_no_names_are_said_in_one_line(tmp_path, name, content, said):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(UserError, match=said):
+        read_classes(tmp_path / name)
+    with pytest.raises(UserError, match="No such file"):
+        read_classes(tmp_path / "nope.txt")
+    with pytest.raises(UserError, match="no class name"):
+        read_classes([])
+
+
+def test_what_is_known_of_names_is_said(model):
+    asked = model.candidates(["pour tea", "tea pour", "jumping", "climb ladder", "pour tea"])
+    said = "\n".join(asked.warnings)
+    assert asked.bank.names == ("pour tea", "tea pour", "jumping", "climb ladder")
+    assert "listed twice, taken once: 'pour tea'" in said
+    assert "'pour tea' and 'tea pour' share a vector" in said
+    assert asked.notes["jumping"] == ("not zero-shot: trained on ('jump')",)
+    assert asked.notes["pour tea"] == ("same vector as 'tea pour'",)
+    assert "climb ladder" not in asked.notes
+    assert [n.name for n in asked.nearest["jumping"]] == ["jump", "run"]
+    assert asked.nearest["jumping"][0].distance == pytest.approx(0, abs=1e-6)
+    assert "as good as trained on" in model.candidates(["run ladder"]).notes["run ladder"][0]
+
+
+def test_words_without_a_vector_are_answered_with_what_would_work(model):
+    asked = model.candidates(["swimm", "read", "???", "zzzzqqqq", "跑步"])
+    assert asked.bank.names == ("read",)
+    said = dict(line.split(" is left out: ") for line in asked.warnings if "left out" in line)
+    assert "nearest known spellings: swim" in said["'swimm'"]
+    assert "describe the class in other words" in said["'zzzzqqqq'"]
+    assert len(said) == 4 and any("one class alone" in line for line in asked.warnings)
+    with pytest.raises(UserError, match=r"'swimm' has no vector.*swim"):
+        model.candidates(["swimm", "read"], oov="error")
+    with pytest.raises(UserError, match="'zzz' has no vector"):
+        model.candidates(["zzz"])
+    with pytest.raises(UserError, match="oov=nope is unknown"):
+        model.candidates(["read"], oov="nope")
+
+
+def test_other_spellings_stand_for_a_word_where_that_is_asked(model):
+    asked = model.candidates(["swimpour", "read"], oov="fallback")
+    assert asked.bank.names == ("swimpour", "read")
+    assert any("swim pour stands for 'swimpour'" in line for line in asked.warnings)
+    dropped = model.candidates(["swimpour", "read"])
+    assert dropped.bank.names == ("read",) and "swim pour" in dropped.warnings[0]
+
+
+def test_texts_stand_in_the_place_of_a_name(model):
+    asked = model.candidates({"Rubik's": ["read a zzz", "write"], "read": []})
+    assert asked.bank.names == ("Rubik's", "read")
+    rubik, read = asked.bank.vectors
+    write = model.candidates(["write"]).bank.vectors[0]
+    middle = read + write
+    assert rubik @ middle / (middle @ middle) ** 0.5 == pytest.approx(1, abs=1e-5)
+    assert any("passed over in its texts" in line and "zzz" in line for line in asked.warnings)
+
+
+def test_edits_are_one_letter_away():
+    assert {"tea", "teaa", "te", "eta"} - {"tea"} <= edits("tea") and "tea" not in edits("tea")

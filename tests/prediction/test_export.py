@@ -1,0 +1,116 @@
+"""A shared model: the same answers, a card that says what is known, nothing executed."""
+
+import json
+import sys
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+import zsvideo
+from helpers.commands import fails, finished
+from helpers.models import NONE, trained_run
+from helpers.videos import grey_video
+from zsvideo.errors import UserError
+from zsvideo.models.safetensors import read_safetensors, write_safetensors
+
+NAMES = ["pour tea", "climb ladder"]
+
+
+@pytest.fixture
+def shared_model(tmp_path, cli):
+    run = trained_run(tmp_path / "run")
+    (run / "card.md").write_text("# Protocol card\n\nLEAK: jump was trained on.\n")
+    finished(cli("export", str(run), str(tmp_path / "out" / "mine")))
+    return run, tmp_path / "out" / "mine"
+
+
+def test_a_shared_model_answers_as_its_run(shared_model, tmp_path):
+    run, out = shared_model
+    assert {f.name for f in out.iterdir()} == {"model.safetensors", "config.json", "README.md"}
+    grey_video(tmp_path / "a.mp4", 40)
+    options = {"device": "cpu", "cache": tmp_path / "cache", "vectors": tmp_path / "toy.bin"}
+    first, second = (
+        next(iter(zsvideo.load(place, **options).predict(tmp_path / "a.mp4", NAMES)))
+        for place in (run, out)
+    )
+    assert first.top == second.top and np.array_equal(first.embedding, second.embedding)
+    assert second.none_of_these is not None
+    card = (out / "README.md").read_text()
+    assert "LEAK: jump was trained on" in card and f"{NONE.threshold:.3f}" in card
+    assert str(tmp_path) not in (out / "config.json").read_text() + card
+    with pytest.raises(UserError, match=r"toy\.bin, which are not there"):
+        zsvideo.load(out, cache=tmp_path / "cache").candidates(NAMES)
+
+
+def test_what_is_refused(shared_model, cli, tmp_path):
+    run, out = shared_model
+    assert fails(cli("export", str(run), str(run)), "holds other files")
+    assert fails(cli("export", str(tmp_path / "nope"), str(out)), "no checkpoint")
+    config = json.loads((out / "config.json").read_text())
+    for change, said in (
+        ({"format": "zsvideo.model/9"}, "another version"),
+        ({"network": {"backbone": "nope"}}, "no model of this project|unknown"),
+        ({"clips": {"frames": "many"}}, "clips.frames"),
+        ({"vectors": None, "network": None}, "no model|no config"),
+    ):
+        (out / "config.json").write_text(json.dumps(config | change))
+        with pytest.raises(UserError, match=said):
+            zsvideo.load(out)
+
+
+def test_safetensors(tmp_path):
+    state = {
+        "a": torch.arange(6.0).reshape(2, 3),
+        "b": torch.tensor(7),
+        "c": torch.zeros(0, 4, dtype=torch.float16),
+        "d": torch.tensor([True, False, True]),
+    }
+    file = tmp_path / "x.safetensors"
+    write_safetensors(file, state, {"format": "pt"})
+    again = read_safetensors(file)
+    assert {k: v.dtype for k, v in again.items()} == {k: v.dtype for k, v in state.items()}
+    assert all(torch.equal(again[k], state[k]) for k in state)
+    content = file.read_bytes()
+    length = int.from_bytes(content[:8], "little")
+    assert (8 + length) % 8 == 0
+    header = json.loads(content[8 : 8 + length])
+    spoiled = [b"", content[:7], content[:40], content[:-1], b"\xff" * 64]
+    for entry in (
+        {"shape": [2, 4]},
+        {"data_offsets": [0, 1 << 40]},
+        {"dtype": "X"},
+        {"shape": [-6]},
+    ):
+        text = json.dumps(header | {"a": header["a"] | entry}).encode()
+        spoiled.append(len(text).to_bytes(8, "little") + text + content[8 + length :])
+    for bad in spoiled:
+        file.write_bytes(bad)
+        with pytest.raises(UserError, match="cannot be read as safetensors"):
+            read_safetensors(file)
+
+
+def test_the_format_is_that_of_the_library(tmp_path):
+    library = pytest.importorskip("safetensors.torch")
+    state = {"a": torch.randn(3, 5), "b": torch.tensor(7)}
+    write_safetensors(tmp_path / "ours", state, {"format": "pt"})
+    library.save_file(state, tmp_path / "theirs")
+    for read, name in ((library.load_file, "ours"), (read_safetensors, "theirs")):
+        assert all(torch.equal(read(tmp_path / name)[k], state[k]) for k in state)
+
+
+def test_the_hub_is_asked_by_name(shared_model, monkeypatch):
+    asked = []
+    client = SimpleNamespace(
+        snapshot_download=lambda name, allow_patterns: asked.append(name) or str(shared_model[1])
+    )
+    monkeypatch.setitem(sys.modules, "huggingface_hub", client)
+    assert zsvideo.load("hf://user/name", device="cpu").facts.network["backbone"] == "tiny"
+    assert asked == ["user/name"]
+    client.snapshot_download = lambda *a, **k: (_ for _ in ()).throw(OSError("no network"))
+    with pytest.raises(UserError, match="hf://user/name cannot be fetched: no network"):
+        zsvideo.load("hf://user/name")
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
+    with pytest.raises(UserError, match="pip install huggingface_hub"):
+        zsvideo.load("hf://user/name")

@@ -11,7 +11,7 @@ import torch
 from zsvideo.errors import UserError
 from zsvideo.experiment.environment import settings
 from zsvideo.experiment.options import Experiment
-from zsvideo.experiment.resume import changed_options, check_options
+from zsvideo.experiment.resume import changed_options, check_same_options
 from zsvideo.experiment.resume import finished as run_is_finished
 from zsvideo.models.checkpoints import newest
 
@@ -179,6 +179,6 @@ def test_a_trained_run_is_tested_again_by_other_tests(config, tmp_path):
         assert not run_is_finished(settings(composed(other)), tmp_path, 3), other
     state = {"callbacks": {"Interruption": {"config": before}}}
     for same in ("clips.test_clips=1", "target=[hmdb51]", "loader.test_batch_size=9"):
-        check_options(state, composed(same), tmp_path)
+        check_same_options(state, composed(same), tmp_path)
     with pytest.raises(UserError, match=r"model\.lr: 0\.001 -> 0\.1"):
-        check_options(state, composed("model.lr=0.1", "clips.test_clips=1"), tmp_path)
+        check_same_options(state, composed("model.lr=0.1", "clips.test_clips=1"), tmp_path)

@@ -57,11 +57,11 @@ def stored_options(run: Path, without: str) -> list[str] | None:
     if not file.is_file():
         return None
     options = yaml.safe_load(file.read_text())
-    kept = [o for o in options if key_of(o) != without and key_of(o) not in REMOVED]
+    kept = [o for o in options if typed_key(o) != without and typed_key(o) not in REMOVED]
     return ["hydra.mode=RUN", *kept]
 
 
-def key_of(option: str) -> str:
+def typed_key(option: str) -> str:
     """Give the key that an option as typed sets."""
     return option.partition("=")[0].lstrip("+~")
 
@@ -69,7 +69,7 @@ def key_of(option: str) -> str:
 def check_removed(options: Iterable[str]) -> None:
     """Check that no option is of an earlier version; raises UserError that says what to use."""
     for option in options:
-        if instead := REMOVED.get(key_of(option)):
+        if instead := REMOVED.get(typed_key(option)):
             raise UserError(f"{option} is no option any more; use {instead}")
 
 

@@ -134,7 +134,7 @@ def explain(error: ValidationError, prefix: str = "") -> str:
         return f"there is no option {name}; `--cfg job` prints all of them"
     if kind in ("missing", "missing_argument"):
         return f"{name} {WORDS[kind]}: {name}=..."
-    shown = f"{name}={show(first['input'])}"
+    shown = f"{name}={as_typed_value(first['input'])}"
     if kind == "literal_error":
         allowed = context["expected"].replace(" or ", ", ").replace("'", "")
         return f"{shown} is unknown; allowed: {allowed}"
@@ -150,7 +150,7 @@ def explain(error: ValidationError, prefix: str = "") -> str:
     return f"{shown} {' or '.join(dict.fromkeys(words))}"
 
 
-def show(value: Any) -> str:
+def as_typed_value(value: Any) -> str:
     """Write a value as an option's value is typed."""
     if value is None or isinstance(value, bool):
         return str(value).lower().replace("none", "null")
@@ -161,7 +161,11 @@ def described(group: Any) -> list[tuple[str, str, str, str]]:
     """List the fields of a group: name, allowed values, default, docstring; for documentation."""
     rows = []
     for name, field in group.__pydantic_fields__.items():
-        default = "" if field.is_required() else show(field.get_default(call_default_factory=True))
+        default = (
+            ""
+            if field.is_required()
+            else as_typed_value(field.get_default(call_default_factory=True))
+        )
         rows.append(
             (name, kind(field.annotation), default, " ".join((field.description or "").split()))
         )
@@ -177,7 +181,7 @@ def kind(annotation: Any) -> str:
         return "null"
     origin, inner = get_origin(annotation), get_args(annotation)
     if origin is Literal:
-        return ", ".join(f"`{show(value)}`" for value in inner)
+        return ", ".join(f"`{as_typed_value(value)}`" for value in inner)
     if origin is Annotated:
         return kind(inner[0])
     if origin in (Union, UnionType):

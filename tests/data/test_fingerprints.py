@@ -9,7 +9,7 @@ import pytest
 
 from helpers.videos import write_video
 from zsvideo.data import fingerprints
-from zsvideo.data.content import candidates, common
+from zsvideo.data.content import common, likely_pairs
 from zsvideo.data.fingerprints import compare_videos, video_id
 from zsvideo.data.synthetic import domain_classes, generate
 from zsvideo.errors import UserError
@@ -137,7 +137,7 @@ def test_many_videos_of_one_camera_are_compared_fast(tmp_path):
     rng = np.random.default_rng(0)
     hashes = rng.integers(0, 2**63, 5, dtype=np.uint64)
     side = [rng.choice(hashes, 100) for _ in range(150)]
-    found = list(candidates(side, side))
+    found = list(likely_pairs(side, side))
     assert len(found) == 150 * 150
 
 

@@ -13,9 +13,9 @@ from zsvideo.errors import UserError
 from zsvideo.evaluation.integrity import Check, check_record, read_target
 from zsvideo.evaluation.record import SUMS, VERSION, read_record, write_record
 from zsvideo.reporting.card import card
-from zsvideo.reporting.compare import compare
+from zsvideo.reporting.compare import write_comparison
 from zsvideo.reporting.run import Run
-from zsvideo.reporting.show import show
+from zsvideo.reporting.show import show_run
 
 
 @pytest.fixture
@@ -169,7 +169,7 @@ def test_a_list_of_another_data_set_is_no_evaluation_of_this_one(run):
 def test_what_a_run_wrote_is_listed_and_stays_so_when_it_is_shown_again(run):
     written = {"metrics.json", "protocol.json", "predictions/own.npz"}
     assert check_sums(run) == written
-    show(Run(run))
+    show_run(Run(run))
     assert check_sums(run) == written
     shutil.copy(run / "predictions" / "own.npz", run / "predictions" / "strange.npz")
     with pytest.raises(UserError, match=r"strange\.npz is not the file that the run wrote"):
@@ -208,13 +208,13 @@ def test_report_and_compare_refuse_a_forged_number(run, cli, tmp_path):
     assert "own, full: top1 is 99.9 in metrics.json" in lines[0]
     for pair in ([other, run], [run, other]):
         with pytest.raises(UserError, match=r"run was changed .*own, full: top1 is 99\.9"):
-            compare([str(r) for r in pair], False, None, 50, tmp_path / "out")
-    compare([str(other), str(run)], True, None, 50, tmp_path / "out")
+            write_comparison([str(r) for r in pair], False, None, 50, tmp_path / "out")
+    write_comparison([str(other), str(run)], True, None, 50, tmp_path / "out")
     text = (tmp_path / "out" / "comparison.md").read_text()
     assert "CHANGED: own, full: top1 is 99.9 in metrics.json" in text
     shutil.rmtree(run / "predictions")
     with pytest.raises(UserError, match="cannot be compared with its predictions"):
-        compare([str(other), str(run)], False, None, 50, tmp_path / "out")
+        write_comparison([str(other), str(run)], False, None, 50, tmp_path / "out")
 
 
 def test_the_card_takes_its_diagnosis_from_the_predictions(run):

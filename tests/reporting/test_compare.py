@@ -9,8 +9,8 @@ from scipy import stats
 
 from helpers.runs import finished_run, predictions, trained
 from zsvideo.errors import UserError
-from zsvideo.reporting.card import card, markdown
-from zsvideo.reporting.compare import compare
+from zsvideo.reporting.card import card, card_markdown
+from zsvideo.reporting.compare import write_comparison
 from zsvideo.reporting.identity import fields, protocol_hash, warnings_of
 from zsvideo.reporting.quoted import quoted
 from zsvideo.reporting.run import Run
@@ -30,7 +30,7 @@ def pair(tmp_path):
 
 
 def compared(runs, tmp_path, force=False, quoted_file=None):
-    compare([str(r) for r in runs], force, quoted_file, 200, tmp_path / "out")
+    write_comparison([str(r) for r in runs], force, quoted_file, 200, tmp_path / "out")
     return (
         json.loads((tmp_path / "out" / "comparison.json").read_text()),
         (tmp_path / "out" / "comparison.md").read_text(),
@@ -177,7 +177,7 @@ def test_the_card_has_what_a_reviewer_asks(pair):
     ]
     assert content["test videos"]["own"]["used"] == 400
     assert content["checkpoint"]["selection"] == "last" and content["compat"]["clips.resize"]
-    text = markdown(content)
+    text = card_markdown(content)
     for heading in (
         "Results",
         "Training classes",

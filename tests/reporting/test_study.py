@@ -10,7 +10,7 @@ from scipy import stats
 
 from helpers.runs import finished_run, predictions, trained
 from zsvideo.errors import UserError
-from zsvideo.reporting.studies.claims import verdict
+from zsvideo.reporting.studies.claims import finding
 from zsvideo.reporting.studies.files import latex
 from zsvideo.reporting.studies.report import report
 from zsvideo.reporting.studies.study import Study, spread
@@ -319,14 +319,14 @@ def test_fig7_curves_end_where_hard_classes_are_wrong(tmp_path):
 
 
 def test_verdicts():
-    assert [verdict("x", d).became for d in ([1.0, 1.1], [-1.0, -1.1], [-1.0, 1.5], [])] == [
+    assert [finding("x", d).became for d in ([1.0, 1.1], [-1.0, -1.1], [-1.0, 1.5], [])] == [
         "holds",
         "fails",
         "open",
         "missing",
     ]
-    assert verdict("x", [2.5, 2.5, 2.5]).became == "open"  # no spread, so no interval
-    assert "one seed" in verdict("x", [3.0]).detail and verdict("x", [3.0]).became == "open"
+    assert finding("x", [2.5, 2.5, 2.5]).became == "open"  # no spread, so no interval
+    assert "one seed" in finding("x", [3.0]).detail and finding("x", [3.0]).became == "open"
 
 
 def test_the_page_of_all_studies_stands_alone(ablation, tmp_path):

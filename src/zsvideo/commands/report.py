@@ -15,9 +15,9 @@ from zsvideo.errors import UserError
 
 def report(config: DictConfig) -> None:
     """Draw the run or the artefact that the config names, or compare runs."""
-    from zsvideo.reporting.compare import compare
+    from zsvideo.reporting.compare import write_comparison
     from zsvideo.reporting.run import Run
-    from zsvideo.reporting.show import show
+    from zsvideo.reporting.show import show_run
     from zsvideo.reporting.studies.report import report as report_study
     from zsvideo.reporting.studies.wandb_report import save_report
 
@@ -31,13 +31,13 @@ def report(config: DictConfig) -> None:
             raise UserError(
                 f"{run.folder} (run) was changed after it was written: {'; '.join(check.changed)}"
             )
-        show(run)
+        show_run(run)
         if check.unchecked:
             print(f"not compared with the predictions: {'; '.join(check.unchecked)}")
     elif config.compare is not None:
         runs = [config.compare] if isinstance(config.compare, str) else list(config.compare)
         out = Path(config.out).expanduser()
-        compare(runs, config.force, config.quoted, config.resamples, out)
+        write_comparison(runs, config.force, config.quoted, config.resamples, out)
     else:
         report_study(config.study.name, Path(HydraConfig.get().sweep.dir))
         if config.wandb:

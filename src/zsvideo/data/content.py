@@ -68,14 +68,14 @@ def same_content(
         The paths, and the share of the shorter video that is found in the other one, in order.
     """
     names = list(ours), list(theirs)
-    for a, b in candidates(list(ours.values()), list(theirs.values())):
+    for a, b in likely_pairs(list(ours.values()), list(theirs.values())):
         short, long = sorted((small_pictures(names[0][a]), small_pictures(names[1][b])), key=len)
         moments = common(short, long)
         if moments >= LEAST and moments >= SHARE * len(short):
             yield (names[0][a], names[1][b]), moments / len(short)
 
 
-def candidates(
+def likely_pairs(
     ours: Sequence[np.ndarray], theirs: Sequence[np.ndarray]
 ) -> Iterator[tuple[int, int]]:
     """Find pairs of videos (numbers) in which at least `HINTS` frames have a near one."""

@@ -46,7 +46,7 @@ class FeatureStore:
                 checksum = str(saved["sha256"])
         except (OSError, ValueError, KeyError, EOFError, BadZipFile):
             return store
-        if checksum == content_hash(notes, features):
+        if checksum == store_hash(notes, features):
             rows = iter(features)
             for video, (seen, reason) in notes.items():
                 store.rows[video] = (seen, reason or next(rows))
@@ -59,13 +59,13 @@ class FeatureStore:
             video
             for video in videos
             for seen, row in [self.rows.get(video.id, none)]
-            if isinstance(row, str) or seen != fingerprint(video)
+            if isinstance(row, str) or seen != file_version(video)
         ]
 
     def add(self, videos: Sequence[Video], results: dict[str, np.ndarray | str]) -> None:
         """Take in features (K, F), or reasons, by id; write the store, whole or not at all."""
         for video in videos:
-            self.rows[video.id] = (fingerprint(video), results[video.id])
+            self.rows[video.id] = (file_version(video), results[video.id])
         notes = {
             video: (seen, row if isinstance(row, str) else "")
             for video, (seen, row) in self.rows.items()
@@ -77,7 +77,7 @@ class FeatureStore:
             content,
             notes=np.array(json.dumps(notes)),
             features=features,
-            sha256=np.array(content_hash(notes, features)),
+            sha256=np.array(store_hash(notes, features)),
         )
         self.file.parent.mkdir(parents=True, exist_ok=True)
         part = self.file.with_suffix(f".{os.getpid()}.part")  # runs of a sweep share the store
@@ -114,7 +114,7 @@ class FeatureClips(Dataset[dict[str, Any]]):
         return {"ok": False, "unreadable": unreadable}
 
 
-def fingerprint(video: Video) -> str:
+def file_version(video: Video) -> str:
     """Return what tells a version of a video's file: size and time; empty if it is gone."""
     try:
         stat = Path(video.path).stat()
@@ -123,7 +123,7 @@ def fingerprint(video: Video) -> str:
     return json.dumps([stat.st_size, stat.st_mtime_ns, video.window])
 
 
-def content_hash(notes: dict[str, Any], features: np.ndarray) -> str:
+def store_hash(notes: dict[str, Any], features: np.ndarray) -> str:
     """Hash what a store holds (sha256)."""
     digest = hashlib.sha256(json.dumps(notes).encode())
     digest.update(np.ascontiguousarray(features).data)

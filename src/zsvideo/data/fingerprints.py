@@ -51,8 +51,8 @@ def compare_videos(
     Raises:
         UserError: a root or manifest cannot be used.
     """
-    ours = {p: i for option, root in source.items() for p, i in list_videos(root, option)}
-    theirs = {p: i for option, root in targets.items() for p, i in list_videos(root, option)}
+    ours = {p: i for option, root in source.items() for p, i in videos_with_ids(root, option)}
+    theirs = {p: i for option, root in targets.items() for p, i in videos_with_ids(root, option)}
     evidence: dict[tuple[str, str], list[str]] = defaultdict(list)
     for pair, key in joined(
         {p: video_id(p, i) for p, i in ours.items()}, {p: video_id(p, i) for p, i in theirs.items()}
@@ -74,7 +74,7 @@ def compare_videos(
     }
 
 
-def list_videos(root: str, option: str) -> Iterator[tuple[str, str]]:
+def videos_with_ids(root: str, option: str) -> Iterator[tuple[str, str]]:
     """List the paths of the videos of a folder or a manifest, each with its id, empty if unknown.
 
     Raises:

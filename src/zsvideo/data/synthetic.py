@@ -188,7 +188,7 @@ def draw_video(name: str, domain: Domain, rng: np.random.Generator) -> np.ndarra
     across, down = columns - x[:, None, None], rows - y[:, None, None]
     cos, sin = np.cos(angle)[:, None, None], np.sin(angle)[:, None, None]
     radius = radius[:, None, None]
-    outside = distance(
+    outside = edge_distance(
         shape, (cos * across + sin * down) / radius, (cos * down - sin * across) / radius
     )
     cover = np.clip(0.5 - outside * radius * height, 0, 1)[..., None]
@@ -227,7 +227,7 @@ def trajectory(
     )
 
 
-def distance(shape: str, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+def edge_distance(shape: str, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Return the distance of points to the edge of a shape of radius 1, negative inside."""
     edge: np.ndarray
     near, far = np.minimum(np.abs(x), np.abs(y)), np.maximum(np.abs(x), np.abs(y))

@@ -59,7 +59,7 @@ def resize_short_side(frame: np.ndarray, size: int, resize: str = "exact") -> np
     return frame if new == (height, width) else cv2.resize(frame, new[::-1])
 
 
-class Part(NamedTuple):
+class FramePart(NamedTuple):
     """The part of frames of one size that is kept, and how it is scaled.
 
     Attributes:
@@ -104,9 +104,9 @@ class Part(NamedTuple):
         return pixels[self.rows, self.columns]
 
 
-def whole(height: int, width: int) -> Part:
+def whole(height: int, width: int) -> FramePart:
     """Keep whole frames, as they are."""
-    return Part(0, height, 0, width, None, slice(height), slice(width))
+    return FramePart(0, height, 0, width, None, slice(height), slice(width))
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ class View:
         size: pixels of the square.
         crop: where it is.
         resize: see `scaled_size`.
-        antialias: see `Part`; PyTorch's, where OpenCV scales without.
+        antialias: see `FramePart`; PyTorch's, where OpenCV scales without.
     """
 
     short_side: int
@@ -127,7 +127,7 @@ class View:
     resize: str = "exact"
     antialias: bool = False
 
-    def part(self, height: int, width: int) -> Part:
+    def part(self, height: int, width: int) -> FramePart:
         """Find the pixels of frames of a size that the crop is made of.
 
         Bilinear scaling of these alone gives the crop of the whole scaled frame, to a grey level:
@@ -142,7 +142,7 @@ class View:
                 (height, width), sides, (self.crop.top, self.crop.left), strict=True
             )
         )
-        return Part(top, bottom, left, right, scale, rows, columns, self.antialias)
+        return FramePart(top, bottom, left, right, scale, rows, columns, self.antialias)
 
     def stretch(self, old: int, new: int, share: float) -> tuple[int, int, slice]:
         """Give, along one side of `old` pixels scaled to `new`: first and end needed, and kept."""

@@ -38,7 +38,7 @@ def read_target(folder: Path, name: str, record: RunRecord) -> Predictions:
         UserError: a file is not as the run wrote it; names the file and what differs.
     """
     check_protocol(folder, record)
-    predictions = checked(folder, name, record.targets.get(name))
+    predictions = checked_predictions(folder, name, record.targets.get(name))
     listed = record.protocol.targets.get(name)
     file = f"{folder}/predictions/{name}.npz"
     if listed is not None:
@@ -54,7 +54,7 @@ def read_target(folder: Path, name: str, record: RunRecord) -> Predictions:
             )
     predictions = with_dataset(predictions, name, listed)
     if name != SEEN and (folder / "predictions" / f"{SEEN}.npz").is_file():
-        return replace(predictions, seen=checked(folder, SEEN, record.seen))
+        return replace(predictions, seen=checked_predictions(folder, SEEN, record.seen))
     return predictions
 
 
@@ -73,19 +73,19 @@ def with_dataset(predictions: Predictions, name: str, listed: ListedClasses | No
     return replace(predictions, dataset=dataset)
 
 
-def checked(folder: Path, name: str, videos: ScoredVideos | None) -> Predictions:
+def checked_predictions(folder: Path, name: str, videos: ScoredVideos | None) -> Predictions:
     """Load one predictions file and compare it with the run's notes of it."""
     file = folder / "predictions" / f"{name}.npz"
     predictions = Predictions.load(file)
     videos = videos or ScoredVideos()
-    check_file(folder, f"predictions/{name}.npz", videos.predictions_sha256)
+    check_sum(folder, f"predictions/{name}.npz", videos.predictions_sha256)
     for what, sha256 in content(predictions).items():
         if videos.hashes.get(what, sha256) != sha256:
             raise UserError(f"{file}: its {what} differ from the hash in metrics.json; {AGAIN}")
     return predictions
 
 
-def check_file(folder: Path, name: str, sha256: str | None) -> None:
+def check_sum(folder: Path, name: str, sha256: str | None) -> None:
     """Compare a file with `SHA256SUMS`, or else with the hash that an earlier version noted.
 
     Raises:
@@ -113,7 +113,7 @@ def check_protocol(folder: Path, record: RunRecord) -> None:
     if source and lines_hash([c.name for c in source.kept]) != source.kept_sha256:
         raise UserError(f"{file}: the list of classes kept for training differs from its hash")
     if file.is_file():
-        check_file(folder, "protocol.json", record.protocol_sha256)
+        check_sum(folder, "protocol.json", record.protocol_sha256)
 
 
 @dataclass(frozen=True)
@@ -225,17 +225,17 @@ def differing_numbers(
         curve = {point["classes"]: point for point in again["curve"]}
         before["curve"] = {point["classes"]: point for point in before["curve"]}
         again["curve"] = {n: curve.get(n, point) for n, point in before["curve"].items()}
-    yield from differences(before, again)
+    yield from differing_values(before, again)
 
 
-def differences(before: Any, again: Any, where: str = "") -> Iterator[str]:
+def differing_values(before: Any, again: Any, where: str = "") -> Iterator[str]:
     """Compare plain data of a record with that made anew, number by number."""
     if isinstance(before, Mapping) and isinstance(again, Mapping):
         for key, value in before.items():
-            yield from differences(value, again.get(key), f"{where} {key}".strip())
+            yield from differing_values(value, again.get(key), f"{where} {key}".strip())
     elif isinstance(before, list) and isinstance(again, list) and len(before) == len(again):
         for number, pair in enumerate(zip(before, again, strict=True)):
-            yield from differences(*pair, f"{where} {number}")
+            yield from differing_values(*pair, f"{where} {number}")
     elif isinstance(before, float | int) and isinstance(again, float | int):
         if not abs(before - again) <= TOLERANCE:
             yield f"{where} is {before:g} in metrics.json, {again:g} by its predictions"

@@ -10,7 +10,7 @@ from pydantic import Field, ValidationError
 
 from zsvideo.errors import UserError
 from zsvideo.evaluation.predictions import file_hash
-from zsvideo.semantics.records import UNKNOWN, Part, ProtocolRecord
+from zsvideo.semantics.records import UNKNOWN, ProtocolRecord, RecordPart
 
 VERSION = 1
 SUMS = "SHA256SUMS"
@@ -25,7 +25,7 @@ SUMMED = (  # beside metrics.json
 )
 
 
-class Numbers(Part):
+class Numbers(RecordPart):
     """What an evaluation gives for a target, accuracies in percent; others have other numbers.
 
     Attributes:
@@ -79,7 +79,7 @@ class Numbers(Part):
         return self.points[len(self.points) // 2]
 
 
-class ScoredVideos(Part):
+class ScoredVideos(RecordPart):
     """The videos of one target: how many there were and should be, and hashes of what was scored.
 
     Attributes:
@@ -121,7 +121,7 @@ class TargetRecord(ScoredVideos):
         return self.__pydantic_extra__
 
 
-class SourceVideos(Part):
+class SourceVideos(RecordPart):
     """The videos of the source: how many there were and how many were trained on."""
 
     used: int
@@ -131,14 +131,14 @@ class SourceVideos(Part):
     unreadable_replaced: dict[str, str] = {}
 
 
-class Checkpoint(Part):
+class Checkpoint(RecordPart):
     """The weights that were tested."""
 
     file: str = UNKNOWN
     sha256: str | None = None
 
 
-class Classified(Part):
+class Classified(RecordPart):
     """How a classifier tells its own classes apart, on one set."""
 
     top1: float
@@ -146,7 +146,7 @@ class Classified(Part):
     unreadable: int
 
 
-class Environment(Part):
+class Environment(RecordPart):
     """What a run was made with."""
 
     time: str = UNKNOWN
@@ -155,7 +155,7 @@ class Environment(Part):
     hardware: dict[str, Any] | str = UNKNOWN
 
 
-class RunRecord(Part):
+class RunRecord(RecordPart):
     """What `metrics.json` and `protocol.json` hold.
 
     Attributes:
@@ -242,12 +242,12 @@ def write_record(record: RunRecord, folder: Path) -> None:
     run), and the pictures and texts that `report` makes again.
     """
     metrics = as_json(record.plain() | {"protocol": record.protocol.summary()})
-    write(folder / "protocol.json", as_json(record.protocol.plain()))
+    write_text(folder / "protocol.json", as_json(record.protocol.plain()))
     files = sorted(file for pattern in SUMMED for file in folder.glob(pattern))
     sums = {"metrics.json": hashlib.sha256(metrics.encode()).hexdigest()}
     sums |= {file.relative_to(folder).as_posix(): file_hash(file) for file in files}
-    write(folder / SUMS, "".join(f"{sha256}  {name}\n" for name, sha256 in sums.items()))
-    write(folder / "metrics.json", metrics)
+    write_text(folder / SUMS, "".join(f"{sha256}  {name}\n" for name, sha256 in sums.items()))
+    write_text(folder / "metrics.json", metrics)
 
 
 def as_json(content: Mapping[str, Any]) -> str:
@@ -255,7 +255,7 @@ def as_json(content: Mapping[str, Any]) -> str:
     return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
 
 
-def write(file: Path, text: str) -> None:
+def write_text(file: Path, text: str) -> None:
     """Write a text so that a reader sees all of it or nothing."""
     part = file.with_suffix(".part")
     part.write_text(text, encoding="utf-8")

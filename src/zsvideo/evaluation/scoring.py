@@ -48,13 +48,13 @@ def score_target(
         except NotApplicable as error:
             left_out[name] = str(error)
             continue
-        numbers[name] = {**scored.numbers, "options": options(evaluation)}
+        numbers[name] = {**scored.numbers, "options": evaluation_options(evaluation)}
         if scored.ranks is not None and resamples:
             numbers[name]["interval"] = intervals(scored.ranks, predictions.labels, resamples)
     return {**numbers, "not_applicable": left_out, "hashes": content(predictions)}
 
 
-def options(evaluation: Callable[[Predictions], Scored]) -> dict[str, Any]:
+def evaluation_options(evaluation: Callable[[Predictions], Scored]) -> dict[str, Any]:
     """Name the function of an evaluation and its options."""
     if not isinstance(evaluation, partial):
         return {"function": getattr(evaluation, "__name__", str(evaluation))}
@@ -66,7 +66,7 @@ def score_again(predictions: Predictions, numbers: Numbers) -> Scored:
 
     Args:
         predictions: of the target.
-        numbers: of an evaluation in a record, with their `options`.
+        numbers: of an evaluation in a record, with their `evaluation_options`.
 
     Raises:
         UserError: the evaluation is no function of this project, its options are none of that

@@ -22,7 +22,7 @@ from zsvideo.models.classifier import Classifier
 from zsvideo.models.module import ZeroShotModule
 from zsvideo.models.parallel import gather_objects
 from zsvideo.reporting.run import Run
-from zsvideo.reporting.show import show
+from zsvideo.reporting.show import show_run
 
 
 def record_training(
@@ -79,7 +79,7 @@ def record_training(
     if trainer.is_global_zero:
         write_record(RunRecord.model_validate(known), run)
         if shown:
-            show(Run(run))
+            show_run(Run(run))
     trainer.strategy.barrier("the training is written")
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from zsvideo.data.clips import Clips
 from zsvideo.data.datamodule import VideoDataModule
 from zsvideo.data.epochs import EpochSampler
-from zsvideo.data.features import FeatureStore, content_hash
+from zsvideo.data.features import FeatureStore, store_hash
 from zsvideo.data.layouts import Video
 from zsvideo.data.zeroshot import ZeroShotDataModule
 from zsvideo.experiment.options import Method, Trainer
@@ -59,7 +59,7 @@ def cache_features(
         "mean": model.hparams["mean"],
         "std": model.hparams["std"],
         "precision": trainer.precision,
-        "weights": {k: content_hash({}, v) for k, v in weights.items()},
+        "weights": {k: store_hash({}, v) for k, v in weights.items()},
     }
     tested = {id(v): v for v in (*data.targets.values(), *data.validation.values())}
     for videos, train in ((data.source, True), *((v, False) for v in tested.values())):

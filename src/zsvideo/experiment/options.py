@@ -143,7 +143,7 @@ class Selection:
 
 
 @options
-class Study:
+class StudyOptions:
     """What a sweep is for; presets in experiments/ fill it."""
 
     name: Text | None = None
@@ -220,7 +220,7 @@ GROUPS: dict[str, Any] = {
     "model": ModelSpec,
     "selection": Selection,
     "semantics": Semantics,
-    "study": Study,
+    "study": StudyOptions,
     "pretrain": Pretrain,
     "trainer": Trainer,
 }
@@ -259,7 +259,7 @@ class Claim:
     @classmethod
     def of(cls, config: DictConfig) -> Self:
         """Make the typed value of a composed config; raises UserError as `check_options`."""
-        return cls(**{field.name: typed(config, field.name) for field in fields(cls)})
+        return cls(**{field.name: typed_value(config, field.name) for field in fields(cls)})
 
     @property
     def stages(self) -> list[tuple[VideoSet, Protocol]]:
@@ -352,7 +352,7 @@ class Experiment(Claim):
         return replace(self, semantics=semantics, config=config)
 
 
-def typed(config: DictConfig, name: str) -> Any:
+def typed_value(config: DictConfig, name: str) -> Any:
     """Make the typed value of a group of a composed config, or of one of its keys.
 
     Raises:
@@ -387,7 +387,7 @@ def check_options(config: DictConfig) -> None:
     """
     for name in ("targets", *config):
         if name in KNOWN:
-            typed(config, str(name))
+            typed_value(config, str(name))
     if "trainer" in config:
         Experiment.of(config)
 

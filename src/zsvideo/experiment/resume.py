@@ -15,7 +15,7 @@ from zsvideo.experiment.options import Experiment, Trainer
 from zsvideo.experiment.vectors import vectors_hash
 from zsvideo.models.checkpoints import LAST, began_with, newest
 from zsvideo.reporting.run import Run
-from zsvideo.reporting.show import show
+from zsvideo.reporting.show import show_run
 
 log = logging.getLogger(__name__)
 FREE = {  # options that may change when a run is continued
@@ -61,10 +61,10 @@ def resume(experiment: Experiment, run: Path) -> Begun:
     file, state = checkpoint
     if file.name != LAST:
         log.warning("%s is damaged; going on from the checkpoint before it", folder / LAST)
-    check_options(state, experiment.composed, file)
+    check_same_options(state, experiment.composed, file)
     setup = settings(experiment.composed)
     if complete(experiment.trainer, state) and finished(setup, run, state["global_step"]):
-        show(Run(run))
+        show_run(Run(run))
         log.warning("%s is finished; nothing was left to do", run)
         return Begun(finished=True)
     log.warning("going on from step %d (epoch %d)", state["global_step"], state["epoch"])
@@ -114,7 +114,7 @@ def changed_options(before: dict[str, Any], now: dict[str, Any], prefix: str = "
     return changes
 
 
-def check_options(state: dict[str, Any], now: dict[str, Any], file: Path) -> None:
+def check_same_options(state: dict[str, Any], now: dict[str, Any], file: Path) -> None:
     """Check that a run is continued with the options it began with.
 
     Args:

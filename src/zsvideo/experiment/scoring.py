@@ -12,7 +12,7 @@ from zsvideo.evaluation.predictions import SEEN, Predictions
 from zsvideo.evaluation.record import VERSION, RunRecord, write_record
 from zsvideo.evaluation.scoring import Evaluations, content, score_target
 from zsvideo.reporting.run import Run
-from zsvideo.reporting.show import show
+from zsvideo.reporting.show import show_run
 
 
 def evaluations_of(options: Mapping[str, Any]) -> Evaluations:
@@ -72,4 +72,4 @@ def score_run(
             f"that gave it, then score again: python -m src.evaluate predictions={run}"
         ) from None
     write_record(record, run)
-    return show(Run(run, dict(predictions)))
+    return show_run(Run(run, dict(predictions)))

@@ -29,7 +29,7 @@ def write_card(run: Run) -> None:
     content = card(run)
     text = json.dumps(content, indent=1, ensure_ascii=False)
     (run.folder / "card.json").write_text(text + "\n", encoding="utf-8")
-    (run.folder / "card.md").write_text(markdown(content), encoding="utf-8")
+    (run.folder / "card.md").write_text(card_markdown(content), encoding="utf-8")
 
 
 def card(run: Run) -> dict[str, Any]:
@@ -41,8 +41,8 @@ def card(run: Run) -> dict[str, Any]:
         "results": {target: results(run, target) for target in run.targets},
         "training classes": training(record),
         "class vectors": vectors(record.protocol),
-        "audit": audit(record.protocol),
-        "test videos": {target: videos(run, target) for target in run.targets},
+        "audit": audit_findings(record.protocol),
+        "test videos": {target: test_videos(run, target) for target in run.targets},
         "behind the numbers": {target: diagnosis(run, target) for target in run.targets},
         "clips": {key: setup.get("clips", {}).get(key, UNKNOWN) for key in CLIPS}
         | {"sampling": sampling(setup.get("clips", {}))},
@@ -114,7 +114,7 @@ def vectors(protocol: ProtocolRecord) -> dict[str, Any]:
     }
 
 
-def audit(protocol: ProtocolRecord) -> dict[str, Any]:
+def audit_findings(protocol: ProtocolRecord) -> dict[str, Any]:
     """Say what the audit finds in the classes trained on, whatever the protocol was."""
     leaks, survivors = protocol.leaks, protocol.survivors or []
     if leaks is None:
@@ -132,7 +132,7 @@ def audit(protocol: ProtocolRecord) -> dict[str, Any]:
     }
 
 
-def videos(run: Run, target: str) -> dict[str, Any]:
+def test_videos(run: Run, target: str) -> dict[str, Any]:
     """Count the test videos used of those expected, with the reasons for the rest."""
     entry, listed = run.record.targets[target], run.record.protocol.targets.get(target)
     reasons = Counter(entry.unreadable.values())
@@ -205,7 +205,7 @@ def switches(setup: dict[str, Any]) -> dict[str, Any]:
     return values
 
 
-def markdown(content: dict[str, Any]) -> str:
+def card_markdown(content: dict[str, Any]) -> str:
     """Write the card as Markdown: a heading a section, a table of its fields."""
     lines = ["# Protocol card", ""]
     lines += [f"**{warning}**" for warning in content["warnings"]] or ["No warnings."]

@@ -15,7 +15,7 @@ from zsvideo.reporting.identity import fields, protocol_hash, warnings_of
 from zsvideo.reporting.quoted import beside, quoted
 from zsvideo.reporting.rows import Row, over_seeds, paired_content
 from zsvideo.reporting.run import Run
-from zsvideo.reporting.table import markdown_lines, videos
+from zsvideo.reporting.table import markdown_lines, videos_used
 
 COLUMNS = (
     "run",
@@ -29,7 +29,7 @@ COLUMNS = (
 )
 
 
-def compare(
+def write_comparison(
     paths: Sequence[str], force: bool, quoted_file: str | None, resamples: int, out: Path
 ) -> None:
     """Write and print a comparison: tables, paired differences, means over seeds, quoted numbers.
@@ -44,7 +44,7 @@ def compare(
     Raises:
         UserError: rows differ in a field of their protocol, or there is nothing to compare.
     """
-    runs = named_runs(paths)
+    runs = runs_by_name(paths)
     groups = comparable(runs)
     checks = {row.name: row.run.check() for rows in groups for row in rows}
     if not force:
@@ -69,7 +69,7 @@ def compare(
         for rows in groups
     ]
     out.mkdir(parents=True, exist_ok=True)
-    text = markdown(tables)
+    text = comparison_markdown(tables)
     content = json.dumps(tables, indent=1, ensure_ascii=False)
     (out / "comparison.json").write_text(content + "\n", encoding="utf-8")
     (out / "comparison.md").write_text(text, encoding="utf-8")
@@ -78,7 +78,7 @@ def compare(
     console.print(f"written: {out}/comparison.md, comparison.json")
 
 
-def named_runs(paths: Sequence[str]) -> dict[str, Run]:
+def runs_by_name(paths: Sequence[str]) -> dict[str, Run]:
     """Find the runs, by the shortest end of their path that tells them apart.
 
     Raises:
@@ -115,8 +115,8 @@ def comparable(runs: Mapping[str, Run]) -> list[list[Row]]:
         for evaluation, numbers in run.record.targets[target].evaluations.items()
         if numbers.is_accuracy
     ]
-    rows.sort(key=key_of)
-    groups = [list(group) for _, group in groupby(rows, key=key_of)]
+    rows.sort(key=shared_names)
+    groups = [list(group) for _, group in groupby(rows, key=shared_names)]
     together = [group for group in groups if len(group) > 1]
     if not together:
         raise UserError(
@@ -148,12 +148,12 @@ def check_warnings(check: Check) -> list[str]:
     ]
 
 
-def key_of(row: Row) -> tuple[str, str, str]:
+def shared_names(row: Row) -> tuple[str, str, str]:
     """Give what rows of one table share by name."""
     return row.fields["track"], row.target, row.evaluation
 
 
-def differences(row: Row, first: Row) -> list[str]:
+def differing_fields(row: Row, first: Row) -> list[str]:
     """List the fields in which two rows differ."""
     names = dict.fromkeys([*first.fields, *row.fields])
     return [n for n in names if first.fields.get(n) != row.fields.get(n)]
@@ -163,7 +163,7 @@ def refuse_difference(rows: Sequence[Row]) -> None:
     """Raise UserError for the first rows that differ; says in what."""
     first = rows[0]
     for row in rows[1:]:
-        if names := differences(row, first):
+        if names := differing_fields(row, first):
             more = f" (and in {', '.join(names[1:])})" if names[1:] else ""
             raise UserError(
                 f"compare: {first.name} and {row.name} differ in {names[0]} for {row.target}, "
@@ -191,17 +191,17 @@ def row_content(row: Row, first: Row, check: Check) -> dict[str, Any]:
         "95 % (classes, videos)": f"{ends[0]:.1f} to {ends[1]:.1f}" if ends else "-",
         "top-5 %": numbers.shown("top5"),
         "macro top-1 %": numbers.shown("macro_top1"),
-        "videos": videos(row.run.record.targets[row.target]),
+        "videos": videos_used(row.run.record.targets[row.target]),
         "warnings": "; ".join([*check_warnings(check), *warnings_of(row.run)]) or "-",
         "protocol": protocol_hash(dict(row.fields))[:12],
         "differs": [
             f"{name}: {short(first.fields.get(name))} -> {short(row.fields.get(name))}"
-            for name in differences(row, first)
+            for name in differing_fields(row, first)
         ],
     }
 
 
-def markdown(groups: Sequence[dict[str, Any]]) -> str:
+def comparison_markdown(groups: Sequence[dict[str, Any]]) -> str:
     """Write the comparison as Markdown."""
     lines = ["# Comparison"]
     for group in groups:

@@ -15,7 +15,7 @@ def log_panels(run: Run, wandb_run: Any) -> None:
     """
     import wandb
 
-    panels: dict[str, Any] = {"results": wandb.Table([*table.COLUMNS], table.rows(run))}
+    panels: dict[str, Any] = {"results": wandb.Table([*table.COLUMNS], table.result_rows(run))}
     for target in run.targets:
         panels[f"{target}/classes"] = wandb.Table(
             ["class", "videos", "top-1 %"], [list(row) for row in run.per_class(target)]
@@ -27,7 +27,7 @@ def log_panels(run: Run, wandb_run: Any) -> None:
         if sheet.is_file():
             panels[f"{target}/clips"] = wandb.Video(str(sheet), format="gif")
     wandb_run.log(panels)
-    wandb_run.summary.update(flat_scores(run) | sizes(run))
+    wandb_run.summary.update(flat_scores(run) | size_axes(run))
     card = wandb.Artifact(f"card-{wandb_run.id}", "protocol-card")
     for name in ("card.md", "card.json", "protocol.json", "metrics.json", "results.md"):
         card.add_file(str(run.folder / name), name)
@@ -37,12 +37,16 @@ def log_panels(run: Run, wandb_run: Any) -> None:
     wandb_run.log_artifact(predictions)
 
 
-def sizes(run: Run) -> dict[str, float]:
+def size_axes(run: Run) -> dict[str, float]:
     """Name what was trained on, as x axes of a study's panels."""
     subset = run.record.protocol.subset
     if subset is None:
         return {}
-    sizes = {"classes": len(subset.classes), "videos": subset.videos, "diversity": subset.diversity}
+    sizes = {
+        "classes": len(subset.classes),
+        "videos": subset.videos,
+        "diversity": subset.diversity,
+    }
     return {f"subset/{name}": size for name, size in sizes.items() if size is not None}
 
 

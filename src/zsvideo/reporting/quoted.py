@@ -46,27 +46,27 @@ def quoted(file: str | None = None) -> list[Quoted]:
     Raises:
         UserError: the file lacks a column, a source or a protocol.
     """
-    about = {(r["artefact"], r["row"]): r for r in read(HERE / "quoted.tsv")}
+    about = {(r["artefact"], r["row"]): r for r in read_tsv(HERE / "quoted.tsv")}
     rows: list[dict[str, str]] = []
-    for row in read(HERE / "paper.tsv"):
+    for row in read_tsv(HERE / "paper.tsv"):
         rows.append({**row, **about[row["artefact"], row["row"]]})
     if file is not None:
-        rows += checked(Path(file).expanduser())
+        rows += read_quoted(Path(file).expanduser())
     return [
         Quoted(**{**{key: row[key] for key in COLUMNS}, "value": float(row["value"])})  # type: ignore[arg-type]
         for row in rows
     ]
 
 
-def checked(file: Path) -> list[dict[str, str]]:
+def read_quoted(file: Path) -> list[dict[str, str]]:
     """Read a user's file; raises UserError."""
     try:
-        rows = read(file)
+        rows = read_tsv(file)
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"quoted={file} cannot be read ({error})") from None
     for number, row in enumerate(rows, 2):
         lacking = [key for key in COLUMNS if not row.get(key)]
-        if lacking or not is_number(row["value"]):
+        if lacking or not is_numeral(row["value"]):
             raise UserError(
                 f"quoted={file}: line {number} lacks {', '.join(lacking) or 'a number as value'}; "
                 f"every quoted number needs {', '.join(COLUMNS)}"
@@ -74,7 +74,7 @@ def checked(file: Path) -> list[dict[str, str]]:
     return rows
 
 
-def is_number(text: str) -> bool:
+def is_numeral(text: str) -> bool:
     """Tell whether a text is a number."""
     try:
         float(text)
@@ -83,7 +83,7 @@ def is_number(text: str) -> bool:
     return True
 
 
-def read(file: Path) -> list[dict[str, str]]:
+def read_tsv(file: Path) -> list[dict[str, str]]:
     """Read a tab-separated table."""
     with file.open(newline="", encoding="utf-8") as lines:
         return list(csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE))

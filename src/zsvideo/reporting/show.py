@@ -3,20 +3,20 @@
 from rich.console import Console
 from rich.markup import escape
 
-from zsvideo.evaluation.record import as_json, write
+from zsvideo.evaluation.record import as_json, write_text
 from zsvideo.reporting import figures, table
 from zsvideo.reporting.card import write_card
 from zsvideo.reporting.identity import warnings_of
 from zsvideo.reporting.run import Run
 
 
-def show(run: Run) -> Run:
+def show_run(run: Run) -> Run:
     """Write the table, the card, `analysis/` and `figures/` of a run; print table and remarks."""
-    folder, remarks, warnings = run.folder, table.remarks(run), warnings_of(run)
+    folder, remarks, warnings = run.folder, table.run_remarks(run), warnings_of(run)
     (folder / "analysis").mkdir(exist_ok=True)
     (folder / "figures").mkdir(exist_ok=True)
     for target in run.targets:
-        write(folder / "analysis" / f"{target}.json", as_json(run.diagnosis(target)))
+        write_text(folder / "analysis" / f"{target}.json", as_json(run.diagnosis(target)))
         figures.accuracy_figure(run, target, folder / "figures" / f"{target}.png")
         if samples := run.samples(target):
             figures.clip_sheet(samples, folder / "figures" / f"{target}.gif")

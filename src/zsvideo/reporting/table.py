@@ -13,10 +13,10 @@ COLUMNS = ["target", "evaluation", "classes", "top-1 %", "top-5 %", "chance %", 
 SHOWN = 5  # names of a list
 
 
-def rows(run: Run) -> list[list[str]]:
+def result_rows(run: Run) -> list[list[str]]:
     """Give one row an evaluation of a target, in the order of `COLUMNS`."""
     return [
-        [name, key, *scores(numbers), videos(target)]
+        [name, key, *scores(numbers), videos_used(target)]
         for name, target in run.record.targets.items()
         for key, numbers in target.evaluations.items()
         if numbers.is_accuracy and numbers.classes is not None
@@ -29,7 +29,7 @@ def scores(numbers: Numbers) -> list[str]:
     return [str(numbers.classes), numbers.shown("top1"), numbers.shown("top5"), chance]
 
 
-def videos(target: TargetRecord) -> str:
+def videos_used(target: TargetRecord) -> str:
     """Say how many videos were used of how many there should be."""
     if target.expected is None:
         return f"{target.used:,} of ?"
@@ -44,14 +44,14 @@ def terminal_table(run: Run) -> Table:
     if counts := protocol.counts:
         title += f": {counts.kept} of {counts.classes} classes kept for training"
     table = Table(*COLUMNS, title=title)
-    for row in rows(run):
+    for row in result_rows(run):
         table.add_row(*row)
     return table
 
 
 def markdown_table(run: Run) -> str:
     """Make the same table in Markdown."""
-    return "\n".join(markdown_lines(COLUMNS, rows(run))) + "\n"
+    return "\n".join(markdown_lines(COLUMNS, result_rows(run))) + "\n"
 
 
 def markdown_lines(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
@@ -59,7 +59,7 @@ def markdown_lines(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> lis
     return ["| " + " | ".join(row) + " |" for row in (columns, ["---"] * len(columns), *rows)]
 
 
-def borderline(protocol: ProtocolRecord) -> str:
+def removed_by_distance(protocol: ProtocolRecord) -> str:
     """Name the classes that distance alone removed, which a count of same words would keep."""
     removed = protocol.borderline.get("removed", [])[:SHOWN]
     names = ", ".join(f"{entry.name} {entry.distance:.4f}" for entry in removed)
@@ -99,7 +99,7 @@ def classification(run: Run) -> str:
     )
 
 
-def remarks(run: Run) -> list[str]:
+def run_remarks(run: Run) -> list[str]:
     """List in words what a reader of the numbers must know."""
     lines = []
     record, protocol = run.record, run.record.protocol
@@ -110,7 +110,7 @@ def remarks(run: Run) -> list[str]:
     if (counts := protocol.counts) and counts.paper and counts.paper != counts.kept:
         lines.append(
             f"protocol {protocol.name}: the paper states {counts.paper} classes, computed "
-            f"here {counts.kept}{borderline(protocol)}; protocol.json lists them"
+            f"here {counts.kept}{removed_by_distance(protocol)}; protocol.json lists them"
         )
     if protocol.leaks:
         lines.append(

@@ -13,7 +13,7 @@ from sklearn.manifold import TSNE
 
 from zsvideo.semantics.class_vectors import ClassVectors
 from zsvideo.semantics.pairs import LEAKS, VERDICTS, Pair, agreement, find_pairs
-from zsvideo.semantics.protocol import Protocol, kept_out_classes, leaks, separate
+from zsvideo.semantics.protocol import Protocol, kept_out_classes, leaking_grades, separate
 from zsvideo.semantics.records import plain_pair, record
 from zsvideo.semantics.vectors import WordVectors
 
@@ -153,7 +153,7 @@ def strictness(
         "audited, duplicates": left(
             replace(base, rule="audited", grades=["duplicate"]), classes, kept_out
         ),
-        "audited": left(replace(base, rule="audited", grades=leaks()), classes, kept_out),
+        "audited": left(replace(base, rule="audited", grades=leaking_grades()), classes, kept_out),
     }
     return {
         "tau": TAUS.tolist(),

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from zsvideo.errors import UserError
-from zsvideo.semantics.words import DATASETS, TABLES, class_names, plain, read
+from zsvideo.semantics.words import DATASETS, TABLES, class_names, plain_name, read
 
 HOW = "give class names, a file with one a line, or a table with columns dataset and name"
 
@@ -56,10 +56,10 @@ class ClassList:
             raise UserError(f"{option}={origin} is of {', '.join(map(str, names))}, not {dataset}")
         names = names if dataset is None else {dataset: names[dataset]}
         for of, listed in names.items():
-            known = {plain(name) for name in class_names(of)} if of in DATASETS else None
-            if known and (strangers := [n for n in listed if plain(n) not in known]):
+            known = {plain_name(name) for name in class_names(of)} if of in DATASETS else None
+            if known and (strangers := [n for n in listed if plain_name(n) not in known]):
                 raise UserError(
-                    f"{option}={origin} names no class of {of}: {some(strangers)}; spell them as "
+                    f"{option}={origin} names no class of {of}: {first_few(strangers)}; spell them as "
                     "the data set does"
                 )
         return ClassList(origin, names)
@@ -78,19 +78,19 @@ class ClassList:
         if None in self.names:
             listed = self.names[None]
             published = class_names(dataset) if dataset in DATASETS else ()
-            there = {plain(name) for name in (*names, *published)}
-            if lacking := [name for name in listed if plain(name) not in there]:
+            there = {plain_name(name) for name in (*names, *published)}
+            if lacking := [name for name in listed if plain_name(name) not in there]:
                 raise NotListedError(
                     f"{len(lacking)} of the {len(listed)} classes of {self.origin} are none of "
-                    f"this target ({some(lacking)}), so it is a list of other data; if it is of "
+                    f"this target ({first_few(lacking)}), so it is a list of other data; if it is of "
                     "this target, say so (dataset: NAME beside classes)"
                 )
         elif dataset not in self.names:
             of = ", ".join(map(str, self.names))
             raise NotListedError(f"{self.origin} is of {of}, not of {dataset or 'unknown data'}")
         listed = self.names.get(dataset, self.names.get(None, []))
-        wanted = {plain(name) for name in listed}
-        if not (chosen := [name for name in names if plain(name) in wanted]):
+        wanted = {plain_name(name) for name in listed}
+        if not (chosen := [name for name in names if plain_name(name) in wanted]):
             raise NotListedError(f"no class of {self.origin} is tested here")
         return chosen
 
@@ -112,6 +112,6 @@ def read_rows(file: str, option: str) -> list[str] | list[tuple[str, str]]:
     return [line.strip() for line in lines]
 
 
-def some(names: Sequence[str], most: int = 3) -> str:
+def first_few(names: Sequence[str], most: int = 3) -> str:
     """Join the first of some names."""
     return ", ".join(names[:most]) + (" ..." if len(names) > most else "")

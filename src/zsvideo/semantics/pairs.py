@@ -26,7 +26,7 @@ from rapidfuzz.distance import Levenshtein
 from rapidfuzz.process import cdist
 
 from zsvideo.semantics.class_vectors import ClassVectors, cosine_distances
-from zsvideo.semantics.words import base_form, class_names, plain, read, split, words
+from zsvideo.semantics.words import base_form, class_names, plain_name, read, split, words
 
 LEAKS = ("duplicate", "contained")
 VERDICTS = (*LEAKS, "sibling", "unrelated")
@@ -166,7 +166,7 @@ def verdict(source: tuple[str | None, str], target: tuple[str | None, str]) -> s
     Other generations of Kinetics share the verdicts of the names that they share.
     """
     readings, classes, sets = judged()
-    name = plain(source[1]).lower()
+    name = plain_name(source[1]).lower()
     if family(source[0]) != "kinetics" or name not in classes or target[0] not in sets:
         return ""
     return readings.get((name, f"{target[0]}/{target[1]}"), "unrelated")
@@ -177,8 +177,10 @@ def judged() -> tuple[dict[tuple[str, str], str], frozenset[str], frozenset[str]
     """Read the verdicts: by pair, and the source classes and target sets that were judged."""
     rows = read("verdicts.tsv")
     assert {row["verdict"] for row in rows} <= set(VERDICTS)
-    verdicts = {(plain(row["source"]).lower(), row["target"]): row["verdict"] for row in rows}
-    classes = {plain(n).lower() for d in {row["dataset"] for row in rows} for n in class_names(d)}
+    verdicts = {(plain_name(row["source"]).lower(), row["target"]): row["verdict"] for row in rows}
+    classes = {
+        plain_name(n).lower() for d in {row["dataset"] for row in rows} for n in class_names(d)
+    }
     return verdicts, frozenset(classes), frozenset(t.split("/", 1)[0] for _, t in verdicts)
 
 

@@ -17,8 +17,7 @@ from zsvideo.options import Switch, Text, Whole, between, options
 from zsvideo.semantics.class_lists import ClassList, NotListedError
 from zsvideo.semantics.class_vectors import ClassVectors, cosine_distances
 from zsvideo.semantics.pairs import Pair, find_pairs
-from zsvideo.semantics.words import class_names
-from zsvideo.semantics.words import plain as plain_name
+from zsvideo.semantics.words import class_names, plain_name
 
 if TYPE_CHECKING:
     from zsvideo.semantics.vectors import WordVectors
@@ -29,7 +28,7 @@ TARGETS = "targets"
 Grade = Literal["duplicate", "contained", "near", "sibling"]
 
 
-def leaks() -> list[Grade]:
+def leaking_grades() -> list[Grade]:
     """List the grades of pairs that teach a class kept out."""
     return ["duplicate", "contained"]
 
@@ -55,7 +54,7 @@ class Protocol:
     for the classes of the chosen targets."""
     expected: dict[str, Whole] | None = None
     """For a source, the number of classes the paper states, compared with what is computed."""
-    grades: list[Grade] = Field(default_factory=leaks)
+    grades: list[Grade] = Field(default_factory=leaking_grades)
     """Of pairs, that `audited` removes."""
     remove: list[Text] | Text = Field(default_factory=list)
     """Class names, or a file with one a line, for `manual`."""
@@ -170,7 +169,7 @@ def separate(
     """
     decisions = [
         replace(d, kept=not reason, reason=reason)
-        for d in compare(source, kept_out)
+        for d in nearest_kept_out(source, kept_out)
         for reason in [near(protocol, d)]
     ]
     if protocol.rule == "audited":
@@ -179,7 +178,7 @@ def separate(
             if pair.grade in protocol.grades:
                 leaks.setdefault(pair.source, pair)
         decisions = [
-            replace(d, kept=False, reason=explain(leaks[d.name]))
+            replace(d, kept=False, reason=reason_of(leaks[d.name]))
             if d.kept and d.name in leaks
             else d
             for d in decisions
@@ -193,7 +192,7 @@ def separate(
     return decisions
 
 
-def compare(source: ClassVectors, kept_out: Sequence[ClassVectors]) -> list[Decision]:
+def nearest_kept_out(source: ClassVectors, kept_out: Sequence[ClassVectors]) -> list[Decision]:
     """Find for each source class the nearest class kept out; all are kept so far."""
     others = [(c.dataset, n, b) for c in kept_out for n, b in zip(c.names, c.bags, strict=True)]
     if not others:
@@ -223,7 +222,7 @@ def near(protocol: Protocol, decision: Decision) -> str:
     return ""
 
 
-def explain(pair: Pair) -> str:
+def reason_of(pair: Pair) -> str:
     """Say why `audited` removes a class."""
     by = "verdict" if pair.verdict else f"unjudged; signals: {', '.join(pair.signals)}"
     return f"{pair.grade} of {pair.target} ({by})"

@@ -16,7 +16,7 @@ LEAKS = AliasChoices("leaks", "overlap")  # the latter before there were version
 BORDERLINE = 5  # kept classes next to tau that are listed
 
 
-class Part(BaseModel):
+class RecordPart(BaseModel):
     """A part of a record, typed; keys that are not known here are kept and written again."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
@@ -26,7 +26,7 @@ class Part(BaseModel):
         return self.model_dump(exclude_unset=True)
 
 
-class DecidedClass(Part):
+class DecidedClass(RecordPart):
     """A class that a protocol kept or removed, its nearest class kept out and the distance."""
 
     name: str
@@ -35,7 +35,7 @@ class DecidedClass(Part):
     reason: str = ""
 
 
-class ListedClasses(Part):
+class ListedClasses(RecordPart):
     """A list of classes: its hash, how many have a word vector, and the names where tested."""
 
     dataset: str
@@ -58,7 +58,7 @@ class SourceClasses(ListedClasses):
     kept_sha256: str = UNKNOWN
 
 
-class Counts(Part):
+class Counts(RecordPart):
     """How many classes a protocol keeps, beside the count that the paper states."""
 
     classes: int
@@ -66,7 +66,7 @@ class Counts(Part):
     paper: int | None = None
 
 
-class Subset(Part):
+class Subset(RecordPart):
     """What was trained on: classes with their videos, and how far apart the classes are."""
 
     classes: dict[str, int] = {}
@@ -74,7 +74,7 @@ class Subset(Part):
     diversity: float | None = None
 
 
-class Survivor(Part):
+class Survivor(RecordPart):
     """A class trained on that passes the paper's rule and still teaches a class tested."""
 
     source: str
@@ -85,7 +85,7 @@ class Survivor(Part):
         return f"{self.source} ~ {self.target} ({self.grade})"
 
 
-class Lineage(Part):
+class Lineage(RecordPart):
     """Where pretrained weights come from; `leaks` is None where their classes are unknown."""
 
     name: str = "unknown"
@@ -108,7 +108,7 @@ class Lineage(Part):
         }
 
 
-class ProtocolRecord(Part):
+class ProtocolRecord(RecordPart):
     """What `protocol.json` holds: which classes were trained on and tested, and why.
 
     Attributes:
@@ -204,8 +204,8 @@ def record(
         "source": {
             **describe(source),
             "table": source.table,
-            "kept": [plain(d) for d in kept],
-            "removed": [plain(d) for d in decisions if not d.kept],
+            "kept": [decision_entry(d) for d in kept],
+            "removed": [decision_entry(d) for d in decisions if not d.kept],
             "kept_sha256": lines_hash([d.name for d in kept]),
         },
         "kept_out": [describe(classes) for classes in kept_out],
@@ -235,7 +235,7 @@ def record_targets(
             }
             for name, classes in targets.items()
         },
-        "leaks": decisions and [plain(d) for d in decisions if not d.kept],
+        "leaks": decisions and [decision_entry(d) for d in decisions if not d.kept],
         "survivors": pairs and [plain_pair(p) for p in pairs if p.leaks and p.source not in ruled],
     }
 
@@ -251,8 +251,8 @@ def borderline(decisions: Sequence[Decision]) -> dict[str, list[dict[str, Any]]]
         key=lambda d: (d.distance, d.name),
     )
     return {
-        "removed": [plain(d) for d in ordered if not d.kept],
-        "kept": [plain(d) for d in ordered if d.kept][:BORDERLINE],
+        "removed": [decision_entry(d) for d in ordered if not d.kept],
+        "kept": [decision_entry(d) for d in ordered if d.kept][:BORDERLINE],
     }
 
 
@@ -265,7 +265,7 @@ def describe(classes: ClassVectors) -> dict[str, Any]:
     }
 
 
-def plain(decision: Decision) -> dict[str, Any]:
+def decision_entry(decision: Decision) -> dict[str, Any]:
     """Turn a decision into a dict without an empty reason."""
     return {key: value for key, value in asdict(decision).items() if key != "kept" and value != ""}
 

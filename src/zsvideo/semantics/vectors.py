@@ -125,12 +125,12 @@ class WordVectors:
         It is that of the unpacked file, so that `x.bin` and `x.bin.gz` are the same vectors.
         """
         if self.path.stat().st_size < LARGE:
-            return content_hash(self.path, self.state)
+            return unpacked_hash(self.path, self.state)
         note = self.cache / f"sha256-{text_hash(self.state)}.txt"
         try:
             return note.read_text()
         except OSError:
-            digest = content_hash(self.path, self.state)
+            digest = unpacked_hash(self.path, self.state)
             write_atomically(note, digest.encode())
             return digest
 
@@ -337,7 +337,7 @@ def say_left_out(counts: str, names: Sequence[str]) -> None:
 
 
 @cache
-def content_hash(path: Path, state: str) -> str:
+def unpacked_hash(path: Path, state: str) -> str:
     """Hash what a file holds, gzipped or not (sha256).
 
     Args:

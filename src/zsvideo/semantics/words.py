@@ -73,7 +73,7 @@ def words(name: str, dataset: str | None = None, rules: str = "legacy") -> tuple
     """
     if rules not in RULES:
         raise UserError(f"semantics.word_rules={rules} is unknown; allowed: {', '.join(RULES)}")
-    if dataset is not None and (listed := by_name(dataset, rules).get(plain(name))):
+    if dataset is not None and (listed := by_name(dataset, rules).get(plain_name(name))):
         return listed
     if not (tokens := tokenise(name, dataset, rules)):
         raise UserError(f"the class name {name!r} has no words; rename it")
@@ -84,9 +84,9 @@ def tokenise(name: str, dataset: str | None, rules: str) -> tuple[str, ...]:
     """Apply the rules of a data set's family to a name, without its table."""
     family = re.sub(r"^kinetics\d+$", "kinetics", dataset) if dataset in PAPER else "any"
     by_hand = replacements(rules)
-    tokens = by_hand.get((family, plain(name)))
+    tokens = by_hand.get((family, plain_name(name)))
     if family == "sun397":
-        return tokens or tuple(plain(name).lower().replace("/", " ").split())
+        return tokens or tuple(plain_name(name).lower().replace("/", " ").split())
     if tokens is None:
         tokens = tuple(
             word
@@ -103,7 +103,7 @@ def split(name: str, family: str, rules: str) -> list[str]:
     follows `(not` are dropped; `fixed` has the stop words of Kinetics and `doing` for all sets,
     `legacy` none for UCF101 and HMDB51. A name of stop words alone keeps them.
     """
-    spaced = plain(name)
+    spaced = plain_name(name)
     if family == "ucf101":
         spaced = re.sub(r"(?=[A-Z])", " ", spaced)
     elif family == "any":
@@ -153,7 +153,7 @@ def verb_forms() -> tuple[frozenset[str], dict[str, list[str]]]:
     return frozenset(verbs), irregular
 
 
-def plain(name: str) -> str:
+def plain_name(name: str) -> str:
     """Make spellings of one name equal: no leading folder or space, underscores as spaces."""
     return re.sub(r"^/\w/", "", name).strip().replace("_", " ")
 
@@ -195,7 +195,7 @@ def table(dataset: str) -> list[dict[str, str]]:
 @cache
 def by_name(dataset: str, rules: str) -> dict[str, tuple[str, ...]]:
     """Map the names of a data set to their words."""
-    return {plain(row["name"]): tuple(row[rules].split()) for row in table(dataset)}
+    return {plain_name(row["name"]): tuple(row[rules].split()) for row in table(dataset)}
 
 
 def bag(tokens: Iterable[str]) -> str:
@@ -211,7 +211,7 @@ def replacements(rules: str) -> dict[tuple[str, str], tuple[str, ...]]:
     `any bag` (all words of an action, in any order, after it).
     """
     return {
-        (where, bag(row["name"].split()) if where == "any bag" else plain(row["name"])): tuple(
+        (where, bag(row["name"].split()) if where == "any bag" else plain_name(row["name"])): tuple(
             row[rules].split()
         )
         for row in read("replacements.tsv")

@@ -8,13 +8,13 @@ import pytest
 from helpers.videos import frames_of, length_of, moving
 from zsvideo.data.decoding.faults import UnreadableVideoError
 from zsvideo.data.decoding.packs import runs, write_pack
-from zsvideo.data.decoding.pyav_reader import Whole
+from zsvideo.data.decoding.pyav_reader import WholeVideo
 from zsvideo.data.transforms import Crop, View
 
 
 def pack(tmp_path, count=40, fps=20):
     frames = [np.full((48, 64, 3), 5 * i + 10, np.uint8) for i in range(count)]
-    video = Whole(Fraction(fps), Fraction(1, fps), enumerate(frames))
+    video = WholeVideo(Fraction(fps), Fraction(1, fps), enumerate(frames))
     assert write_pack(tmp_path / "a.frames", video, 90) == count
     return tmp_path / "a.frames"
 
@@ -54,7 +54,7 @@ def test_runs():
 @pytest.mark.parametrize("sides", [(48, 75), (75, 48), (9, 200), (64, 64)])
 def test_a_part_and_any_choice_give_the_pixels_of_whole_frames(tmp_path, sides):
     frames = moving(40, sides)
-    video = Whole(Fraction(20), Fraction(1, 20), enumerate(frames))
+    video = WholeVideo(Fraction(20), Fraction(1, 20), enumerate(frames))
     write_pack(tmp_path / "a.frames", video, 95)
     whole = frames_of(tmp_path / "a.frames", np.arange)
     assert [frame.shape for frame in whole] == [(*sides, 3)] * 40

@@ -41,7 +41,7 @@ class Kinetics(VideoSet):
         """Class by clip in the official lists beside the videos; of `train` its own part."""
         root = Path(self.root).expanduser()
         split = "train" if self.folder != root else ""
-        read = [read_clips(file, split) for file in sorted(root.glob("*.csv"))]
+        read = [read_annotations(file, split) for file in sorted(root.glob("*.csv"))]
         return {clip: label for labels in read for clip, label in labels.items()}
 
     @cached_property
@@ -118,7 +118,7 @@ def youtube_id(clip: str) -> str:
     return re.sub(r"_\d{6}_\d{6}$", "", clip)
 
 
-def read_clips(file: Path, split: str) -> dict[str, str]:
+def read_annotations(file: Path, split: str) -> dict[str, str]:
     """Read a CSV of Kinetics: class by clip, `<id>_<start>_<end>`, or `<id>` where it has no times.
 
     Args:

@@ -17,7 +17,7 @@ from zsvideo.data.decoding.faults import (
     check_file,
     named_faults,
 )
-from zsvideo.data.transforms import Part, View, whole
+from zsvideo.data.transforms import FramePart, View, whole
 
 SMALLEST = 8  # pixels of a side
 
@@ -106,7 +106,7 @@ class VideoReader(ABC):
         """Decode frames of the file, whatever the window, one after the other: all, or raise."""
 
 
-def part_of(view: View | None, height: int, width: int) -> Part:
+def part_of(view: View | None, height: int, width: int) -> FramePart:
     """Find the part of a frame; raises UnreadableVideoError for one too small to show anything."""
     if min(height, width) < SMALLEST:
         raise UnreadableVideoError(f"smaller than {SMALLEST} pixels")

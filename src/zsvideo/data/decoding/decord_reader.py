@@ -22,7 +22,7 @@ class DecordReader(VideoReader):
         try:
             self.video = decord.VideoReader(str(self.path), num_threads=1)
         except (decord.DECORDError, RuntimeError) as error:
-            raise UnreadableVideoError(reason(error)) from None
+            raise UnreadableVideoError(decord_reason(error)) from None
         frames = self.length or len(self.video)
         self.span(np.arange(frames) / self.video.get_avg_fps())
 
@@ -41,10 +41,10 @@ class DecordReader(VideoReader):
         except IndexError:
             raise ShorterVideoError(len(self.video)) from None
         except (decord.DECORDError, RuntimeError) as error:
-            raise UnreadableVideoError(reason(error)) from None
+            raise UnreadableVideoError(decord_reason(error)) from None
 
 
-def reason(error: Exception) -> str:
+def decord_reason(error: Exception) -> str:
     """Return the fault of a file in a few words."""
     if "cannot find video stream" in str(error):
         return "no video stream"

@@ -16,7 +16,7 @@ from pydantic import Field, Strict
 
 from zsvideo.data.decoding.faults import UnreadableVideoError
 from zsvideo.data.decoding.packs import SUFFIX, write_pack
-from zsvideo.data.decoding.pyav_reader import Whole, all_frames, claimed_frames
+from zsvideo.data.decoding.pyav_reader import WholeVideo, all_frames, claimed_frames
 from zsvideo.data.transforms import resize_short_side
 from zsvideo.options import options
 
@@ -54,7 +54,7 @@ def shrink(frame: np.ndarray, spec: FormSpec) -> np.ndarray:
     return pixels
 
 
-def write_form(file: Path, video: Whole, spec: FormSpec) -> int:
+def write_form(file: Path, video: WholeVideo, spec: FormSpec) -> int:
     """Write a video in its prepared form, whole or not at all; give the number of frames.
 
     Args:
@@ -79,7 +79,7 @@ def write_form(file: Path, video: Whole, spec: FormSpec) -> int:
     return count
 
 
-def write_h264(file: Path, video: Whole, spec: FormSpec) -> int:
+def write_h264(file: Path, video: WholeVideo, spec: FormSpec) -> int:
     """Encode frames as H.264 that decodes fast, each with the time it had."""
     options = FAST | {"crf": str(spec.crf), "g": str(spec.key_frames)}
     count = kept = 0

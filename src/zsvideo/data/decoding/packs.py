@@ -20,7 +20,7 @@ import simplejpeg
 
 from zsvideo.data.decoding.base import VideoReader, part_of
 from zsvideo.data.decoding.faults import UnreadableVideoError
-from zsvideo.data.decoding.pyav_reader import Whole
+from zsvideo.data.decoding.pyav_reader import WholeVideo
 from zsvideo.data.transforms import View
 
 SUFFIX = ".frames"
@@ -34,7 +34,7 @@ END = b"\xff\xd9"
 RESTARTS = [bytes((0xFF, 0xD0 + i)) for i in range(8)]
 
 
-def write_pack(file: Path, video: Whole, quality: int) -> int:
+def write_pack(file: Path, video: WholeVideo, quality: int) -> int:
     """Write a video's frames, all of one size, as a pack; give their number.
 
     Args:

@@ -130,7 +130,7 @@ def open_stream(path: str | Path, quick: bool = False) -> tuple[Any, av.VideoStr
     return container, stream
 
 
-class Whole(NamedTuple):
+class WholeVideo(NamedTuple):
     """A video from end to end.
 
     Attributes:
@@ -144,7 +144,7 @@ class Whole(NamedTuple):
     frames: Iterator[tuple[int, np.ndarray]]
 
 
-def all_frames(path: str | Path) -> Whole:
+def all_frames(path: str | Path) -> WholeVideo:
     """Decode a video from end to end.
 
     Raises:
@@ -179,7 +179,7 @@ def all_frames(path: str | Path) -> Whole:
             for pixels in upright(decoded()):
                 yield last, pixels
 
-    return Whole(rate, time_base, timed())
+    return WholeVideo(rate, time_base, timed())
 
 
 def claimed_frames(path: str | Path) -> int:

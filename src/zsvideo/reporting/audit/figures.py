@@ -45,13 +45,13 @@ def draw_figures(audit: Mapping[str, Any], folder: Path) -> list[tuple[str, Path
             pictures.append(
                 (
                     f"Distances of {about} to the nearest class kept out (Fig. 3)",
-                    save(distances(audit, role), folder / f"distances-{role}"),
+                    save(distance_figure(audit, role), folder / f"distances-{role}"),
                 )
             )
             pictures.append(
                 (
                     f"Classes of {about} left under each rule",
-                    save(strictness(entry), folder / f"strictness-{role}"),
+                    save(strictness_figure(entry), folder / f"strictness-{role}"),
                 )
             )
         if audit["map"]:
@@ -72,7 +72,7 @@ def save(figure: Figure, stem: Path) -> Path:
     return stem.with_suffix(".svg")
 
 
-def distances(audit: Mapping[str, Any], role: str) -> Figure:
+def distance_figure(audit: Mapping[str, Any], role: str) -> Figure:
     """Draw the sorted distances with the tau line, and the names next to it."""
     rows = [row for row in audit["training"][role]["classes"] if row["distance"] is not None]
     tau = audit["protocol"]["tau"]
@@ -123,7 +123,7 @@ def links(
     points.set_urls([f"#{role}/{quote(row['name'])}" for row in rows])
 
 
-def strictness(entry: Mapping[str, Any]) -> Figure:
+def strictness_figure(entry: Mapping[str, Any]) -> Figure:
     """Draw how many classes are left as tau grows, beside the other rules and the paper's count."""
     curve = entry["strictness"]
     figure, axes = plt.subplots(figsize=(8, 4), layout="constrained")

@@ -41,11 +41,11 @@ def show_audit(audit: Mapping[str, Any], folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     text = json.dumps(audit, indent=1, ensure_ascii=False)
     (folder / "audit.json").write_text(text + "\n", encoding="utf-8")
-    write_csv(audit, folder / "audit.csv")
+    write_audit_csv(audit, folder / "audit.csv")
     write_page(audit, draw_figures(audit, folder / "figures"), folder / "audit.html")
     console = Console(width=None if Console().is_terminal else 120)
     console.print(summary(audit))
-    for line in remarks(audit):
+    for line in audit_remarks(audit):
         console.print(f"[yellow]*[/] {escape(line)}", highlight=False, soft_wrap=True)
     console.print(
         f"page, tables, figures: {folder}/audit.html, .csv, .json, {folder}/figures/",
@@ -82,7 +82,7 @@ def summary(audit: Mapping[str, Any]) -> Table:
     return table
 
 
-def remarks(audit: Mapping[str, Any]) -> list[str]:
+def audit_remarks(audit: Mapping[str, Any]) -> list[str]:
     """List in words what a reader of the table must know."""
     lines = []
     for role, entry in audit["training"].items():
@@ -91,7 +91,7 @@ def remarks(audit: Mapping[str, Any]) -> list[str]:
         if role != "source" and same:
             lines.append(
                 f"LEAK if weights are trained on all of {about}: {len(same)} of its classes have "
-                f"the words of a class kept out: {some(same)}"
+                f"the words of a class kept out: {listed_names(same)}"
             )
         if counts["paper"] and counts["paper"] != counts["kept"]:
             lines.append(
@@ -102,11 +102,11 @@ def remarks(audit: Mapping[str, Any]) -> list[str]:
         for group, verb in (("removed", "removed though the words differ"), ("kept", "kept next")):
             names = [f"{row['name']} ({row['distance']:.4f})" for row in border[group]]
             if names:
-                lines.append(f"{about}, {verb}: {some(names)}")
+                lines.append(f"{about}, {verb}: {listed_names(names)}")
         for grade in ("duplicate", "contained"):
             left = [leak(row) for row in entry["classes"] if row["kept"] and row["grade"] == grade]
             if left:
-                lines.append(f"{about}: {len(left)} left that are {grade}: {some(left)}")
+                lines.append(f"{about}: {len(left)} left that are {grade}: {listed_names(left)}")
         if entry["agreement"]["pairs"]["leak"]:
             lines.append(f"{about}: signals against verdicts, classes left: {agreed(entry)}")
     for name, cover in audit["coverage"].items():
@@ -157,12 +157,12 @@ def agreed(entry: Mapping[str, Any]) -> str:
     return "; ".join([*parts, f"{same['both']} of {same['leak']} duplicates flagged"])
 
 
-def some(names: list[str]) -> str:
+def listed_names(names: list[str]) -> str:
     """Join names, the first of many."""
     return ", ".join(names[:LISTED]) + (f" ... ({len(names)})" if len(names) > LISTED else "")
 
 
-def write_csv(audit: Mapping[str, Any], file: Path) -> None:
+def write_audit_csv(audit: Mapping[str, Any], file: Path) -> None:
     """Write one row a class, sorted by distance (the data of Fig. 3)."""
     with file.open("w", newline="", encoding="utf-8") as opened:
         writer = csv.writer(opened)
@@ -182,7 +182,7 @@ def write_page(audit: Mapping[str, Any], figures: list[tuple[str, Path]], file: 
     )
     content = {key: value for key, value in audit.items() if key != "map"}
     data = json.dumps(content, ensure_ascii=False).replace("<", "\\u003c")
-    notes = json.dumps(remarks(audit), ensure_ascii=False).replace("<", "\\u003c")
+    notes = json.dumps(audit_remarks(audit), ensure_ascii=False).replace("<", "\\u003c")
     page = Template(PAGE.read_text(encoding="utf-8"))
     file.write_text(page.substitute(data=data, remarks=notes, figures=pictures), encoding="utf-8")
 

@@ -24,7 +24,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from zsvideo.reporting.studies.claims import Claim
+from zsvideo.reporting.studies.claims import Finding
 from zsvideo.reporting.studies.files import Row
 from zsvideo.reporting.studies.remarks import remarks
 from zsvideo.reporting.studies.study import load_studies
@@ -38,7 +38,7 @@ class Artefact:
     title: str
     rows: Callable[[Any], list[Row]]
     draw: Callable[[Sequence[Row], Any], Figure]
-    claims: Callable[[Any], list[Claim]]
+    claims: Callable[[Any], list[Finding]]
     notes: Callable[[Any], list[str]]
     load: Callable[[Path, str], Any]
 

@@ -23,7 +23,7 @@ COMPARED = (
 
 
 @dataclass(frozen=True)
-class Claim:
+class Finding:
     """A sentence of the paper and what became of it.
 
     Attributes:
@@ -46,8 +46,8 @@ class Claim:
 
 
 def for_each_target(
-    studies: Sequence[Study], make: Callable[[Sequence[Trial], str], list[Claim]]
-) -> list[Claim]:
+    studies: Sequence[Study], make: Callable[[Sequence[Trial], str], list[Finding]]
+) -> list[Finding]:
     """Decide claims for each target, within one network, one embedding and so on at a time.
 
     Args:
@@ -66,15 +66,15 @@ def for_each_target(
     ]
 
 
-def verdict(said: str, differences: Sequence[float], unit: str = "points") -> Claim:
+def finding(said: str, differences: Sequence[float], unit: str = "points") -> Finding:
     """Decide a claim by differences that it says are above 0."""
     mean = spread(differences)
     if mean.mean is None:
-        return Claim(said, "missing", "")
+        return Finding(said, "missing", "")
     if mean.half is None:
-        return Claim(said, "open", f"{mean.mean:+.2f} {unit}, one seed")
+        return Finding(said, "open", f"{mean.mean:+.2f} {unit}, one seed")
     if mean.half < 1e-9 and mean.mean:
-        return Claim(
+        return Finding(
             said,
             "open",
             f"{mean.mean:+.2f} {unit} in each of {mean.count} seeds: "
@@ -83,7 +83,7 @@ def verdict(said: str, differences: Sequence[float], unit: str = "points") -> Cl
     low, high = mean.mean - mean.half, mean.mean + mean.half
     became = "holds" if low > 0 else "fails" if high < 0 else "open"
     detail = f"{mean.mean:+.2f} {unit}, 95 % interval {low:+.2f} to {high:+.2f}, {mean.count} seeds"
-    return Claim(said, became, detail, (mean.mean, low, high))
+    return Finding(said, became, detail, (mean.mean, low, high))
 
 
 def pairs(a: Sequence[Trial], b: Sequence[Trial], score: Score) -> list[float]:

@@ -20,7 +20,7 @@ from zsvideo.reporting.studies.files import (
 )
 from zsvideo.reporting.studies.remarks import remarks
 from zsvideo.reporting.studies.study import Spread, Study, load_studies
-from zsvideo.reporting.studies.style import COLOURS, PAPER, WIDTH, distinct, write_notes
+from zsvideo.reporting.studies.style import COLOURS, PAPER, WIDTH, column_values, write_notes
 
 title = "Fig. 1: error beside earlier methods"
 FIXED = "#bbbbbb"
@@ -122,7 +122,7 @@ def draw(rows: Sequence[Row], studies: Sequence[Study]) -> Figure:
     panel.set_yticks(range(len(rows)), names)
     panel.set_ylim(len(rows) - 0.4, -0.6)
     panel.set_xlim(0, 100)
-    targets = ", ".join(distinct([r for r in rows if r["from"] != "paper"], "target"))
+    targets = ", ".join(column_values([r for r in rows if r["from"] != "paper"], "target"))
     of_ours = f"; ours: {targets}" if targets not in ("", "ucf101") else ""
     panel.set_xlabel(f"top-1 error, half the classes of ucf101{of_ours} (%)", loc="right")
     keys = [Rectangle((0, 0), 1, 1, label=name, lw=0.6, **look) for name, look in looks.items()]

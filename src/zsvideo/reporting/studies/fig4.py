@@ -10,12 +10,12 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from zsvideo.reporting.studies.claims import (
-    Claim,
+    Finding,
     Score,
+    finding,
     for_each_target,
     pairs,
     top1,
-    verdict,
     where,
 )
 from zsvideo.reporting.studies.files import Row
@@ -48,27 +48,27 @@ def draw(rows: Sequence[Row], studies: Sequence[Study]) -> Figure:
     return curves(rows, "videos", "error", "training videos", "top-1 error (%)")
 
 
-def claims(studies: Sequence[Study]) -> list[Claim]:
+def claims(studies: Sequence[Study]) -> list[Finding]:
     """Decide whether classes matter, and more for e2e, which wins with many and not with few."""
-    return for_each_target(studies, sizes)
+    return for_each_target(studies, size_findings)
 
 
-def sizes(trials: Sequence[Trial], target: str) -> list[Claim]:
+def size_findings(trials: Sequence[Trial], target: str) -> list[Finding]:
     """Compare few classes with all, and classes with videos, within each method and across."""
     score = top1(target)
     by_classes = where(trials, subset="classes")
     counts = sorted({trial.axes["subset.classes"] for trial in by_classes})
     few = where(by_classes, subset__classes=counts[0]) if counts else []
     whole = where(trials, subset="none")
-    claims: list[Claim] = []
+    claims: list[Finding] = []
     for method in ("e2e", "baseline"):
         of_all, of_few = (where(chosen, method=method) for chosen in (whole, few))
         claims += [
-            verdict(
+            finding(
                 f"{method}: all classes above {counts[0] if counts else '-'}",
                 pairs(of_all, of_few, score),
             ),
-            verdict(
+            finding(
                 f"{method}: many classes with few videos each above few classes "
                 "with many, at an equal number of videos",
                 equal_videos(where(trials, method=method), score),
@@ -77,7 +77,7 @@ def sizes(trials: Sequence[Trial], target: str) -> list[Claim]:
     for size, chosen in [("all", whole), *((str(n), few) for n in counts[:1])]:
         e2e, baseline = (where(chosen, method=method) for method in ("e2e", "baseline"))
         claims.append(
-            verdict(f"e2e above baseline with {size} classes", pairs(e2e, baseline, score))
+            finding(f"e2e above baseline with {size} classes", pairs(e2e, baseline, score))
         )
     return claims
 

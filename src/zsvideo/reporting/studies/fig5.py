@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from zsvideo.reporting.studies.claims import Claim, for_each_target, pairs, top1, verdict, where
+from zsvideo.reporting.studies.claims import Finding, finding, for_each_target, pairs, top1, where
 from zsvideo.reporting.studies.files import Row
 from zsvideo.reporting.studies.study import Study, Trial, spread
-from zsvideo.reporting.studies.style import COLOURS, distinct, of, panels
+from zsvideo.reporting.studies.style import COLOURS, column_values, of, panels
 
 title = "Fig. 5: diversity of the training classes"
 AXES = ("subset", "subset.clusters", "subset.classes")
@@ -37,7 +37,7 @@ def rows(studies: Sequence[Study]) -> list[Row]:
 
 def draw(rows: Sequence[Row], studies: Sequence[Study]) -> Figure:
     """Draw a panel for each number of clusters, a mean a target, a dot a draw."""
-    targets, counts = distinct(rows, "target"), distinct(rows, "clusters")
+    targets, counts = column_values(rows, "target"), column_values(rows, "clusters")
     figure, axes = panels(len(counts), 1.8, columns=2)
     for panel, clusters in zip(axes, counts, strict=True):
         own = of(rows, clusters=clusters)
@@ -81,12 +81,12 @@ def draw(rows: Sequence[Row], studies: Sequence[Study]) -> Figure:
     return figure
 
 
-def claims(studies: Sequence[Study]) -> list[Claim]:
+def claims(studies: Sequence[Study]) -> list[Finding]:
     """Decide whether with more clusters the classes are less diverse and the error is higher."""
-    return for_each_target(studies, clusters)
+    return for_each_target(studies, cluster_findings)
 
 
-def clusters(trials: Sequence[Trial], target: str) -> list[Claim]:
+def cluster_findings(trials: Sequence[Trial], target: str) -> list[Finding]:
     """Compare classes of all with those of one of some clusters."""
     counts = sorted({trial.axes["subset.clusters"] for trial in trials})
     by_count = {count: where(trials, subset__clusters=count) for count in counts}
@@ -94,11 +94,11 @@ def clusters(trials: Sequence[Trial], target: str) -> list[Claim]:
     diversity = pairs(by_count[first], by_count[last], lambda trial: trial.subset.diversity)
     return [
         *(
-            verdict(
+            finding(
                 f"classes drawn from all above those of one of {count} clusters",
                 pairs(by_count[first], by_count[count], top1(target)),
             )
             for count in counts[1:]
         ),
-        verdict(f"diversity falls from {first} to {last} clusters", diversity, "of distance"),
+        finding(f"diversity falls from {first} to {last} clusters", diversity, "of distance"),
     ]

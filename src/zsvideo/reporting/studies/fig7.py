@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from matplotlib.figure import Figure
 
 from zsvideo.evaluation.record import Numbers
-from zsvideo.reporting.studies.claims import Claim, for_each_target, pairs, verdict, where
+from zsvideo.reporting.studies.claims import Finding, finding, for_each_target, pairs, where
 from zsvideo.reporting.studies.files import Row
 from zsvideo.reporting.studies.sizes import SHOWN
 from zsvideo.reporting.studies.study import Study, Trial, spread
@@ -17,7 +17,7 @@ title = "Fig. 7: test classes ever farther from the training classes"
 def rows(studies: Sequence[Study]) -> list[Row]:
     """Make the points: one a series, target and threshold."""
     rows: list[Row] = []
-    for name, trials in studies[0].groups(series).items():
+    for name, trials in studies[0].groups(network_name).items():
         for target in studies[0].targets or ["-"]:
             points: dict[float, list[Numbers]] = {}
             for trial in trials:
@@ -40,7 +40,7 @@ def rows(studies: Sequence[Study]) -> list[Row]:
     return rows
 
 
-def series(trial: Trial) -> str:
+def network_name(trial: Trial) -> str:
     """Name the line of a trial."""
     method, pretrain = trial.axes["method"], trial.axes["pretrain"]
     name = "baseline" if method == "baseline" else "e2e"
@@ -54,12 +54,12 @@ def draw(rows: Sequence[Row], studies: Sequence[Study]) -> Figure:
     return curves(rows, "distance", "top-1", *labels, log=False)
 
 
-def claims(studies: Sequence[Study]) -> list[Claim]:
+def claims(studies: Sequence[Study]) -> list[Finding]:
     """Decide whether e2e and pre-training help on the farther half of the test classes."""
     return for_each_target(studies, farther_half)
 
 
-def farther_half(trials: Sequence[Trial], target: str) -> list[Claim]:
+def farther_half(trials: Sequence[Trial], target: str) -> list[Finding]:
     """Compare the methods at the middle of their curves."""
 
     def far(trial: Trial) -> float | None:
@@ -69,9 +69,9 @@ def farther_half(trials: Sequence[Trial], target: str) -> list[Claim]:
     e2e = where(trials, method="e2e", pretrain="none")
     first = [trial for trial in where(trials, method="e2e") if trial.axes["pretrain"] != "none"]
     return [
-        verdict(
+        finding(
             "e2e above frozen features on the farther half",
             pairs(e2e, where(trials, method="baseline"), far),
         ),
-        verdict("pre-training helps on the farther half", pairs(first, e2e, far)),
+        finding("pre-training helps on the farther half", pairs(first, e2e, far)),
     ]

@@ -13,7 +13,7 @@ from rich.markup import escape
 
 from zsvideo.errors import UserError
 from zsvideo.reporting.studies.artefacts import artefact, names
-from zsvideo.reporting.studies.claims import Claim
+from zsvideo.reporting.studies.claims import Finding
 from zsvideo.reporting.studies.dashboard import write_dashboard
 from zsvideo.reporting.studies.files import Row, latex, markdown, shown, write_csv
 from zsvideo.reporting.studies.study import Study
@@ -44,7 +44,7 @@ def report(name: str, top: Path) -> Path:
     claims, notes = made.claims(source), made.notes(source)
     folder.mkdir(parents=True, exist_ok=True)
     title = made.title + ("" if top.name == "full" else f"; scale={top.name}")
-    write(folder / name, title, rows, figure=figure, claims=claims, notes=notes)
+    write_artefact(folder / name, title, rows, figure=figure, claims=claims, notes=notes)
     page = write_dashboard(top, names())
     console = Console(width=None if Console().is_terminal else 140, highlight=False)
     console.print(f"[bold]{title}[/]")
@@ -63,13 +63,13 @@ def report(name: str, top: Path) -> Path:
     return folder
 
 
-def write(
+def write_artefact(
     stem: Path,
     title: str,
     rows: list[Row],
     *,
     figure: Figure,
-    claims: Sequence[Claim],
+    claims: Sequence[Finding],
     notes: Sequence[str],
 ) -> None:
     """Write an artefact in every format; the same rows give the same files."""

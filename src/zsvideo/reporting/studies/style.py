@@ -57,7 +57,7 @@ def of(rows: Sequence[Row], **values: Any) -> list[Row]:
     return [row for row in rows if all(row[key] == value for key, value in values.items())]
 
 
-def distinct(rows: Sequence[Row], key: str) -> list[Any]:
+def column_values(rows: Sequence[Row], key: str) -> list[Any]:
     """List the values of a column in their order."""
     return list(dict.fromkeys(row[key] for row in rows))
 
@@ -77,9 +77,9 @@ def curves(
     rows: Sequence[Row], x: str, y: str, x_label: str, y_label: str, log: bool = True
 ) -> Figure:
     """Draw one line a series over a number, one panel a target, with the paper's points."""
-    targets = distinct(rows, "target")
+    targets = column_values(rows, "target")
     figure, axes = panels(len(targets), 2.1)
-    series = distinct([row for row in rows if row["from"] == "ours"], "series")
+    series = column_values([row for row in rows if row["from"] == "ours"], "series")
     for panel, target in zip(axes, targets, strict=True):
         for number, name in enumerate(series):
             own = [r for r in of(rows, target=target, series=name) if drawable(r, x, y)]

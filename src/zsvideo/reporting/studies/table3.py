@@ -7,7 +7,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from zsvideo.reporting.studies.claims import Claim, for_each_target, pairs, top1, verdict
+from zsvideo.reporting.studies.claims import Finding, finding, for_each_target, pairs, top1
 from zsvideo.reporting.studies.files import Row
 from zsvideo.reporting.studies.study import Study, Trial
 from zsvideo.reporting.studies.tables import table_figure, table_rows
@@ -48,20 +48,20 @@ def parts(trial: Trial) -> str:
     return " + ".join(names) or "none"
 
 
-def claims(studies: Sequence[Study]) -> list[Claim]:
+def claims(studies: Sequence[Study]) -> list[Finding]:
     """Decide whether each part helps."""
     return for_each_target(studies, ablation)
 
 
-def ablation(trials: Sequence[Trial], target: str) -> list[Claim]:
+def ablation(trials: Sequence[Trial], target: str) -> list[Finding]:
     """Compare rows that differ in one part."""
     by_parts: dict[str, list[Trial]] = {}
     for trial in trials:
         by_parts.setdefault(parts(trial), []).append(trial)
 
-    def step(sentence: str, more: str, less: str) -> Claim:
+    def step(sentence: str, more: str, less: str) -> Finding:
         differences = pairs(by_parts.get(more, []), by_parts.get(less, []), top1(target))
-        return verdict(sentence, differences)
+        return finding(sentence, differences)
 
     clean = [step("e2e above frozen features that saw no class kept out", "e2e", "clean baseline")]
     return [

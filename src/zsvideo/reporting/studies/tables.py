@@ -7,10 +7,18 @@ import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from zsvideo.reporting.quoted import HERE, read
+from zsvideo.reporting.quoted import HERE, read_tsv
 from zsvideo.reporting.studies.files import ABOUT, Row, is_quoted, note_letter, note_letters
 from zsvideo.reporting.studies.study import Spread, Study, Trial, spread
-from zsvideo.reporting.studies.style import COLOURS, PAPER, QUOTED, WIDTH, distinct, of, write_notes
+from zsvideo.reporting.studies.style import (
+    COLOURS,
+    PAPER,
+    QUOTED,
+    WIDTH,
+    column_values,
+    of,
+    write_notes,
+)
 from zsvideo.semantics.records import UNKNOWN
 
 Key = tuple[str, str, str]  # target, evaluation and measure of a column
@@ -19,7 +27,7 @@ Key = tuple[str, str, str]  # target, evaluation and measure of a column
 def paper_values(table: str) -> dict[str, dict[Key, float]]:
     """Read what a table of the paper states: row to (target, evaluation, measure) to value."""
     values: dict[str, dict[Key, float]] = {}
-    for line in read(HERE / "paper.tsv"):
+    for line in read_tsv(HERE / "paper.tsv"):
         if line["artefact"] == table:
             key = (line["target"], line["evaluation"], line["measure"])
             values.setdefault(line["row"], {})[key] = float(line["value"])
@@ -28,7 +36,7 @@ def paper_values(table: str) -> dict[str, dict[Key, float]]:
 
 def paper_sources(table: str) -> dict[str, tuple[str, str]]:
     """Read who reports each row of a table, quoted in what, and by which protocol."""
-    lines = read(HERE / "quoted.tsv")
+    lines = read_tsv(HERE / "quoted.tsv")
     return {r["row"]: (r["source"], r["protocol"]) for r in lines if r["artefact"] == table}
 
 
@@ -117,7 +125,7 @@ def table_row(
 def table_figure(rows: Sequence[Row]) -> Figure:
     """Draw the top-1 of a table: one panel a column, a point a row, the paper's open diamonds."""
     columns = [c for c in rows[0] if c.endswith("top1") and any(row[c] is not None for row in rows)]
-    named = {c: distinct([row for row in rows if row[c] is not None], "row") for c in columns}
+    named = {c: column_values([row for row in rows if row[c] is not None], "row") for c in columns}
     heights = [0.45 + 0.16 * len(names) for names in named.values()]
     letters = note_letters(rows)
     marks = {row["row"]: mark for row in rows if (mark := note_letter(row, letters))}

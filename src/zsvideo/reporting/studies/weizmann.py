@@ -30,7 +30,7 @@ TAU = 0.05  # Sec. 3.3
 
 
 @dataclass(frozen=True)
-class Whole:
+class AllFolds:
     """All folds of a target and a seed.
 
     Attributes:
@@ -55,32 +55,32 @@ class Whole:
         return self.kind == "seen classes"
 
 
-class Source(NamedTuple):
+class Folds(NamedTuple):
     """The study, and its folds put together."""
 
     study: Study
-    wholes: Sequence[Whole]
+    wholes: Sequence[AllFolds]
 
 
-def load(top: Path, name: str) -> Source:
+def load(top: Path, name: str) -> Folds:
     """Read the study and put its folds together."""
     study = Study.load(top / name)
-    return Source(study, [whole for target in study.targets for whole in together(study, target)])
+    return Folds(study, [whole for target in study.targets for whole in together(study, target)])
 
 
-def together(study: Study, target: str) -> Iterator[Whole]:
+def together(study: Study, target: str) -> Iterator[AllFolds]:
     """Put the folds of a target together, seed by seed."""
     tested = [trial for trial in study.trials if trial.run and target in trial.run.targets]
     seen = all(target in seen_targets(trial.run) for trial in tested if trial.run)
-    nearest = distances(predictions(tested[0], target)).min()
+    nearest = distances_to_trained(predictions(tested[0], target)).min()
     kind = "seen classes" if seen else "zero-shot" if nearest >= TAU else "not zero-shot"
     for seed, trials in study.groups(lambda trial: trial.axes.get("seed")).items():
         folds = {name(trial): predictions(trial, target) for trial in trials if trial in tested}
         if folds:
-            yield Whole(target, kind, seed, folds, *scored(list(folds.values())))
+            yield AllFolds(target, kind, seed, folds, *scored(list(folds.values())))
 
 
-def rows(source: Source) -> list[Row]:
+def rows(source: Folds) -> list[Row]:
     """Make a row a fold, one for all folds, and one a class of those trained on."""
     rows: list[Row] = []
     for whole in source.wholes:
@@ -94,7 +94,7 @@ def rows(source: Source) -> list[Row]:
     return rows
 
 
-def draw(rows: Sequence[Row], source: Source) -> Figure:
+def draw(rows: Sequence[Row], source: Folds) -> Figure:
     """Draw the confusion of all folds; empty without a target whose classes were trained on."""
     figure, (panel,) = panels(1, WIDTH)
     joined = next((whole.joined for whole in source.wholes if whole.seen), None)
@@ -116,7 +116,7 @@ def draw(rows: Sequence[Row], source: Source) -> Figure:
     return figure
 
 
-def notes(source: Source) -> list[str]:
+def notes(source: Folds) -> list[str]:
     """Say what each number shows, and what it does not."""
     lines = [meaning(whole) for whole in source.wholes]
     return [*lines, *remarks([source.study], repeats=False)]
@@ -235,7 +235,7 @@ def confusion_counts(joined: Predictions) -> np.ndarray:
     return counts
 
 
-def meaning(whole: Whole) -> str:
+def meaning(whole: AllFolds) -> str:
     """Say in words what the number of a target shows, and what it does not."""
     joined, numbers, target = whole.joined, whole.numbers, whole.target
     low, high = numbers["interval"]
@@ -249,7 +249,7 @@ def meaning(whole: Whole) -> str:
             f"{target}, {number}: all {count} classes were trained on, by other videos: "
             "recognition of seen classes through their word vectors, no claim of zero-shot"
         )
-    apart = distances(joined)
+    apart = distances_to_trained(joined)
     near = int((apart.min(axis=1) < TAU).sum())
     own, other = np.unravel_index(apart.argmin(), apart.shape)
     assert joined.trained_names is not None
@@ -266,7 +266,7 @@ def meaning(whole: Whole) -> str:
     )
 
 
-def distances(joined: Predictions) -> np.ndarray:
+def distances_to_trained(joined: Predictions) -> np.ndarray:
     """Return the cosine distances (K, S) of the classes tested to those trained on."""
     assert joined.trained_vectors is not None
     return cosine_distances(joined.class_vectors, joined.trained_vectors)

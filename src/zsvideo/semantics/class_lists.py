@@ -59,8 +59,8 @@ class ClassList:
             known = {plain_name(name) for name in class_names(of)} if of in DATASETS else None
             if known and (strangers := [n for n in listed if plain_name(n) not in known]):
                 raise UserError(
-                    f"{option}={origin} names no class of {of}: {first_few(strangers)}; spell them as "
-                    "the data set does"
+                    f"{option}={origin} names no class of {of}: {first_few(strangers)}; spell them "
+                    "as the data set does"
                 )
         return ClassList(origin, names)
 
@@ -82,8 +82,8 @@ class ClassList:
             if lacking := [name for name in listed if plain_name(name) not in there]:
                 raise NotListedError(
                     f"{len(lacking)} of the {len(listed)} classes of {self.origin} are none of "
-                    f"this target ({first_few(lacking)}), so it is a list of other data; if it is of "
-                    "this target, say so (dataset: NAME beside classes)"
+                    f"this target ({first_few(lacking)}), so it is a list of other data; if it is "
+                    "of this target, say so (dataset: NAME beside classes)"
                 )
         elif dataset not in self.names:
             of = ", ".join(map(str, self.names))

@@ -44,9 +44,10 @@ class JobSweeper(BasicSweeper):
         log.info("%d jobs, %d of them finished before", len(jobs), len(jobs) - len(rest))
         if self.config.dry_run:
             from zsvideo.experiment.cost import plan
+            from zsvideo.experiment.options import typed
             from zsvideo.experiment.vectors import planned
 
-            print(plan(jobs, self.config.rate))
+            print(plan(jobs, typed(self.config, "rate")))
             print("\n".join(planned(job.config for job in rest)))
             return []
         if rest:

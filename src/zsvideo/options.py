@@ -142,8 +142,8 @@ def explain(error: ValidationError, prefix: str = "") -> str:
         tag = str(context["discriminator"]).strip("'")
         return f"{name}.{tag}={context['tag']} is unknown; allowed: {context['expected_tags']}"
     if kind == "value_error":
-        told = context["error"]
-        return str(told) if isinstance(told, UserError) else f"{shown} {told}"
+        reason = context["error"]
+        return str(reason) if isinstance(reason, UserError) else f"{shown} {reason}"
     if kind in BOUNDS:
         return f"{shown} must be {SAID[BOUNDS[kind]]} {context[BOUNDS[kind]]:g}"
     words = [WORDS.get(detail["type"], detail["msg"]) for detail in same]

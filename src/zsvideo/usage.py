@@ -85,4 +85,4 @@ def typed(command: str) -> str:
 def as_typed(text: str) -> str:
     """Name commands in a message as the user began this one."""
     names = "|".join(COMMANDS)
-    return re.sub(rf"(?:python -m )?\bsrc\.({names})\b", lambda found: typed(found[1]), text)
+    return re.sub(rf"(?:python -m )?\bsrc\.({names})\b", lambda match: typed(match[1]), text)

@@ -5,9 +5,11 @@ import json
 import numpy as np
 import pytest
 
-from helpers.runs import predictions, trained
+from helpers import runs
+from helpers.runs import finished_run, predictions, trained
 from zsvideo.errors import UserError
 from zsvideo.evaluation.predictions import Predictions, array_hash
+from zsvideo.evaluation.protocols import Scored
 
 
 def test_predictions_survive_a_file(tmp_path):
@@ -41,3 +43,12 @@ def test_the_order_of_videos_does_not_change_their_hash():
     p = predictions(10)
     assert p.of(np.arange(10)[::-1]).videos_hash() == p.videos_hash()
     assert p.of(np.arange(9)).videos_hash() != p.videos_hash()
+
+
+def test_an_evaluation_that_gives_no_number_is_said(tmp_path, monkeypatch):
+    broken = {"mine": lambda predictions: Scored({"top1": "high"})}
+    monkeypatch.setattr(runs, "evaluations_of", lambda options: broken)
+    with pytest.raises(UserError, match=r"targets\.own\.mine\.top1='high' cannot be recorded"):
+        finished_run(tmp_path, predictions(20))
+    assert (tmp_path / "predictions" / "own.npz").is_file()
+    assert not (tmp_path / "metrics.json").exists()

@@ -45,7 +45,7 @@ def test_cache_is_used_and_keyed_by_file_and_list(tmp_path):
     first = WordVectors(str(file), str(tmp_path / "c")).of(["red rise"], "own", None)
     again = WordVectors(str(file), str(tmp_path / "c"))
     assert np.array_equal(again.of(["red rise"], "own", None).matrix, first.matrix)
-    assert not again.asked
+    assert not again.requested
     other = written(toy_vectors(WORDS, seed=1), tmp_path, ".bin")
     changed = WordVectors(str(other), str(tmp_path / "c")).of(["red rise"], "own", None)
     assert not np.allclose(changed.matrix, first.matrix)
@@ -86,7 +86,7 @@ def test_missing_words_are_known_from_the_cache(tmp_path):
         assert vectors.of(["red quidditch"], "own", None).unknown == {
             "red quidditch": ("quidditch",)
         }
-    assert not vectors.asked
+    assert not vectors.requested
 
 
 def test_embedded_vectors_are_real(tmp_path):
@@ -125,7 +125,7 @@ def test_fallback_tries_other_spellings(gapped, name, stands_in):
     expected = np.mean([keyed[part] for part in parts], axis=0)
     assert np.allclose(found.matrix[0], expected / np.linalg.norm(expected), atol=1e-6)
     again = WordVectors(str(vectors.path), str(vectors.cache), oov="fallback")
-    assert again.of([name, "red"], "own", None).replaced == stands_in and not again.asked
+    assert again.of([name, "red"], "own", None).replaced == stands_in and not again.requested
 
 
 def test_fallback_drops_what_no_spelling_finds_and_reports_it(gapped):
@@ -195,8 +195,8 @@ def test_targets_have_the_length_that_is_asked_for(tmp_path, unit_words):
             own = WordVectors(str(file), str(tmp_path), unit_words, target_length=length)
             classes = own.of(names, "own", None)
             targets = own.targets(classes, names[1:])
-            assert list(targets) == names[1:]
-            assert np.allclose(list(targets.values()), vectors[1:], atol=1e-6), length
+            assert list(targets.names) == names[1:]
+            assert np.allclose(targets.vectors, vectors[1:], atol=1e-6), length
             picked = own.pick(classes, names).vectors
             assert np.array_equal(picked, classes.matrix)
             matrices.append(classes.matrix)

@@ -58,8 +58,8 @@ class Predictions:
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Name the arrays that the file holds."""
-        held = {f.name: getattr(self, f.name) for f in fields(self) if f.name != SEEN}
-        return {name: np.asarray(array) for name, array in held.items() if array is not None}
+        arrays = {f.name: getattr(self, f.name) for f in fields(self) if f.name != SEEN}
+        return {name: np.asarray(array) for name, array in arrays.items() if array is not None}
 
     def save(self, file: Path) -> None:
         """Write the npz file."""
@@ -75,8 +75,10 @@ class Predictions:
             UserError: it is missing, damaged or no predictions file.
         """
         try:
-            with np.load(file) as held:
-                predictions = Predictions(**{key: held[key] for key in held.files if key != HASHES})
+            with np.load(file) as arrays:
+                predictions = Predictions(
+                    **{key: arrays[key] for key in arrays.files if key != HASHES}
+                )
                 if predictions.dataset is not None:
                     predictions = replace(predictions, dataset=str(predictions.dataset))
         except (OSError, ValueError, TypeError, EOFError, BadZipFile) as error:

@@ -195,8 +195,10 @@ def shuffled(predictions: Predictions, permutations: int) -> Scored:
     rng = np.random.default_rng(0)
     everyones = all_ranks(predictions.scores())
     # To deal out the vectors anew is to rename the classes.
-    drawn = [rng.permutation(count)[predictions.labels] for _ in range(permutations)]
-    places = np.stack([np.take_along_axis(everyones, d[:, None], axis=1)[:, 0] for d in drawn])
+    shuffled_labels = [rng.permutation(count)[predictions.labels] for _ in range(permutations)]
+    places = np.stack(
+        [np.take_along_axis(everyones, own[:, None], axis=1)[:, 0] for own in shuffled_labels]
+    )
     low, high = np.percentile(100 * (places < 1).mean(axis=1), [2.5, 97.5])
     numbers = averages(places, predictions.labels, count)
     return Scored(

@@ -100,11 +100,11 @@ def generalised(predictions: Predictions) -> Scored:
     if predictions.seen is None:
         return Scored({"unseen": unseen_plain, **nothing, **counts})
     rows = {str(name): row for row, name in enumerate(predictions.trained_names)}
-    held = predictions.seen
-    labels = np.array([rows.get(str(held.class_names[row]), -1) for row in held.labels])
+    others = predictions.seen
+    labels = np.array([rows.get(str(others.class_names[row]), -1) for row in others.labels])
     if (labels < 0).any():
         raise NotApplicable("the seen videos have classes that were not trained on")
-    seen = Sides.of(predictions, held, labels, seen=True)
+    seen = Sides.of(predictions, others, labels, seen=True)
     seen_plain = float(seen.accuracy(np.zeros(1))[0])
     # Both accuracies only change where the constant passes a video's margin.
     steps = np.unique(np.concatenate([unseen.margins, seen.margins]))

@@ -59,8 +59,8 @@ def resampled(labels: np.ndarray, scheme: str, resamples: int) -> Iterator[np.nd
             if scheme == "videos":
                 row[:] = np.bincount(rng.integers(0, count, count), minlength=count)
                 continue
-            drawn = rng.integers(0, len(sizes), len(sizes))
-            times = np.bincount(drawn, minlength=len(sizes))
+            sample = rng.integers(0, len(sizes), len(sizes))
+            times = np.bincount(sample, minlength=len(sizes))
             if scheme == "classes":
                 row[order] = np.repeat(times, sizes)
             else:

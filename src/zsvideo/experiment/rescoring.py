@@ -114,8 +114,8 @@ def counted(predictions: Predictions, record: RunRecord, name: str) -> dict[str,
     used = len(predictions.ids)
     videos = record.seen if name == SEEN else record.targets.get(name)
     plain: dict[str, Any] = {"used": used, "found": used, "expected": None, "unreadable": {}}
-    noted = {*plain, "target", "test_clips"}
-    return plain | (videos.model_dump(include=noted, exclude_unset=True) if videos else {})
+    keys = {*plain, "target", "test_clips"}
+    return plain | (videos.model_dump(include=keys, exclude_unset=True) if videos else {})
 
 
 def unknown_protocol(predictions: dict[str, Predictions]) -> dict[str, Any]:

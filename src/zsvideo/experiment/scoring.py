@@ -5,7 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from hydra.utils import instantiate
+from pydantic import ValidationError
 
+from zsvideo.errors import UserError
 from zsvideo.evaluation.predictions import SEEN, Predictions
 from zsvideo.evaluation.record import VERSION, RunRecord, write_record
 from zsvideo.evaluation.scoring import Evaluations, content, score_target
@@ -37,6 +39,9 @@ def score_run(
         predictions: of each target, and of seen videos.
         counts: of each of them, what `metrics.json` shall say of its videos.
         about: what else `metrics.json` shall say.
+
+    Raises:
+        UserError: an evaluation gave something that is no number.
     """
     targets = {
         name: {**score_target(own, evaluations, resamples), **counts[name]}
@@ -50,14 +55,21 @@ def score_run(
         else classes
         for name, classes in protocol["targets"].items()
     }
-    record = RunRecord.model_validate(
-        {
-            **about,
-            "version": VERSION,
-            "targets": targets,
-            SEEN: seen and {**counts[SEEN], "hashes": content(seen)},
-            "protocol": {**protocol, "targets": listed},
-        }
-    )
+    results = {
+        **about,
+        "version": VERSION,
+        "targets": targets,
+        SEEN: seen and {**counts[SEEN], "hashes": content(seen)},
+        "protocol": {**protocol, "targets": listed},
+    }
+    try:
+        record = RunRecord.model_validate(results)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise UserError(
+            f"{where}={first['input']!r} cannot be recorded ({first['msg']}); mend the evaluation "
+            f"that gave it, then score again: python -m src.evaluate predictions={run}"
+        ) from None
     write_record(record, run)
     return show(Run(run, dict(predictions)))

@@ -113,8 +113,8 @@ def read_file(file: Path, option: str) -> dict[str, Any]:
         why = "it asks to run code, which is refused" if unsafe else "it is damaged"
         raise UserError(f"{option}={file} cannot be read as weights: {why}") from None
     except (OSError, RuntimeError, EOFError, KeyError, ValueError, TypeError) as error:
-        told = str(error).strip().splitlines() or [type(error).__name__]
-        raise UserError(f"{option}={file} cannot be read as weights: {told[0]}") from None
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        raise UserError(f"{option}={file} cannot be read as weights: {lines[0]}") from None
     if not isinstance(content, dict):
         raise UserError(f"{option}={file} holds no weights but a {type(content).__name__}")
     return content
@@ -131,17 +131,17 @@ def import_weights(content: dict[str, Any], file: Path, option: str) -> Imported
     Raises:
         UserError: it is none of them.
     """
-    held = content.get("state_dict", content)
-    state = {k.removeprefix("module."): v for k, v in held.items() if isinstance(v, Tensor)}
+    tensors = content.get("state_dict", content)
+    state = {k.removeprefix("module."): v for k, v in tensors.items() if isinstance(v, Tensor)}
     f_s = {k.removeprefix("regressor."): v for k, v in state.items() if k.startswith("regressor.")}
     state = {
         k.removeprefix("model."): v for k, v in state.items() if not k.startswith("regressor.")
     }
     backbone = "c3d" if "conv5b.weight" in state else ""
     classifier = C3D_CLASSIFIER if backbone else CLASSIFIERS
-    unused = [k for k, v in held.items() if not isinstance(v, Tensor)]
+    unused = [k for k, v in tensors.items() if not isinstance(v, Tensor)]
     unused += [k for k in state if k.startswith(classifier)]
-    unused += [k for k in content if k not in ("state_dict", "opt") and held is not content]
+    unused += [k for k in content if k not in ("state_dict", "opt") and tensors is not content]
     f_v = {k: v for k, v in state.items() if not k.startswith(classifier)}
     if backbone:
         f_v = {renamed(k, C3D_LAYERS): v for k, v in f_v.items()}
@@ -202,8 +202,10 @@ def load_strictly(network: nn.Module, state: State, file: Path, option: str) -> 
             k for k in own.keys() & state.keys() if own[k].shape != state[k].shape
         },
     }
-    if told := "; ".join(f"{kind}: {', '.join(sorted(k))}" for kind, k in faults.items() if k):
-        raise UserError(f"{option}={file} does not fit the network ({told})")
+    if differences := "; ".join(
+        f"{kind}: {', '.join(sorted(k))}" for kind, k in faults.items() if k
+    ):
+        raise UserError(f"{option}={file} does not fit the network ({differences})")
     network.load_state_dict(state)
 
 

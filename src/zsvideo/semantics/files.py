@@ -115,7 +115,7 @@ def scan_binary(file: BinaryIO, wanted: Set[str], count: int, size: int) -> Word
     For each word the file has its bytes, a space, D float32, and in some files a line end.
     """
     keys = {word.encode(): word for word in wanted}
-    found: dict[str, np.ndarray] = {}
+    rows: dict[str, np.ndarray] = {}
     step = 4 * size + 1  # from the space after a word to the next word
     data, start = b"", 0
     for _ in range(count):
@@ -128,10 +128,10 @@ def scan_binary(file: BinaryIO, wanted: Set[str], count: int, size: int) -> Word
         word = data[start:space]
         if word[:1] == b"\n":
             word = word[1:]
-        if word in keys and keys[word] not in found:
-            found[keys[word]] = np.frombuffer(data[space + 1 : space + step], np.float32)
+        if word in keys and keys[word] not in rows:
+            rows[keys[word]] = np.frombuffer(data[space + 1 : space + step], np.float32)
         start = space + step
-    return WordTable(size, found)
+    return WordTable(size, rows)
 
 
 def scan_text(file: BinaryIO, wanted: Set[str], size: int, count: int | None) -> WordTable:
@@ -144,7 +144,7 @@ def scan_text(file: BinaryIO, wanted: Set[str], size: int, count: int | None) ->
         ValueError: a line has not D numbers, or there are fewer lines than announced.
     """
     keys = {word.encode(): word for word in wanted}
-    found: dict[str, np.ndarray] = {}
+    rows: dict[str, np.ndarray] = {}
     lines = 0
     for line in file:
         row = line.strip()
@@ -160,11 +160,11 @@ def scan_text(file: BinaryIO, wanted: Set[str], size: int, count: int | None) ->
                     f"row {lines}, {word[:40].decode(errors='replace')!r}, has {len(numbers)} "
                     f"numbers where {size} are expected"
                 )
-        if word in keys and keys[word] not in found:
-            found[keys[word]] = np.array(row.split()[1:], np.float32)
+        if word in keys and keys[word] not in rows:
+            rows[keys[word]] = np.array(row.split()[1:], np.float32)
     if count is not None and lines < count:
         raise ValueError(f"it ends before its {count} words")
-    return WordTable(size, found)
+    return WordTable(size, rows)
 
 
 def is_number(text: bytes) -> bool:

@@ -36,5 +36,5 @@ def hold_out(bank: ClassBank, share: float, tau: float, seed: int) -> list[str]:
             f"selection.share={share} would hold out {count} of {len(names)} source classes, "
             f"{len(apart)} of which are far enough from the others; take selection=last"
         )
-    drawn = np.random.default_rng((seed, len(names))).permutation(len(apart))[:count]
-    return sorted(apart[i] for i in drawn)
+    order = np.random.default_rng((seed, len(names))).permutation(len(apart))[:count]
+    return sorted(apart[i] for i in order)

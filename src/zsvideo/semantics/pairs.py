@@ -91,7 +91,7 @@ def find_pairs(source: ClassVectors, others: Sequence[ClassVectors]) -> list[Pai
     ours = [bags(name, source.table, split_words) for name in source.names]
     theirs = [bags(name, c.table, split_words) for c, name in targets]
     typos = one_letter_apart(source.names, [name for _, name in targets])
-    found = []
+    pairs = []
     for s, name in enumerate(source.names):
         for k, (classes, target) in enumerate(targets):
             signals = [*word_signals(ours[s], theirs[k])]
@@ -99,11 +99,11 @@ def find_pairs(source: ClassVectors, others: Sequence[ClassVectors]) -> list[Pai
                 signals.append("typo")
             if distances[s, k] < NEAR:  # never so where it is NaN
                 signals.append("distance")
-            said = verdict((source.table, name), (classes.table, target))
-            if signals or said not in ("", "unrelated"):
+            grade = verdict((source.table, name), (classes.table, target))
+            if signals or grade not in ("", "unrelated"):
                 distance = None if np.isnan(distances[s, k]) else float(distances[s, k])
-                found.append(Pair(name, labels[k], distance, tuple(signals), said))
-    return sorted(found, key=lambda p: (2.0 if p.distance is None else p.distance, p.source))
+                pairs.append(Pair(name, labels[k], distance, tuple(signals), grade))
+    return sorted(pairs, key=lambda p: (2.0 if p.distance is None else p.distance, p.source))
 
 
 def word_signals(
@@ -140,13 +140,13 @@ def compounds(names: Sequence[str]) -> dict[str, tuple[str, ...]]:
     Returns:
         Each joined spelling, as written or in base forms, to the two base forms.
     """
-    found: dict[str, tuple[str, ...]] = {}
+    parts: dict[str, tuple[str, ...]] = {}
     for name in names:
         for pair in pairwise(split(name, "any", "fixed")):
             first, second = (base_form(word, "fixed") for word in pair)
             for joined in (pair[0] + pair[1], first + pair[1], pair[0] + second, first + second):
-                found[joined] = (first, second)
-    return found
+                parts[joined] = (first, second)
+    return parts
 
 
 def one_letter_apart(ours: Sequence[str], theirs: Sequence[str]) -> np.ndarray:
@@ -177,9 +177,9 @@ def judged() -> tuple[dict[tuple[str, str], str], frozenset[str], frozenset[str]
     """Read the verdicts: by pair, and the source classes and target sets that were judged."""
     rows = read("verdicts.tsv")
     assert {row["verdict"] for row in rows} <= set(VERDICTS)
-    found = {(plain(row["source"]).lower(), row["target"]): row["verdict"] for row in rows}
+    verdicts = {(plain(row["source"]).lower(), row["target"]): row["verdict"] for row in rows}
     classes = {plain(n).lower() for d in {row["dataset"] for row in rows} for n in class_names(d)}
-    return found, frozenset(classes), frozenset(t.split("/", 1)[0] for _, t in found)
+    return verdicts, frozenset(classes), frozenset(t.split("/", 1)[0] for _, t in verdicts)
 
 
 def family(table: str | None) -> str | None:
@@ -195,10 +195,10 @@ def agreement(pairs: Sequence[Pair]) -> dict[str, dict[str, float | int]]:
         with that verdict; so without a precision): how many are `flagged`, how many `leak` by
         verdict, how many are `both`, `precision` and `recall` (1 where there is none).
     """
-    told = [pair for pair in pairs if pair.verdict]
-    flagged = {(p.source, p.target) for p in told if p.flag in LEAKS}
-    leak = {(p.source, p.target) for p in told if p.verdict in LEAKS}
-    same = {(p.source, p.target) for p in told if p.verdict == "duplicate"}
+    judged = [pair for pair in pairs if pair.verdict]
+    flagged = {(p.source, p.target) for p in judged if p.flag in LEAKS}
+    leak = {(p.source, p.target) for p in judged if p.verdict in LEAKS}
+    same = {(p.source, p.target) for p in judged if p.verdict == "duplicate"}
     return {
         "pairs": compared(flagged, leak),
         "classes": compared({s for s, _ in flagged}, {s for s, _ in leak}),

@@ -222,8 +222,8 @@ def record_targets(
     signals (`zsvideo.semantics.pairs`). What was trained on may be unknown; so are then the leaks.
     """
     paper = Protocol("paper", "tau", 0.05, False, [TARGETS])
-    found = trained and separate(paper, trained, list(targets.values()))
-    ruled = {d.name for d in found or [] if not d.kept}
+    decisions = trained and separate(paper, trained, list(targets.values()))
+    ruled = {d.name for d in decisions or [] if not d.kept}
     pairs = trained and find_pairs(trained, list(targets.values()))
     return {
         "test_only": test_only,
@@ -235,7 +235,7 @@ def record_targets(
             }
             for name, classes in targets.items()
         },
-        "leaks": found and [plain(d) for d in found if not d.kept],
+        "leaks": decisions and [plain(d) for d in decisions if not d.kept],
         "survivors": pairs and [plain_pair(p) for p in pairs if p.leaks and p.source not in ruled],
     }
 

@@ -76,7 +76,7 @@ class WordVectors:
         self.cache = Path(cache).expanduser()
         self.unit_words, self.word_rules, self.oov = unit_words, word_rules, oov
         self.target_length = target_length
-        self.asked: set[str] = set()
+        self.requested: set[str] = set()
         if not self.path.is_file():
             raise UserError(
                 f"no word vectors at {path} (semantics.path); give a word2vec file such as "
@@ -89,7 +89,7 @@ class WordVectors:
     def with_rules(self, word_rules: str) -> "WordVectors":
         """Give the same vectors for the words of other rules; what was read is shared."""
         other = copy.copy(self)
-        other.word_rules, other.asked = word_rules, set(self.asked)
+        other.word_rules, other.requested = word_rules, set(self.requested)
         return other
 
     def deciding(self, path: str | None) -> "WordVectors":
@@ -155,18 +155,18 @@ class WordVectors:
                 matrix, lengths = cached["matrix"], cached["lengths"]
                 notes = json.loads(str(cached["notes"]))
         except (OSError, ValueError, KeyError, EOFError, BadZipFile):
-            found = self.find(needed)
-            stands_for = {word: self.known(found, word) for word in sorted(needed)}
+            keyed = self.find(needed)
+            stands_for = {word: self.known(keyed, word) for word in sorted(needed)}
             notes = {w: by for w, by in stands_for.items() if by != (w,)}
             passed = passed_over(gaps, (word for word, by in notes.items() if not by))
             kept = [[w for w in bag if w not in passed] or bag for bag in bags]
-            means = np.stack([self.mean(found, [stands_for[w] for w in bag]) for bag in kept])
+            means = np.stack([self.mean(keyed, [stands_for[w] for w in bag]) for bag in kept])
             lengths = np.array([np.linalg.norm(mean) for mean in means])
             with np.errstate(invalid="ignore"):  # vectors that cancel out
                 matrix = means / lengths[:, None]
             content = io.BytesIO()
-            noted = np.array(json.dumps(notes))
-            np.savez(content, matrix=matrix, lengths=lengths, notes=noted)
+            text = np.array(json.dumps(notes))
+            np.savez(content, matrix=matrix, lengths=lengths, notes=text)
             write_atomically(file, content.getvalue())
         unknown = {word for word, by in notes.items() if not by}
         lost = {  # vectors that cancel out leave no direction either
@@ -192,16 +192,16 @@ class WordVectors:
 
     def find(self, wanted: set[str]) -> WordTable:
         """Read the wanted words, and those of all class tables with them: the file is read once."""
-        if not wanted <= self.asked:
-            self.asked |= wanted | {
+        if not wanted <= self.requested:
+            self.requested |= wanted | {
                 word
                 for dataset in DATASETS
                 for name in class_names(dataset)
                 for rules in {self.word_rules, "fixed"}
                 for word in words(name, dataset, rules)
             }
-            others = {s for w in self.asked for by in spellings(w) for s in by}
-            self.keyed = read_once(self.path, self.state, frozenset(self.asked | others))
+            others = {s for w in self.requested for by in spellings(w) for s in by}
+            self.keyed = read_once(self.path, self.state, frozenset(self.requested | others))
         return self.keyed
 
     def known(self, vectors: WordTable, word: str) -> tuple[str, ...]:

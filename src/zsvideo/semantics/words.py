@@ -73,8 +73,8 @@ def words(name: str, dataset: str | None = None, rules: str = "legacy") -> tuple
     """
     if rules not in RULES:
         raise UserError(f"semantics.word_rules={rules} is unknown; allowed: {', '.join(RULES)}")
-    if dataset is not None and (found := by_name(dataset, rules).get(plain(name))):
-        return found
+    if dataset is not None and (listed := by_name(dataset, rules).get(plain(name))):
+        return listed
     if not (tokens := tokenise(name, dataset, rules)):
         raise UserError(f"the class name {name!r} has no words; rename it")
     return tokens
@@ -165,8 +165,8 @@ def read(file: str) -> list[dict[str, str]]:
         UserError: it is not the table that `SHA256SUMS` notes.
     """
     content = (TABLES / file).read_bytes()
-    noted = dict(line.split()[::-1] for line in (TABLES / SUMS).read_text().splitlines())
-    if noted.get(file) != hashlib.sha256(content).hexdigest():
+    sums = dict(line.split()[::-1] for line in (TABLES / SUMS).read_text().splitlines())
+    if sums.get(file) != hashlib.sha256(content).hexdigest():
         raise UserError(
             f"src/zsvideo/semantics/tables/{file} was changed: its hash is not the one in {SUMS}; "
             "restore it, or note a change made on purpose: python -m zsvideo.semantics.words write"
@@ -243,8 +243,8 @@ def main(arguments: list[str]) -> int:
         same = file.read_text(encoding="utf-8") == made(dataset)
         status |= not same
         digest = hashlib.sha256(file.read_bytes()).hexdigest()
-        told = "equal" if same else "DIFFERENT"
-        print(f"{dataset}: {len(class_names(dataset))} classes, {told}, sha256 {digest}")
+        result = "equal" if same else "DIFFERENT"
+        print(f"{dataset}: {len(class_names(dataset))} classes, {result}, sha256 {digest}")
     return status
 
 

@@ -66,6 +66,6 @@ def check_file(path: str | Path) -> None:
             head = opened.read(12)
     except OSError:
         raise UnreadableVideoError("no permission to read it") from None
-    said = int.from_bytes(head[4:8], "little") + 8
-    if head[:4] == b"RIFF" and state.st_size < said:  # an AVI; decoders read what is left of it
+    size = int.from_bytes(head[4:8], "little") + 8
+    if head[:4] == b"RIFF" and state.st_size < size:  # an AVI; decoders read what is left of it
         raise UnreadableVideoError("truncated")

@@ -35,33 +35,33 @@ STYLE: dict[Any, Any] = {
 }
 
 
-def draw_figures(found: Mapping[str, Any], folder: Path) -> list[tuple[str, Path]]:
+def draw_figures(audit: Mapping[str, Any], folder: Path) -> list[tuple[str, Path]]:
     """Draw all figures of an audit as SVG and PNG; give their captions and SVG files."""
     folder.mkdir(parents=True, exist_ok=True)
-    drawn = []
+    pictures = []
     with matplotlib.rc_context(STYLE):
-        for role, entry in found["training"].items():
+        for role, entry in audit["training"].items():
             about = f"{entry['dataset']} ({role})"
-            drawn.append(
+            pictures.append(
                 (
                     f"Distances of {about} to the nearest class kept out (Fig. 3)",
-                    save(distances(found, role), folder / f"distances-{role}"),
+                    save(distances(audit, role), folder / f"distances-{role}"),
                 )
             )
-            drawn.append(
+            pictures.append(
                 (
                     f"Classes of {about} left under each rule",
                     save(strictness(entry), folder / f"strictness-{role}"),
                 )
             )
-        if found["map"]:
-            drawn.append(
+        if audit["map"]:
+            pictures.append(
                 (
                     "Class vectors by t-SNE (Fig. 2)",
-                    save(vector_map(found, folder.parent), folder / "map"),
+                    save(vector_map(audit, folder.parent), folder / "map"),
                 )
             )
-    return drawn
+    return pictures
 
 
 def save(figure: Figure, stem: Path) -> Path:
@@ -72,10 +72,10 @@ def save(figure: Figure, stem: Path) -> Path:
     return stem.with_suffix(".svg")
 
 
-def distances(found: Mapping[str, Any], role: str) -> Figure:
+def distances(audit: Mapping[str, Any], role: str) -> Figure:
     """Draw the sorted distances with the tau line, and the names next to it."""
-    rows = [row for row in found["training"][role]["classes"] if row["distance"] is not None]
-    tau = found["protocol"]["tau"]
+    rows = [row for row in audit["training"][role]["classes"] if row["distance"] is not None]
+    tau = audit["protocol"]["tau"]
     first = sum(row["distance"] == 0 for row in rows)
     beyond = [i for i, row in enumerate(rows) if row["distance"] >= tau]
     shown = rows[first : (beyond[0] if beyond else len(rows)) + NAMED]
@@ -87,13 +87,13 @@ def distances(found: Mapping[str, Any], role: str) -> Figure:
         layout="constrained",
     )
     whole.plot(range(1, len(rows) + 1), [row["distance"] for row in rows], color=OTHER, lw=1)
-    links(whole, found, role, list(range(1, len(rows) + 1)), rows)
+    links(whole, audit, role, list(range(1, len(rows) + 1)), rows)
     whole.axhline(tau, color="red", lw=1, label=f"tau = {tau}")
     whole.set_xlabel(f"classes, sorted ({first} of them at distance 0)")
     whole.set_ylabel("cosine distance to the nearest class kept out")
     whole.legend(loc="upper left")
     heights = list(range(len(shown)))
-    links(near, found, role, heights, shown, flat=True)
+    links(near, audit, role, heights, shown, flat=True)
     near.axvline(tau, color="red", lw=1)
     names = [f"{row['name']} ~ {row['nearest'].split('/', 1)[1]}" for row in shown]
     near.set_yticks(heights, names, fontsize=7)
@@ -109,7 +109,7 @@ def distances(found: Mapping[str, Any], role: str) -> Figure:
 
 def links(
     axes: Axes,
-    found: Mapping[str, Any],
+    audit: Mapping[str, Any],
     role: str,
     places: list[int],
     rows: list[Mapping[str, Any]],
@@ -177,32 +177,32 @@ class Look:
 
 def looks(points: Sequence[tuple[str, str]]) -> list[Look]:
     """List the groups of a map of (role, data set) points: many and pale first, few on top."""
-    found: list[Look] = []
+    looks: list[Look] = []
     for role, dataset in dict.fromkeys(points):
         if role == "target":
-            place = sum(look.role == "target" for look in found)
+            place = sum(look.role == "target" for look in looks)
             colour = TARGETS[place % len(TARGETS)]
-            found.append(Look(dataset, role, dataset, False, colour, 18, 5, "x"))
+            looks.append(Look(dataset, role, dataset, False, colour, 18, 5, "x"))
             continue
         colour, size, level = (KEPT, 7.0, 2) if role == "source" else (OTHERS, 5.0, 1)
         square = "o" if role == "source" else "s"
-        found.append(Look(f"{dataset}, kept", role, dataset, False, colour, size, level, square))
-        found.append(
+        looks.append(Look(f"{dataset}, kept", role, dataset, False, colour, size, level, square))
+        looks.append(
             Look(f"{dataset}, removed", role, dataset, True, REMOVED, 34, 4, square, "black")
         )
-    return found
+    return looks
 
 
-def vector_map(found: Mapping[str, Any], folder: Path) -> Figure:
+def vector_map(audit: Mapping[str, Any], folder: Path) -> Figure:
     """Draw the t-SNE of class vectors: kept, removed, and the targets as crosses."""
     figure, axes = plt.subplots(figsize=(9, 7.5), layout="constrained")
-    points = found["map"]
+    points = audit["map"]
     for look in looks([(p["role"] or "target", p["dataset"]) for p in points]):
         own = [p for p in points if look.holds(p["role"] or "target", p["dataset"], p["group"])]
-        counts = found["training"].get(look.role, {}).get("counts")
+        counts = audit["training"].get(look.role, {}).get("counts")
         of = counts["removed" if look.removed else "kept"] if counts else None
-        of = of if counts else found["coverage"][look.dataset]["count"]
-        drawn = axes.scatter(
+        of = of if counts else audit["coverage"][look.dataset]["count"]
+        markers = axes.scatter(
             [p["x"] for p in own],
             [p["y"] for p in own],
             label=f"{look.name}: {len(own)} of {of}",
@@ -213,32 +213,32 @@ def vector_map(found: Mapping[str, Any], folder: Path) -> Figure:
             lw=0.9,
             edgecolors=look.edge or ("face" if look.marker != "x" else None),
         )
-        drawn.set_urls(
+        markers.set_urls(
             [f"#{p['role'] or quote(p['dataset'] + ' ')}/{quote(p['name'])}" for p in own]
         )
     axes.set_xticks([])
     axes.set_yticks([])
-    place_frames(axes, found, folder, zoom=0.5, size=7)
+    place_frames(axes, audit, folder, zoom=0.5, size=7)
     figure.legend(loc="outside lower center", ncols=3, fontsize=8, title="classes with a vector")
     return figure
 
 
 def place_frames(
-    axes: Axes, found: Mapping[str, Any], folder: Path, zoom: float = 0.22, size: float = 4.5
+    axes: Axes, audit: Mapping[str, Any], folder: Path, zoom: float = 0.22, size: float = 4.5
 ) -> None:
     """Put frames of test videos round a map, each with a line to its class.
 
     Args:
         axes: with the points.
-        found: what an audit found, with `frames`: `dataset`, `name`, `file` and `sector` of each.
+        audit: what an audit gives, with `frames`: `dataset`, `name`, `file` and `sector` of each.
         folder: of the audit, where the files lie.
         zoom: points a pixel.
         size: of the names, in points.
     """
-    frames = [f for f in found.get("frames", ()) if (folder / f["file"]).is_file()]
+    frames = [f for f in audit.get("frames", ()) if (folder / f["file"]).is_file()]
     if not frames:
         return
-    places = {(p["dataset"], p["name"]): (p["x"], p["y"]) for p in found["map"]}
+    places = {(p["dataset"], p["name"]): (p["x"], p["y"]) for p in audit["map"]}
     x, y = (sum(values) / len(values) for values in zip(*places.values(), strict=True))
     wide = 1.25 * max(abs(a - x) for a, _ in places.values())
     tall = 1.3 * max(abs(b - y) for _, b in places.values())

@@ -31,21 +31,21 @@ COLUMNS = (
 )
 
 
-def show_audit(found: Mapping[str, Any], folder: Path) -> None:
-    """Write all files of an audit, and print what it found.
+def show_audit(audit: Mapping[str, Any], folder: Path) -> None:
+    """Write all files of an audit, and print what it says.
 
     Args:
-        found: what `zsvideo.semantics.audit.audit` gives, and `videos` if files were compared.
+        audit: what `zsvideo.semantics.audit.audit` gives, and `videos` if files were compared.
         folder: where to.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(found, indent=1, ensure_ascii=False)
+    text = json.dumps(audit, indent=1, ensure_ascii=False)
     (folder / "audit.json").write_text(text + "\n", encoding="utf-8")
-    write_csv(found, folder / "audit.csv")
-    write_page(found, draw_figures(found, folder / "figures"), folder / "audit.html")
+    write_csv(audit, folder / "audit.csv")
+    write_page(audit, draw_figures(audit, folder / "figures"), folder / "audit.html")
     console = Console(width=None if Console().is_terminal else 120)
-    console.print(summary(found))
-    for line in remarks(found):
+    console.print(summary(audit))
+    for line in remarks(audit):
         console.print(f"[yellow]*[/] {escape(line)}", highlight=False, soft_wrap=True)
     console.print(
         f"page, tables, figures: {folder}/audit.html, .csv, .json, {folder}/figures/",
@@ -53,9 +53,9 @@ def show_audit(found: Mapping[str, Any], folder: Path) -> None:
     )
 
 
-def summary(found: Mapping[str, Any]) -> Table:
+def summary(audit: Mapping[str, Any]) -> Table:
     """Make the table of the terminal: one row a set of classes that is trained on."""
-    protocol = found["protocol"]
+    protocol = audit["protocol"]
     table = Table(title=f"protocol {protocol['name']}: {', '.join(protocol['keep_out'])} kept out")
     columns = (
         "trained on",
@@ -71,7 +71,7 @@ def summary(found: Mapping[str, Any]) -> Table:
     )
     for column in columns:
         table.add_column(column)
-    for role, entry in found["training"].items():
+    for role, entry in audit["training"].items():
         counts, survivors = entry["counts"], entry["survivors"]
         table.add_row(
             f"{escape(entry['dataset'])} ({role})",
@@ -82,19 +82,19 @@ def summary(found: Mapping[str, Any]) -> Table:
     return table
 
 
-def remarks(found: Mapping[str, Any]) -> list[str]:
+def remarks(audit: Mapping[str, Any]) -> list[str]:
     """List in words what a reader of the table must know."""
-    said = []
-    for role, entry in found["training"].items():
+    lines = []
+    for role, entry in audit["training"].items():
         counts, about = entry["counts"], f"{entry['dataset']} ({role})"
         same = [row["name"] for row in entry["classes"] if row["reason"] and row["distance"] == 0]
         if role != "source" and same:
-            said.append(
+            lines.append(
                 f"LEAK if weights are trained on all of {about}: {len(same)} of its classes have "
                 f"the words of a class kept out: {some(same)}"
             )
         if counts["paper"] and counts["paper"] != counts["kept"]:
-            said.append(
+            lines.append(
                 f"{about}: the paper states {counts['paper']} classes, computed here "
                 f"{counts['kept']}"
             )
@@ -102,21 +102,21 @@ def remarks(found: Mapping[str, Any]) -> list[str]:
         for group, verb in (("removed", "removed though the words differ"), ("kept", "kept next")):
             names = [f"{row['name']} ({row['distance']:.4f})" for row in border[group]]
             if names:
-                said.append(f"{about}, {verb}: {some(names)}")
+                lines.append(f"{about}, {verb}: {some(names)}")
         for grade in ("duplicate", "contained"):
             left = [leak(row) for row in entry["classes"] if row["kept"] and row["grade"] == grade]
             if left:
-                said.append(f"{about}: {len(left)} left that are {grade}: {some(left)}")
+                lines.append(f"{about}: {len(left)} left that are {grade}: {some(left)}")
         if entry["agreement"]["pairs"]["leak"]:
-            said.append(f"{about}: signals against verdicts, classes left: {agreed(entry)}")
-    for name, cover in found["coverage"].items():
+            lines.append(f"{about}: signals against verdicts, classes left: {agreed(entry)}")
+    for name, cover in audit["coverage"].items():
         if cover["covered"] < cover["count"]:
-            said.append(
+            lines.append(
                 f"{name}: vectors cover {cover['covered']} of {cover['count']} classes "
                 f"({cover['percent']:.1f} %); the others are compared by their words "
                 "alone"
             )
-    return said + video_remarks(found.get("videos"))
+    return lines + video_remarks(audit.get("videos"))
 
 
 def video_remarks(videos: Mapping[str, Any] | None) -> list[str]:
@@ -124,20 +124,20 @@ def video_remarks(videos: Mapping[str, Any] | None) -> list[str]:
     if videos is None:
         return []
     counts = videos["compared"]
-    said = [
+    lines = [
         f"videos: {counts['source']} of training against {counts['targets']} of the targets: "
         f"{len(videos['pairs'])} pairs are the same video"
     ]
-    said += [
+    lines += [
         f"  {p['source']} = {p['target']} ({', '.join(p['evidence'])})"
         for p in videos["pairs"][:LISTED]
     ]
     if videos["unreadable"]:
-        said.append(
+        lines.append(
             f"videos: {len(videos['unreadable'])} cannot be decoded and were compared by "
             "name and bytes only (audit.json names them)"
         )
-    return said
+    return lines
 
 
 def leak(row: Mapping[str, Any]) -> str:
@@ -162,29 +162,29 @@ def some(names: list[str]) -> str:
     return ", ".join(names[:LISTED]) + (f" ... ({len(names)})" if len(names) > LISTED else "")
 
 
-def write_csv(found: Mapping[str, Any], file: Path) -> None:
+def write_csv(audit: Mapping[str, Any], file: Path) -> None:
     """Write one row a class, sorted by distance (the data of Fig. 3)."""
     with file.open("w", newline="", encoding="utf-8") as opened:
         writer = csv.writer(opened)
         writer.writerow(COLUMNS)
-        for role, entry in found["training"].items():
+        for role, entry in audit["training"].items():
             for row in entry["classes"]:
                 pairs = "; ".join(f"{p['target']} {p['grade']}" for p in row["pairs"])
                 line = {**row, "role": role, "dataset": entry["dataset"], "class": row["name"]}
                 writer.writerow([pairs if key == "pairs" else line[key] for key in COLUMNS])
 
 
-def write_page(found: Mapping[str, Any], figures: list[tuple[str, Path]], file: Path) -> None:
+def write_page(audit: Mapping[str, Any], figures: list[tuple[str, Path]], file: Path) -> None:
     """Write the page: one file without anything from elsewhere, for a browser without network."""
-    drawn = "\n".join(
+    pictures = "\n".join(
         f"<figure><figcaption>{caption}</figcaption>{inline(svg)}</figure>"
         for caption, svg in figures
     )
-    content = {key: value for key, value in found.items() if key != "map"}
+    content = {key: value for key, value in audit.items() if key != "map"}
     data = json.dumps(content, ensure_ascii=False).replace("<", "\\u003c")
-    notes = json.dumps(remarks(found), ensure_ascii=False).replace("<", "\\u003c")
+    notes = json.dumps(remarks(audit), ensure_ascii=False).replace("<", "\\u003c")
     page = Template(PAGE.read_text(encoding="utf-8"))
-    file.write_text(page.substitute(data=data, remarks=notes, figures=drawn), encoding="utf-8")
+    file.write_text(page.substitute(data=data, remarks=notes, figures=pictures), encoding="utf-8")
 
 
 def inline(svg: Path) -> str:

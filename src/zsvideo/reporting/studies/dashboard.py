@@ -28,30 +28,30 @@ def write_dashboard(top: Path, artefacts: Sequence[str]) -> Path:
         top: folder of the studies of one scale.
         artefacts: their names, in the order of the page.
     """
-    found = {
+    contents = {
         name: json.loads((top / name / f"{name}.json").read_text(encoding="utf-8"))
         for name in artefacts
         if (top / name / f"{name}.json").is_file()
     }
     # Fig. 4 is the report of two studies: the one that knows more of both is shown.
     by_title: dict[str, str] = {}
-    for name, content in found.items():
+    for name, content in contents.items():
         best = by_title.setdefault(content["title"], name)
-        if len(content["rows"]) > len(found[best]["rows"]):
+        if len(content["rows"]) > len(contents[best]["rows"]):
             by_title[content["title"]] = name
-    found = {name: found[name] for name in by_title.values()}
-    claims = [(name, claim) for name, content in found.items() for claim in content["claims"]]
+    contents = {name: contents[name] for name in by_title.values()}
+    claims = [(name, claim) for name, content in contents.items() for claim in content["claims"]]
     counts = {word: sum(c["became"] == word for _, c in claims) for word in MEANING}
     cards = "".join(
         f'<div class="card {word}"><b>{count}</b><span>{word}: {MEANING[word]}</span></div>'
         for word, count in counts.items()
     )
     lines = "".join(claim_row(name, claim) for name, claim in claims)
-    sections = "".join(section(top, name, content) for name, content in found.items())
+    sections = "".join(section(top, name, content) for name, content in contents.items())
     links = "".join(
-        f'<a href="#{n}">{escape(c["title"].split(":")[0])}</a>' for n, c in found.items()
+        f'<a href="#{n}">{escape(c["title"].split(":")[0])}</a>' for n, c in contents.items()
     )
-    notes = sorted({r for c in found.values() for r in c["remarks"] if r.startswith("scale=")})
+    notes = sorted({r for c in contents.values() for r in c["remarks"] if r.startswith("scale=")})
     page = Template(PAGE.read_text(encoding="utf-8"))
     file = top / "index.html"
     file.write_text(
@@ -108,18 +108,18 @@ def section(top: Path, name: str, content: dict[str, Any]) -> str:
         for row in rows[:SHOWN]
     )
     more = f"<p>{len(rows) - SHOWN} more rows in {name}.csv</p>" if len(rows) > SHOWN else ""
-    held = "".join(
+    claims = "".join(
         f"<p>{tag(claim)} {escape(claim['target'])}: {escape(claim['said'])}</p>"
         for claim in content["claims"]
     )
-    said = "".join(
+    remarks = "".join(
         f"<li>{escape(line)}</li>" for line in content["remarks"] if not line.startswith("scale=")
     )
     unfolded = " open" if len(rows) <= SHORT else ""
     return (
         f'<section id="{name}"><h2>{escape(content["title"])}</h2><div class="both">'
         f"<figure>{inline(top / name / f'{name}.svg')}</figure>"
-        f'<div class="side">{held}<ul>{said}</ul><details{unfolded}><summary>numbers</summary>'
+        f'<div class="side">{claims}<ul>{remarks}</ul><details{unfolded}><summary>numbers</summary>'
         f'<div class="scroll"><table><tr>{head}</tr>{body}</table></div>{more}</details>'
         f"</div></div></section>"
     )

@@ -74,10 +74,10 @@ def sizes(trials: Sequence[Trial], target: str) -> list[Claim]:
                 equal_videos(where(trials, method=method), score),
             ),
         ]
-    for said, chosen in [("all", whole), *((str(n), few) for n in counts[:1])]:
+    for size, chosen in [("all", whole), *((str(n), few) for n in counts[:1])]:
         e2e, baseline = (where(chosen, method=method) for method in ("e2e", "baseline"))
         claims.append(
-            verdict(f"e2e above baseline with {said} classes", pairs(e2e, baseline, score))
+            verdict(f"e2e above baseline with {size} classes", pairs(e2e, baseline, score))
         )
     return claims
 

@@ -42,7 +42,7 @@ def pretraining(trials: Sequence[Trial], target: str) -> list[Claim]:
     claims = []
     for subset, count in sizes:
         first, none = (where(t, subset=subset, subset__classes=count) for t in (arms, without))
-        said = f"pre-training helps with {count or 'all'} classes"
-        claims.append(verdict(said, pairs(first, none, top1(target))))
+        sentence = f"pre-training helps with {count or 'all'} classes"
+        claims.append(verdict(sentence, pairs(first, none, top1(target))))
     overall = pairs(arms, without, top1(target))
     return [*claims, verdict("pre-training helps over all sizes", overall)]

@@ -59,9 +59,9 @@ def ablation(trials: Sequence[Trial], target: str) -> list[Claim]:
     for trial in trials:
         by_parts.setdefault(parts(trial), []).append(trial)
 
-    def step(said: str, more: str, less: str) -> Claim:
+    def step(sentence: str, more: str, less: str) -> Claim:
         differences = pairs(by_parts.get(more, []), by_parts.get(less, []), top1(target))
-        return verdict(said, differences)
+        return verdict(sentence, differences)
 
     clean = [step("e2e above frozen features that saw no class kept out", "e2e", "clean baseline")]
     return [

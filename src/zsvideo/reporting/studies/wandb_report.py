@@ -96,19 +96,19 @@ def build_report(entity: str, project: str, targets: Sequence[str]) -> Any:
     return wr.Report(project, entity, title="Zero-shot video classification", blocks=blocks)
 
 
-def save_report(given: str, targets: Sequence[str]) -> str:
+def save_report(project_path: str, targets: Sequence[str]) -> str:
     """Create the report at W&B; give its address.
 
     Args:
-        given: ENTITY/PROJECT.
+        project_path: ENTITY/PROJECT.
         targets: names of the targets tested.
 
     Raises:
         UserError: `given` has another form, the library is missing, or W&B refuses.
     """
-    entity, slash, project = given.partition("/")
+    entity, slash, project = project_path.partition("/")
     if not (entity and slash and project):
-        raise UserError(f"wandb={given} must be ENTITY/PROJECT")
+        raise UserError(f"wandb={project_path} must be ENTITY/PROJECT")
     import wandb
 
     try:

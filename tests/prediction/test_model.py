@@ -1,5 +1,6 @@
 """A loaded model: the run's own numbers, spans, and models that are none."""
 
+import argparse
 import os
 import pickle
 import subprocess
@@ -9,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from torchvision.models import video
 
 import zsvideo
 from helpers.commands import finished, read
@@ -159,6 +161,21 @@ def test_a_checkpoint_alone_and_a_model_that_is_none(tmp_path, videos):
         zsvideo.load(run, device="nope")
     with pytest.raises(UserError, match="batch=0"):
         zsvideo.load(run, batch=0)
+
+
+def test_the_authors_checkpoint(tmp_path):
+    state = video.r3d_18(weights=None).state_dict()
+    state = {f"module.model.{k}": v for k, v in state.items() if not k.startswith("fc.")}
+    state |= {"module.regressor.weight": torch.zeros(300, 512)}
+    state |= {"module.regressor.bias": torch.arange(300.0)}
+    options = argparse.Namespace(network="r3d", fixconvs=False)
+    torch.save({"state_dict": state, "opt": options}, tmp_path / "authors.pth.tar")
+    model = zsvideo.load(tmp_path / "authors.pth.tar", device="cpu", cache=tmp_path / "cache")
+    assert model.facts.network["backbone"] == "r3d" and model.facts.clips.test_clips == 25
+    assert model.facts.trained is None and model.facts.none_of_these is None
+    assert torch.equal(model.network.f_s.bias, torch.arange(300.0))
+    with pytest.raises(UserError, match="--vectors FILE"):
+        model.candidates(NAMES)
 
 
 class Evil:

@@ -388,7 +388,7 @@ def check_options(config: DictConfig) -> None:
     for name in ("targets", *config):
         if name in KNOWN:
             typed(config, str(name))
-    if "study" in config:
+    if "trainer" in config:
         Experiment.of(config)
 
 

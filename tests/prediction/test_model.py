@@ -74,6 +74,15 @@ def test_answers(model, videos, tmp_path):
         model.embed(tmp_path / "gone.mp4")
 
 
+def test_a_network_without_finite_numbers_has_a_reason(model, videos):
+    model.network.f_s.bias.data[0] = float("nan")
+    for options in ({}, {"window": 1}):
+        answers = list(model.predict(videos, NAMES, **options))
+        assert all("no finite numbers" in a.reason and not a.top for a in answers)
+    with pytest.raises(UserError, match="top=0"):
+        model.predict(videos, NAMES, top=0)
+
+
 def test_an_answer_does_not_depend_on_threads_or_working_folder(model, videos, tmp_path):
     plain = list(model.predict(videos, NAMES))
     model.workers = 0

@@ -1,6 +1,7 @@
 """The command `predict`: a table, files of results, reasons, and going on where it was stopped."""
 
 import csv
+import io
 import json
 import os
 import subprocess
@@ -13,6 +14,7 @@ import pytest
 from helpers.commands import fails, rows
 from helpers.models import trained_run
 from helpers.videos import grey_video, smooth, variable_rate, write_video
+from zsvideo.prediction import terminal
 from zsvideo.prediction.answers import SCHEMA
 from zsvideo.prediction.results import COLUMNS
 from zsvideo.resources import ROOT
@@ -183,3 +185,18 @@ def test_real_clips_have_a_line_each(predict, shared, tmp_path):
         "small_Mpeg4.mp4": "no video stream",
         "small_mp4-with-audio.mp4": "no video stream",
     }
+
+
+def test_progress_says_how_fast_and_how_long(monkeypatch):
+    now = iter([0, 10, 20, 3000, 3000])
+    monkeypatch.setattr(terminal.time, "monotonic", lambda: next(now))
+    out = io.StringIO()
+    out.isatty = lambda: True
+    progress = terminal.Progress(out, 1000)
+    progress.step(0)
+    assert out.getvalue() == "1 of 1000 files, 0.1 files/s, 2 h 46 min left, 0 failed\r"
+    progress.clear()
+    assert out.getvalue().endswith("\x1b[2K")
+    progress.step(1)
+    assert "2 of 1000 files, 0.1 files/s, 2 h 46 min left, 1 failed" in out.getvalue()
+    assert terminal.shown("a\x1b[31m\n\udcff.mp4") == "a?[31m??.mp4"

@@ -1,5 +1,6 @@
 """A loaded model: the run's own numbers, spans, and models that are none."""
 
+import argparse
 import os
 import pickle
 import subprocess
@@ -9,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from torchvision.models import video
 
 import zsvideo
 from helpers.commands import finished, read
@@ -70,6 +72,15 @@ def test_answers(model, videos, tmp_path):
     assert z.dtype == np.float32 and np.allclose(z, good[0].embedding, atol=1e-6)
     with pytest.raises(UserError, match="cannot be read: missing file"):
         model.embed(tmp_path / "gone.mp4")
+
+
+def test_a_network_without_finite_numbers_has_a_reason(model, videos):
+    model.network.f_s.bias.data[0] = float("nan")
+    for options in ({}, {"window": 1}):
+        answers = list(model.predict(videos, NAMES, **options))
+        assert all("no finite numbers" in a.reason and not a.top for a in answers)
+    with pytest.raises(UserError, match="top=0"):
+        model.predict(videos, NAMES, top=0)
 
 
 def test_an_answer_does_not_depend_on_threads_or_working_folder(model, videos, tmp_path):
@@ -159,6 +170,21 @@ def test_a_checkpoint_alone_and_a_model_that_is_none(tmp_path, videos):
         zsvideo.load(run, device="nope")
     with pytest.raises(UserError, match="batch=0"):
         zsvideo.load(run, batch=0)
+
+
+def test_the_authors_checkpoint(tmp_path):
+    state = video.r3d_18(weights=None).state_dict()
+    state = {f"module.model.{k}": v for k, v in state.items() if not k.startswith("fc.")}
+    state |= {"module.regressor.weight": torch.zeros(300, 512)}
+    state |= {"module.regressor.bias": torch.arange(300.0)}
+    options = argparse.Namespace(network="r3d", fixconvs=False)
+    torch.save({"state_dict": state, "opt": options}, tmp_path / "authors.pth.tar")
+    model = zsvideo.load(tmp_path / "authors.pth.tar", device="cpu", cache=tmp_path / "cache")
+    assert model.facts.network["backbone"] == "r3d" and model.facts.clips.test_clips == 25
+    assert model.facts.trained is None and model.facts.none_of_these is None
+    assert torch.equal(model.network.f_s.bias, torch.arange(300.0))
+    with pytest.raises(UserError, match="--vectors FILE"):
+        model.candidates(NAMES)
 
 
 class Evil:

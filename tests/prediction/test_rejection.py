@@ -1,8 +1,16 @@
 """None of these: the threshold keeps what it promises on classes that were not fitted."""
 
+from collections import Counter
+
 import numpy as np
 import pytest
 
+import zsvideo
+from helpers.commands import finished, read
+from helpers.videos import grey_video
+from zsvideo.data.layouts import Video
+from zsvideo.evaluation.predictions import Predictions
+from zsvideo.experiment.rejection import MOST, evenly, none_of_these
 from zsvideo.prediction.rejection import (
     TURNED_AWAY,
     auroc,
@@ -42,3 +50,44 @@ def test_measures_by_hand():
     assert auroc(scores, positive) == (1 + 1 + 0.5 + 1) / 4
     chances, right = np.array([0.95, 0.95, 0.55, 0.55]), np.array([True, True, True, False])
     assert calibration_error(chances, right) == pytest.approx(0.05 / 2 + 0.05 / 2)
+
+
+def test_a_training_fits_it_on_classes_that_it_keeps_out(cli, folders, tmp_path):
+    """The target's classes lie in the source too, and are not trained on."""
+    for number, name in enumerate(["read", "write", "sing", "dance"]):
+        for video in range(5):
+            grey_video(tmp_path / "source" / name / f"{video}.avi", 18 + 3 * number + video)
+    run = tmp_path / "run"
+    options = ["evaluation=[full]", "resamples=0", "trainer.max_epochs=1", f"hydra.run.dir={run}"]
+    finished(cli("train", *folders, *options))
+    entry = read(run, "metrics.json")["none_of_these"]
+    assert entry["videos"] == 20 and entry["classes"] == 4
+    assert not {"read", "write"} & set(read(run, "protocol.json")["trained_classes"])
+    model = zsvideo.load(run, device="cpu", cache=tmp_path / "cache")
+    assert model.facts.none_of_these.threshold == entry["threshold"]
+    first = next(iter(model.predict(tmp_path / "target", ["read", "sing"])))
+    assert first.none_of_these == (first.top[0].score < entry["threshold"])
+    assert first.top[0].probability is not None
+
+
+def test_videos_to_fit_on_are_spread_over_the_classes():
+    videos = [Video(f"{c}/{i:03}", "", c) for c in "abcd" for i in range(300 if c == "a" else 200)]
+    chosen = evenly(videos)
+    assert len(chosen) == MOST and chosen == sorted(chosen, key=lambda v: v.id)
+    assert Counter(video.label for video in chosen) == dict.fromkeys("abcd", 128)
+
+
+def test_names_near_a_held_out_class_are_no_strangers():
+    """A target that is the held-out class itself would make its own videos strangers."""
+    embeddings, labels, vectors = made(8, 10, 0)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    names = np.array(list("abcdefgh"))
+    own = Predictions(labels.astype(str), labels, embeddings, names, vectors)
+    other = made(20, 5, 1)
+    target = Predictions(
+        other[1].astype(str), other[1], other[0], np.arange(20).astype(str), other[2]
+    )
+    plain = none_of_these(own, {"t": target})
+    twins = none_of_these(own, {"t": target, "same": own})
+    assert plain["let_through"] == pytest.approx(twins["let_through"])
+    assert set(twins["targets"]) == {"t", "same"} and none_of_these(None, {"t": target}) is None

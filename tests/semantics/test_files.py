@@ -32,7 +32,7 @@ def test_text_with_and_without_header(tmp_path, name, header, zipped):
     file = tmp_path / name
     file.write_bytes(gzip.compress(text) if zipped else text)
     found = read_vectors(file, {"rise", "red", "unheard"})
-    assert sorted(found.key_to_index) == ["red", "rise"]
+    assert sorted(found.rows) == ["red", "rise"]
     assert np.allclose(found["rise"], keyed["rise"])
 
 
@@ -58,7 +58,7 @@ def test_fasttext_binary_gives_whole_words_only(tmp_path):
     model.build_vocab([WORDS])
     save_facebook_model(model, str(tmp_path / "ft.bin"))
     found = read_vectors(tmp_path / "ft.bin", {"fall", "falling"})
-    assert list(found.key_to_index) == ["fall"] and found.vector_size == 12
+    assert list(found.rows) == ["fall"] and found.vector_size == 12
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ def test_rows_of_odd_words_and_space_at_line_ends_are_not_ragged(tmp_path):
     text = text.replace("\n", " \r\n") + "\n".join([*odd, "", ""])
     (tmp_path / "odd.txt").write_bytes(text.encode())
     found = read_vectors(tmp_path / "odd.txt", {"red", "rise", ".", "at", "9"})
-    assert sorted(found.key_to_index) == ["red", "rise"]
+    assert sorted(found.rows) == ["red", "rise"]
 
 
 def test_tabs_and_byte_order_mark(tmp_path):
@@ -114,7 +114,7 @@ def test_a_pickle_is_not_loaded_and_the_line_says_how_to_convert_it(tmp_path):
         read_vectors(tmp_path / "ft.kv", {"fall", "zorbing"})
     command = shlex.split(str(error.value).partition("convert it once: python ")[2])
     subprocess.run([sys.executable, *command], check=True, timeout=120)
-    assert list(read_vectors(tmp_path / "ft.bin", {"fall", "zorbing"}).key_to_index) == ["fall"]
+    assert list(read_vectors(tmp_path / "ft.bin", {"fall", "zorbing"}).rows) == ["fall"]
 
 
 def test_a_fasttext_file_that_is_cut_is_told(tmp_path):

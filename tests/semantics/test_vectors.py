@@ -73,7 +73,7 @@ def test_a_binary_file_with_line_ends_and_one_cut_short(tmp_path):
     rows = b"".join(w.encode() + b" " + keyed[w].tobytes() + b"\n" for w in WORDS)
     (tmp_path / "lines.bin").write_bytes(b"5 20\n" + rows)
     vectors = read_vectors(tmp_path / "lines.bin", {"rise", "none"})
-    assert np.array_equal(vectors["rise"], keyed["rise"]) and len(vectors) == 1
+    assert np.array_equal(vectors["rise"], keyed["rise"]) and len(vectors.rows) == 1
     (tmp_path / "cut.bin").write_bytes(b"5 20\n" + rows[:-50])
     with pytest.raises(UserError, match="ends before"):
         read_vectors(tmp_path / "cut.bin", {"rise"})

@@ -11,7 +11,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from string import ascii_lowercase
-from typing import Any
 
 import numpy as np
 from rapidfuzz.distance import JaroWinkler
@@ -19,7 +18,7 @@ from rapidfuzz.distance import JaroWinkler
 from zsvideo.errors import UserError
 from zsvideo.prediction.answers import TrainedClass
 from zsvideo.semantics.class_vectors import ClassBank, ClassVectors, cosine_distances
-from zsvideo.semantics.files import read_vectors
+from zsvideo.semantics.files import WordTable, read_vectors
 from zsvideo.semantics.pairs import find_pairs
 from zsvideo.semantics.vectors import WordVectors, has_direction, spellings
 from zsvideo.semantics.words import words
@@ -236,7 +235,7 @@ def bags_of(texts: Sequence[str], rules: str) -> list[tuple[str, ...]]:
 
 
 def described_row(
-    bags: Sequence[tuple[str, ...]], vectors: WordVectors, keyed: Any
+    bags: Sequence[tuple[str, ...]], vectors: WordVectors, keyed: WordTable
 ) -> tuple[np.ndarray | None, str]:
     """Average the unit vectors of texts (D,), without the words that have no vector."""
     lost = {word for bag in bags for word in bag if not has_direction(keyed, word)}

@@ -32,6 +32,7 @@ from zsvideo.semantics.vectors import WordVectors
 
 TOP = 5  # names of an answer
 CONTACTS = 6  # frames of a contact sheet
+NOT_FINITE = "the network gives no finite numbers for it"
 Videos = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
 
@@ -142,6 +143,8 @@ class Model:
         Raises:
             UserError: an argument cannot be used.
         """
+        if top < 1:
+            raise UserError(f"top={top} must be a whole number, at least 1")
         asked = self.candidates(classes, oov)
         sources = list_videos(videos).videos
         windows = check_windows(window, stride)
@@ -248,8 +251,10 @@ class Model:
         for source, clips in group:
             if isinstance(clips, str):
                 yield Embedded(source, reason=clips)
+            elif np.isfinite(row := next(rows)).all():
+                yield Embedded(source, row, frames=contact_frames(clips))
             else:
-                yield Embedded(source, next(rows), frames=contact_frames(clips))
+                yield Embedded(source, reason=NOT_FINITE)
 
     @torch.inference_mode()
     def streamed(self, source: Source, window: float, stride: float) -> Embedded:
@@ -276,6 +281,8 @@ class Model:
         means = torch.stack([rows[torch.from_numpy(own)].mean(dim=0) for own in windows.members])
         embeddings = self.network.project(means).float().cpu().numpy()
         whole = self.network.project(rows.mean(dim=0, keepdim=True)).float().cpu().numpy()[0]
+        if not np.isfinite(embeddings).all():
+            return Embedded(source, reason=NOT_FINITE)
         sheet = np.concatenate(pictures)
         chosen = np.unique(np.linspace(0, len(sheet) - 1, CONTACTS).round().astype(int))
         return Embedded(source, whole, None, sheet[chosen], windows.with_rows(embeddings))

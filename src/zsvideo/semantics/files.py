@@ -10,17 +10,15 @@ import gzip
 import re
 import struct
 import zlib
-from collections.abc import Set
+from collections.abc import Mapping, Set
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import BinaryIO, cast
 
 import numpy as np
 
 from zsvideo.errors import UserError
-
-if TYPE_CHECKING:  # gensim is heavy: class vectors in the cache need none
-    from gensim.models import KeyedVectors
 
 CHUNK = 1 << 24  # bytes read at a time
 BOM = b"\xef\xbb\xbf"
@@ -39,7 +37,26 @@ GZIP, FASTTEXT = b"\x1f\x8b", (793712314).to_bytes(4, "little")
 FORMATS = "word2vec (binary or text), GloVe text, fastText (.vec or .bin), these as .gz"
 
 
-def read_vectors(path: Path, wanted: Set[str]) -> "KeyedVectors":
+@dataclass(frozen=True)
+class WordTable:
+    """Words with their vectors.
+
+    Attributes:
+        vector_size: D.
+        rows: word to its vector (D,) float32.
+    """
+
+    vector_size: int
+    rows: Mapping[str, np.ndarray]
+
+    def __contains__(self, word: str) -> bool:
+        return word in self.rows
+
+    def __getitem__(self, word: str) -> np.ndarray:
+        return self.rows[word]
+
+
+def read_vectors(path: Path, wanted: Set[str]) -> WordTable:
     """Read the vectors of the wanted words that the file has.
 
     Args:
@@ -62,7 +79,9 @@ def read_vectors(path: Path, wanted: Set[str]) -> "KeyedVectors":
         if start == FASTTEXT:
             from gensim.models.fasttext import load_facebook_vectors
 
-            return chosen(load_facebook_vectors(str(path)), wanted)
+            loaded = load_facebook_vectors(str(path))
+            known = sorted(wanted & loaded.key_to_index.keys())
+            return WordTable(loaded.vector_size, {word: loaded[word] for word in known})
         zipped = start.startswith(GZIP)
         with cast(BinaryIO, gzip.open(path)) if zipped else path.open("rb") as file:
             head = file.read(CHUNK).removeprefix(BOM)
@@ -90,7 +109,7 @@ def is_text_row(body: bytes, size: int) -> bool:
     return False
 
 
-def scan_binary(file: BinaryIO, wanted: Set[str], count: int, size: int) -> "KeyedVectors":
+def scan_binary(file: BinaryIO, wanted: Set[str], count: int, size: int) -> WordTable:
     """Walk through a word2vec binary file, after its header, and keep the wanted words.
 
     For each word the file has its bytes, a space, D float32, and in some files a line end.
@@ -112,10 +131,10 @@ def scan_binary(file: BinaryIO, wanted: Set[str], count: int, size: int) -> "Key
         if word in keys and keys[word] not in rows:
             rows[keys[word]] = np.frombuffer(data[space + 1 : space + step], np.float32)
         start = space + step
-    return keyed(rows, size)
+    return WordTable(size, rows)
 
 
-def scan_text(file: BinaryIO, wanted: Set[str], size: int, count: int | None) -> "KeyedVectors":
+def scan_text(file: BinaryIO, wanted: Set[str], size: int, count: int | None) -> WordTable:
     """Walk through lines of a word and D numbers, after any header, and keep the wanted words.
 
     Some GloVe files have words with spaces, and words that are nothing but spaces; such lines are
@@ -145,7 +164,7 @@ def scan_text(file: BinaryIO, wanted: Set[str], size: int, count: int | None) ->
             rows[keys[word]] = np.array(row.split()[1:], np.float32)
     if count is not None and lines < count:
         raise ValueError(f"it ends before its {count} words")
-    return keyed(rows, size)
+    return WordTable(size, rows)
 
 
 def is_number(text: bytes) -> bool:
@@ -155,19 +174,3 @@ def is_number(text: bytes) -> bool:
     except ValueError:
         return False
     return True
-
-
-def chosen(vectors: "KeyedVectors", wanted: Set[str]) -> "KeyedVectors":
-    """Keep the wanted words of loaded vectors."""
-    rows = {w: np.asarray(vectors[w]) for w in sorted(wanted) if w in vectors.key_to_index}
-    return keyed(rows, vectors.vector_size)
-
-
-def keyed(rows: dict[str, np.ndarray], size: int) -> "KeyedVectors":
-    """Give words and vectors (D,) as gensim's `KeyedVectors`."""
-    from gensim.models import KeyedVectors
-
-    vectors = KeyedVectors(size)
-    if rows:
-        vectors.add_vectors(list(rows), np.stack(list(rows.values())))
-    return vectors

@@ -16,18 +16,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import cache, cached_property, lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from typing import Any, BinaryIO, cast
 from zipfile import BadZipFile
 
 import numpy as np
 
 from zsvideo.errors import UserError
 from zsvideo.semantics.class_vectors import ClassBank, ClassVectors
-from zsvideo.semantics.files import GZIP, read_vectors
+from zsvideo.semantics.files import GZIP, WordTable, read_vectors
 from zsvideo.semantics.words import DATASETS, class_names, read, words
-
-if TYPE_CHECKING:
-    from gensim.models import KeyedVectors
 
 log = logging.getLogger(__name__)
 logging.getLogger("gensim").setLevel(logging.WARNING)
@@ -193,7 +190,7 @@ class WordVectors:
         rows = [row for row in read("gaps.tsv") if table.startswith(row["dataset"])]
         return frozenset(row["word"] for row in rows)
 
-    def find(self, wanted: set[str]) -> "KeyedVectors":
+    def find(self, wanted: set[str]) -> WordTable:
         """Read the wanted words, and those of all class tables with them: the file is read once."""
         if not wanted <= self.requested:
             self.requested |= wanted | {
@@ -207,7 +204,7 @@ class WordVectors:
             self.keyed = read_once(self.path, self.state, frozenset(self.requested | others))
         return self.keyed
 
-    def known(self, vectors: "KeyedVectors", word: str) -> tuple[str, ...]:
+    def known(self, vectors: WordTable, word: str) -> tuple[str, ...]:
         """Give the words whose vectors stand for a word: itself, by `oov` others, or none."""
         tried = [(word,), *(spellings(word) if self.oov == "fallback" else ())]
         return next((by for by in tried if all(has_direction(vectors, w) for w in by)), ())
@@ -249,14 +246,16 @@ class WordVectors:
         scale = np.array([factors[name] for name in bank.names])
         return replace(bank, vectors=bank.vectors * scale[:, None])
 
-    def mean(self, vectors: "KeyedVectors", bag: Sequence[Sequence[str]]) -> np.ndarray:
+    def mean(self, vectors: WordTable, bag: Sequence[Sequence[str]]) -> np.ndarray:
         """Average the vectors of words (D,) float64; NaN if one is unknown.
 
         A word is given as the words that stand for it, whose mean counts as one word.
         """
         if not all(bag):
             return np.full(vectors.vector_size, np.nan)
-        rows = np.stack([vectors[list(by)].astype(np.float64).mean(axis=0) for by in bag])
+        rows = np.stack(
+            [np.stack([vectors[w] for w in by]).astype(np.float64).mean(axis=0) for by in bag]
+        )
         if self.unit_words:
             rows /= np.linalg.norm(rows, axis=1, keepdims=True)
         mean: np.ndarray = rows.mean(axis=0)
@@ -275,15 +274,15 @@ class WordVectors:
 
 
 @lru_cache(maxsize=2)
-def read_once(path: Path, state: str, wanted: frozenset[str]) -> "KeyedVectors":
+def read_once(path: Path, state: str, wanted: frozenset[str]) -> WordTable:
     """Read the wanted words of a file, once in a process while its `state` is the same."""
     log.info("reading word vectors from %s", path)
     return read_vectors(path, wanted)
 
 
-def has_direction(vectors: "KeyedVectors", word: str) -> bool:
+def has_direction(vectors: WordTable, word: str) -> bool:
     """Tell whether a word has a vector that is finite and not zero."""
-    length = np.linalg.norm(vectors[word]) if word in vectors.key_to_index else 0.0
+    length = np.linalg.norm(vectors[word]) if word in vectors else 0.0
     return bool(0 < length < np.inf)
 
 

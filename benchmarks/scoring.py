@@ -7,6 +7,7 @@ import os
 import statistics
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -43,11 +44,12 @@ def main() -> None:
     p = made()
     rows = ordered(p.class_names, "authors")
     every = np.arange(CLASSES)
+    # `replace` makes predictions anew, whose scores are not known yet.
     draws = [rows[half_classes(CLASSES, draw)] for draw in range(10)]
     work: dict[str, tuple[Callable[[], float], Callable[[], float]]] = {
-        "full": (lambda: full(p).numbers["top1"], lambda: sorted_accuracy(p, every)[0]),
+        "full": (lambda: full(replace(p)).numbers["top1"], lambda: sorted_accuracy(p, every)[0]),
         "half, 10 draws": (
-            lambda: half(p, draws=10).numbers["top1_mean"],
+            lambda: half(replace(p), draws=10).numbers["top1_mean"],
             lambda: float(np.mean([sorted_accuracy(p, draw)[0] for draw in draws])),
         ),
     }

@@ -37,7 +37,7 @@ def ranks(
     Of equal scores the class listed first comes first.
 
     Args:
-        scores: (V, K), higher is better. A row that is not finite is never right.
+        scores: (V, K), higher is better. A video whose own score is not finite is never right.
         labels: (V,) rows of the classes.
         draws: (D, K) bool, the candidates of each draw.
 
@@ -45,21 +45,23 @@ def ranks(
         (D, V) int32 ranks from 0, -1 where the right class is no candidate; and (D, V) bool, where
         another candidate has the same score as the right class.
     """
-    candidates, classes = draws.T.astype(np.float32), np.arange(draws.shape[1])
+    candidates = draws.T.astype(np.float32)
     order = np.empty((len(draws), len(labels)), np.int32)
     tied = np.zeros(order.shape, bool)
     for rows in chunks(len(labels)):
         own = labels[rows]
-        ahead = scores[rows] - np.take_along_axis(scores[rows], own[:, None], axis=1)
-        equal = np.abs(ahead) < TIE
-        before = np.where(equal, classes < own[:, None], ahead > 0)
+        right = np.take_along_axis(scores[rows], own[:, None], axis=1)
+        ahead = scores[rows] - right
+        before = ahead > 0
+        video, twin = np.nonzero(np.abs(ahead, out=ahead) < TIE)
+        before[video, twin] = twin < own[video]
         rank = (before.astype(np.float32) @ candidates).astype(np.int32)
-        rank[~np.isfinite(ahead).all(axis=1)] = draws.shape[1]
+        rank[~np.isfinite(right[:, 0])] = draws.shape[1]
         inside = draws[:, own]
         order[:, rows] = np.where(inside, rank.T, -1)
-        equal[np.arange(len(own)), own] = False
-        for video, twin in np.argwhere(equal):
-            tied[:, rows.start + video] |= draws[:, twin] & inside[:, video]
+        for one, other in zip(video, twin, strict=True):
+            if other != own[one]:
+                tied[:, rows.start + one] |= draws[:, other] & inside[:, one]
     return order, tied
 
 

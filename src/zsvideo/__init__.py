@@ -34,9 +34,9 @@ def load(
     Raises:
         UserError: it is no model; nothing in a file is executed.
     """
-    from zsvideo.prediction.loading import load
+    from zsvideo.prediction.loading import open_model_at
 
-    return load(place, device, batch, workers, vectors, cache)
+    return open_model_at(place, device, batch, workers, vectors, cache)
 
 
 def compose(*options: str, run: str | Path) -> "DictConfig":

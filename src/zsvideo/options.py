@@ -97,7 +97,7 @@ def options(group: type[T]) -> type[T]:
         try:
             construct(self, **values)
         except ValidationError as error:
-            raise UserError(explain(error, getattr(typed, "group", ""))) from None
+            raise UserError(invalid_option(error, getattr(typed, "group", ""))) from None
 
     typed.__init__ = checked
     return typed  # type: ignore[no-any-return]
@@ -117,10 +117,10 @@ def parse(group: type[T] | Any, values: Mapping[str, Any], prefix: str = "") -> 
     try:
         return TypeAdapter(group).validate_python(dict(values))  # type: ignore[no-any-return]
     except ValidationError as error:
-        raise UserError(explain(error, prefix)) from None
+        raise UserError(invalid_option(error, prefix)) from None
 
 
-def explain(error: ValidationError, prefix: str = "") -> str:
+def invalid_option(error: ValidationError, prefix: str = "") -> str:
     """Say in one line which option is wrong, and what is allowed."""
     details = error.errors(include_url=False)
     first = min(details, key=lambda detail: detail["type"] not in ("literal_error", "value_error"))

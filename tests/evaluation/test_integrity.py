@@ -12,7 +12,7 @@ from helpers.runs import finished_run, predictions, renew_sums, trained
 from zsvideo.errors import UserError
 from zsvideo.evaluation.integrity import Check, check_record, read_target
 from zsvideo.evaluation.record import SUMS, VERSION, read_record, write_record
-from zsvideo.reporting.card import card
+from zsvideo.reporting.card import protocol_card
 from zsvideo.reporting.compare import write_comparison
 from zsvideo.reporting.run import Run
 from zsvideo.reporting.show import show_run
@@ -218,12 +218,14 @@ def test_report_and_compare_refuse_a_forged_number(run, cli, tmp_path):
 
 
 def test_the_card_takes_its_diagnosis_from_the_predictions(run):
-    before = card(Run(run))["behind the numbers"]["own"]
+    before = protocol_card(Run(run))["behind the numbers"]["own"]
     file = run / "analysis" / "own.json"
     found = json.loads(file.read_text())
     found["confused"][0]["videos"] = 777
     file.write_text(json.dumps(found))
-    assert card(Run(run))["behind the numbers"]["own"] == before and before["most confused"]
+    assert (
+        protocol_card(Run(run))["behind the numbers"]["own"] == before and before["most confused"]
+    )
 
 
 def test_the_commands_say_it_in_one_line(run, cli, tmp_path):

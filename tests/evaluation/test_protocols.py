@@ -24,7 +24,7 @@ from zsvideo.evaluation.protocols import (
     shuffled,
 )
 from zsvideo.evaluation.transfer import generalised
-from zsvideo.semantics.words import class_names, read
+from zsvideo.semantics.words import class_names, read_table
 
 
 def expected_cosines(p):
@@ -253,7 +253,7 @@ def test_a_list_for_no_target_is_an_error_before_anything_slow(tmp_path):
 
 def test_published_draws_take_the_place_of_random_ones(tmp_path):
     """In the two files of the published form, or as one list of names a draw."""
-    new = [row["name"] for row in read("kinetics600_220.tsv")]
+    new = [row["name"] for row in read_table("kinetics600_220.tsv")]
     p = of_data_set("kinetics600", class_names("kinetics600"))
     words = [{"word": name} for name in (*class_names("kinetics400"), *new)]
     draws = [[400 + i for i in np.random.default_rng(d).permutation(220)[:160]] for d in range(3)]
@@ -276,7 +276,7 @@ def test_published_draws_take_the_place_of_random_ones(tmp_path):
 
 
 def test_kinetics600_220_are_new_beside_kinetics400():
-    listed = [row["name"] for row in read("kinetics600_220.tsv")]
+    listed = [row["name"] for row in read_table("kinetics600_220.tsv")]
     assert len(set(listed)) == 220
     assert set(listed) <= set(class_names("kinetics600")) - set(class_names("kinetics400"))
 

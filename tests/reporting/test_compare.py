@@ -9,7 +9,7 @@ from scipy import stats
 
 from helpers.runs import finished_run, predictions, trained
 from zsvideo.errors import UserError
-from zsvideo.reporting.card import card, card_markdown
+from zsvideo.reporting.card import card_markdown, protocol_card
 from zsvideo.reporting.compare import write_comparison
 from zsvideo.reporting.identity import fields, protocol_hash, warnings_of
 from zsvideo.reporting.quoted import quoted
@@ -167,7 +167,7 @@ def test_warnings(pair, tmp_path):
 
 def test_the_card_has_what_a_reviewer_asks(pair):
     run = Run(pair[0])
-    content = card(run)
+    content = protocol_card(run)
     assert content == json.loads((run.folder / "card.json").read_text())
     numbers = run.record.targets["own"].evaluations["full"]
     assert content["results"]["own"]["full"]["top1"] == numbers.top1

@@ -15,7 +15,7 @@ from zsvideo.semantics.pairs import (
     one_letter_apart,
     verdict,
 )
-from zsvideo.semantics.words import class_names, read, words
+from zsvideo.semantics.words import class_names, read_table, words
 
 SURVIVORS = (
     """
@@ -85,7 +85,7 @@ def test_typos_need_long_names():
 
 
 def test_verdicts_are_complete_and_spelled_as_the_data_sets_do():
-    rows = read("verdicts.tsv")
+    rows = read_table("verdicts.tsv")
     keys = [(row["source"], row["target"]) for row in rows]
     assert len(keys) == len(set(keys)) > 1500
     for row in rows:
@@ -98,7 +98,7 @@ def test_verdicts_are_complete_and_spelled_as_the_data_sets_do():
 
 
 def test_readers_agree():
-    rows = read("verdicts.tsv")
+    rows = read_table("verdicts.tsv")
     both = Counter((row["first"] in LEAKS, row["second"] in LEAKS) for row in rows)
     total = 700 * 352
     both[(False, False)] += total - len(rows)

@@ -366,11 +366,11 @@ def typed_value(config: DictConfig, name: str) -> Any:
         return getattr(parse(Top, {name: config[name]}), name)
     if name == "targets":
         nodes = config.get("target") or {}
-        return {key: named(node, f"target.{key}") for key, node in nodes.items()}
+        return {key: data_set_of(node, f"target.{key}") for key, node in nodes.items()}
     if not (node := config.get(name)):
         return None
     if name in ("source", "seen"):
-        return named(node, name)
+        return data_set_of(node, name)
     values = own_values(node)
     if name == "subset":
         return subset_of(values)
@@ -398,7 +398,7 @@ def own_values(node: DictConfig) -> dict[str, Any]:
     return {key: value for key, value in values.items() if not key.startswith("_")}
 
 
-def named(node: DictConfig, group: str) -> VideoSet:
+def data_set_of(node: DictConfig, group: str) -> VideoSet:
     """Make the data set of a group; raises UserError."""
     return video_set(OmegaConf.to_container(node, resolve=True), group)  # type: ignore[arg-type]
 

@@ -84,12 +84,12 @@ def read_classes(classes: Classes) -> list[NamedClass]:
         UserError: the file is none, or there is no name.
     """
     if isinstance(classes, Mapping):
-        return checked(
-            [named(name, texts, "classes") for name, texts in classes.items()], "classes"
+        return with_names(
+            [class_entry(name, texts, "classes") for name, texts in classes.items()], "classes"
         )
     if isinstance(classes, (str, os.PathLike)):
         return from_file(Path(classes).expanduser())
-    return checked([NamedClass(str(name).strip()) for name in classes], "classes")
+    return with_names([NamedClass(str(name).strip()) for name in classes], "classes")
 
 
 def from_file(file: Path) -> list[NamedClass]:
@@ -106,21 +106,21 @@ def from_file(file: Path) -> list[NamedClass]:
         except ValueError as error:
             raise UserError(f"{file} is no JSON ({error})") from None
         if isinstance(content, dict):
-            return checked([named(k, v, str(file)) for k, v in content.items()], str(file))
+            return with_names([class_entry(k, v, str(file)) for k, v in content.items()], str(file))
         if not isinstance(content, list) or not all(isinstance(name, str) for name in content):
             raise UserError(f"{file} must hold a list of names, or an object of name: [texts]")
-        return checked([NamedClass(name.strip()) for name in content], str(file))
+        return with_names([NamedClass(name.strip()) for name in content], str(file))
     if kind == ".csv":
         rows = [[cell.strip() for cell in row] for row in csv.reader(text.splitlines())]
         rows = [row for row in rows if any(row)]
         if rows and rows[0][0].lower() in ("name", "class"):
             del rows[0]
         listed = [NamedClass(row[0], tuple(cell for cell in row[1:] if cell)) for row in rows]
-        return checked(listed, str(file))
-    return checked([NamedClass(line.strip()) for line in text.splitlines()], str(file))
+        return with_names(listed, str(file))
+    return with_names([NamedClass(line.strip()) for line in text.splitlines()], str(file))
 
 
-def named(name: object, texts: object, where: str) -> NamedClass:
+def class_entry(name: object, texts: object, where: str) -> NamedClass:
     """Check one entry of `{name: [texts]}`; raises UserError."""
     own = [texts] if isinstance(texts, str) else texts
     if not isinstance(own, Iterable) or not all(isinstance(text, str) for text in own):
@@ -128,7 +128,7 @@ def named(name: object, texts: object, where: str) -> NamedClass:
     return NamedClass(str(name).strip(), tuple(text.strip() for text in own if text.strip()))
 
 
-def checked(listed: list[NamedClass], where: str) -> list[NamedClass]:
+def with_names(listed: list[NamedClass], where: str) -> list[NamedClass]:
     """Leave out empty names; raises UserError where no name is left."""
     if not (full := [entry for entry in listed if entry.name]):
         raise UserError(f"{where} holds no class name; give at least one")
@@ -165,12 +165,12 @@ def candidates(
         warnings.append(f"listed twice, taken once: {', '.join(map(repr, doubles))}")
     rows: dict[str, np.ndarray] = {}
     missing: list[str] = []
-    for name, row, said in rows_of([*unique.values()], vectors):
+    for name, row, remark in rows_of([*unique.values()], vectors):
         if row is None:
-            missing.append(f"{name!r} is left out: {said}")
+            missing.append(f"{name!r} is left out: {remark}")
         else:
             rows[name] = row
-            warnings += [f"{name!r}: {said}"] if said else []
+            warnings += [f"{name!r}: {remark}"] if remark else []
     if missing and (oov == "error" or not rows):
         raise UserError("; ".join(missing).replace("is left out: ", "has "))
     if len(rows) == 1:
@@ -186,11 +186,11 @@ def candidates(
     if trained is not None:
         own = ClassVectors("", names, tuple(words(n, None, "fixed") for n in names), matrix, {})
         nearest = nearest_trained(own, trained)
-        for name, said in leaks(own, trained).items():
-            notes[name].append(said)
+        for name, remark in leaks(own, trained).items():
+            notes[name].append(remark)
     return Candidates(
         ClassBank(names, matrix.astype(np.float32), vectors.describe()),
-        {name: tuple(said) for name, said in notes.items() if said},
+        {name: tuple(own_notes) for name, own_notes in notes.items() if own_notes},
         nearest,
         (*missing, *warnings),
         oov,
@@ -220,13 +220,13 @@ def rows_of(
         else:
             place = classes.names.index(entry.name)
             if lost := classes.unknown.get(entry.name):
-                said = "; ".join(without_vector(word, vectors) for word in dict.fromkeys(lost))
-                yield entry.name, None, said
+                remark = "; ".join(without_vector(word, vectors) for word in dict.fromkeys(lost))
+                yield entry.name, None, remark
                 continue
             bag = classes.bags[place]
             others = [(word, classes.replaced[word]) for word in bag if word in classes.replaced]
-            said = "; ".join(f"{' '.join(by) or 'nothing'} stands for {w!r}" for w, by in others)
-            yield entry.name, classes.matrix[place], said
+            remark = "; ".join(f"{' '.join(by) or 'nothing'} stands for {w!r}" for w, by in others)
+            yield entry.name, classes.matrix[place], remark
 
 
 def bags_of(texts: Sequence[str], rules: str) -> list[tuple[str, ...]]:
@@ -239,13 +239,15 @@ def described_row(
 ) -> tuple[np.ndarray | None, str]:
     """Average the unit vectors of texts (D,), without the words that have no vector."""
     lost = {word for bag in bags for word in bag if not has_direction(keyed, word)}
-    kept = [[word for word in bag if word not in lost] for bag in bags]
-    means = [vectors.mean(keyed, [(word,) for word in bag]) for bag in kept if bag]
+    usable = [[word for word in bag if word not in lost] for bag in bags]
+    means = [vectors.mean(keyed, [(word,) for word in bag]) for bag in usable if bag]
     if not means:
         return None, "no word with a vector in its texts"
     mean = np.mean([row / np.linalg.norm(row) for row in means], axis=0)
-    said = f"passed over in its texts, without a vector: {', '.join(sorted(lost))}" if lost else ""
-    return mean / np.linalg.norm(mean), said
+    remark = (
+        f"passed over in its texts, without a vector: {', '.join(sorted(lost))}" if lost else ""
+    )
+    return mean / np.linalg.norm(mean), remark
 
 
 def words_or_none(text: str, rules: str) -> tuple[str, ...]:
@@ -309,12 +311,12 @@ def nearest_trained(
 
 def leaks(own: ClassVectors, trained: ClassVectors) -> dict[str, str]:
     """Say of which names the model knows the action already: by the signals of the audit."""
-    said: dict[str, str] = {}
+    remarks: dict[str, str] = {}
     for pair in find_pairs(trained, [own]):
         name = pair.target.partition("/")[2]
-        if name in said or not pair.leaks:
+        if name in remarks or not pair.leaks:
             continue
         exact = pair.grade == "duplicate"
         how = "trained on" if exact else "as good as trained on"
-        said[name] = f"not zero-shot: {how} ({pair.source!r})"
-    return said
+        remarks[name] = f"not zero-shot: {how} ({pair.source!r})"
+    return remarks

@@ -90,7 +90,7 @@ def read_model(place: str | os.PathLike[str]) -> tuple[EmbeddingNetwork, Facts]:
     file = checkpoint_of(os.fspath(place), "model")
     content = read_file(file, "model")
     run = file.parent.parent
-    protocol, metrics = read_json(run / "protocol.json"), read_json(run / "metrics.json")
+    protocol, metrics = read_plain(run / "protocol.json"), read_plain(run / "metrics.json")
     config = options_of(content) or options_of_run(run)
     if "pytorch-lightning_version" in content:
         state, options = content["state_dict"], content["hyper_parameters"]
@@ -146,14 +146,14 @@ def downloaded(name: str) -> Path:
     try:
         return Path(snapshot_download(name, allow_patterns=[WEIGHTS, CONFIG]))
     except (OSError, ValueError) as error:
-        said = str(error).strip().splitlines() or [type(error).__name__]
-        raise UserError(f"{HUB}{name} cannot be fetched: {said[0]}") from None
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        raise UserError(f"{HUB}{name} cannot be fetched: {lines[0]}") from None
 
 
 def options_of(checkpoint: Mapping[str, Any]) -> dict[str, Any]:
     """Give the options of the run that wrote a checkpoint; empty where it does not say them."""
-    kept = checkpoint.get("callbacks") or {}
-    options: dict[str, Any] = (kept.get("Interruption") or {}).get("config") or {}
+    states = checkpoint.get("callbacks") or {}
+    options: dict[str, Any] = (states.get("Interruption") or {}).get("config") or {}
     return options
 
 
@@ -166,7 +166,7 @@ def options_of_run(run: Path) -> dict[str, Any]:
     return {key: content[key] for key in ("clips", "loader") if key in content}
 
 
-def read_json(file: Path) -> dict[str, Any]:
+def read_plain(file: Path) -> dict[str, Any]:
     """Read plain data; empty where it is not there or damaged."""
     try:
         content = json.loads(file.read_text())
@@ -198,7 +198,7 @@ def threshold_in(metrics: Mapping[str, Any]) -> NoneOfThese | None:
     return NoneOfThese(**entry) if entry else None
 
 
-def word_vectors(facts: Facts, given: str | None, cache: Path, oov: str) -> WordVectors:
+def vectors_of_training(facts: Facts, given: str | None, cache: Path, oov: str) -> WordVectors:
     """Find the word vectors that a model was trained with.
 
     Args:
@@ -243,7 +243,7 @@ def file_sha256(file: Path) -> str:
         return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
-def load(
+def open_model_at(
     place: str | os.PathLike[str],
     device: str,
     batch: int | None,

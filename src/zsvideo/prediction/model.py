@@ -24,7 +24,7 @@ from zsvideo.evaluation.ranking import cosine_scores, unit
 from zsvideo.models.network import EmbeddingNetwork
 from zsvideo.prediction.answers import Answer, Span, VideoAnswer
 from zsvideo.prediction.classes import OOV, Candidates, Classes, candidates, read_classes
-from zsvideo.prediction.loading import Facts, word_vectors
+from zsvideo.prediction.loading import Facts, vectors_of_training
 from zsvideo.prediction.spans import Windows, settled, stretches
 from zsvideo.prediction.videos import Source, list_videos
 from zsvideo.semantics.class_vectors import ClassVectors
@@ -82,7 +82,7 @@ class Model:
 
     def word_vectors(self, oov: str = "error") -> WordVectors:
         """Find the word vectors that it was trained with; raises UserError where they are not."""
-        return word_vectors(self.facts, self.vectors_file, self.cache, oov)
+        return vectors_of_training(self.facts, self.vectors_file, self.cache, oov)
 
     @cached_property
     def trained(self) -> ClassVectors | None:

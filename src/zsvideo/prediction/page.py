@@ -23,7 +23,7 @@ from urllib.parse import unquote, urlsplit
 from zsvideo.errors import UserError
 from zsvideo.prediction.model import Model, check_windows
 from zsvideo.prediction.results import SHEET, jpeg
-from zsvideo.prediction.sheet import STYLE, card, model_line, notes
+from zsvideo.prediction.sheet import STYLE, model_line, video_html, warnings_html
 from zsvideo.prediction.terminal import facts_of, open_model
 from zsvideo.prediction.videos import Source
 
@@ -36,7 +36,7 @@ MB = 1 << 20
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """A request that is not answered, with its status; the text says why."""
 
     def __init__(self, status: HTTPStatus, text: str) -> None:
@@ -103,7 +103,7 @@ class Handler(BaseHTTPRequestHandler):
         try:
             self.check_caller()
             text = make()
-        except Refused as error:
+        except RefusedError as error:
             kind, status, text = "text/plain", error.status, str(error)
         except UserError as error:
             kind, status, text = "text/plain", HTTPStatus.UNPROCESSABLE_ENTITY, str(error)
@@ -130,36 +130,35 @@ class Handler(BaseHTTPRequestHandler):
         """Let no other site's page ask through the user's browser."""
         host = self.headers.get("Host", "")
         if not self.open_to_all and urlsplit(f"//{host}").hostname not in LOOPBACK:
-            raise Refused(HTTPStatus.FORBIDDEN, "only this machine may ask")
+            raise RefusedError(HTTPStatus.FORBIDDEN, "only this machine may ask")
         origin = self.headers.get("Origin")
         if origin is not None and urlsplit(origin).netloc != host:
-            raise Refused(HTTPStatus.FORBIDDEN, "another page may not ask")
+            raise RefusedError(HTTPStatus.FORBIDDEN, "another page may not ask")
 
     def nothing(self) -> str:
         """Say that there is no such address."""
-        raise Refused(HTTPStatus.NOT_FOUND, "there is no such page")
+        raise RefusedError(HTTPStatus.NOT_FOUND, "there is no such page")
 
     def page(self) -> str:
         """Write the page."""
         if self.path != "/":
             return self.nothing()
-        said = Template(PAGE.read_text()).substitute(
+        return Template(PAGE.read_text()).substitute(
             style=STYLE,
             limit=self.limit // MB,
             nonce=self.nonce,
             model=model_line(facts_of(self.model.facts)),
         )
-        return said
 
     def length(self, most: int) -> int:
         """Give the length of what is sent; refuses more than `most` bytes."""
         try:
             length = int(self.headers["Content-Length"])
         except (TypeError, ValueError):
-            raise Refused(HTTPStatus.LENGTH_REQUIRED, "its length is not said") from None
+            raise RefusedError(HTTPStatus.LENGTH_REQUIRED, "its length is not said") from None
         if not 0 <= length <= most:
-            said = f"it is larger than {most // MB} MB (--limit)"
-            raise Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, said)
+            reason = f"it is larger than {most // MB} MB (--limit)"
+            raise RefusedError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, reason)
         return length
 
     def take(self) -> str:
@@ -173,10 +172,12 @@ class Handler(BaseHTTPRequestHandler):
                     left -= len(chunk)
         except OSError as error:
             self.uploads.drop(key)
-            raise Refused(HTTPStatus.INSUFFICIENT_STORAGE, f"it cannot be kept: {error}") from None
+            raise RefusedError(
+                HTTPStatus.INSUFFICIENT_STORAGE, f"it cannot be kept: {error}"
+            ) from None
         if left:
             self.uploads.drop(key)
-            raise Refused(HTTPStatus.BAD_REQUEST, "it did not come whole")
+            raise RefusedError(HTTPStatus.BAD_REQUEST, "it did not come whole")
         return key
 
     def ask(self) -> str:
@@ -186,9 +187,9 @@ class Handler(BaseHTTPRequestHandler):
             key, names = str(question["video"]), str(question["names"]).splitlines()
             window = float(question["window"]) if question.get("window") else None
         except (ValueError, KeyError, TypeError):
-            raise Refused(HTTPStatus.BAD_REQUEST, "this is no question") from None
+            raise RefusedError(HTTPStatus.BAD_REQUEST, "this is no question") from None
         if key not in self.uploads.names:
-            raise Refused(HTTPStatus.GONE, "forgotten")
+            raise RefusedError(HTTPStatus.GONE, "forgotten")
         source = Source(str(self.uploads.path(key)))
         with self.lock:
             asked = self.model.candidates([name for name in names if name.strip()])
@@ -197,7 +198,7 @@ class Handler(BaseHTTPRequestHandler):
         entry = answer.plain() | {"path": self.uploads.names[key]}
         if answer.frames is not None:
             entry[SHEET] = [jpeg(frame) for frame in answer.frames]
-        return notes(list(asked.warnings)) + card(entry)
+        return warnings_html(list(asked.warnings)) + video_html(entry)
 
     def log_message(self, *args: Any) -> None:
         """Write no log."""

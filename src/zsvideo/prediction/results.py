@@ -134,18 +134,18 @@ def jpeg(frame: np.ndarray) -> str:
     return base64.b64encode(data.tobytes()).decode()
 
 
-def write_csv(file: Path, entries: Iterator[dict[str, Any]]) -> None:
+def write_answers(file: Path, entries: Iterator[dict[str, Any]]) -> None:
     """Write one row an answer: of whole videos without start and end, then of spans."""
     part = file.with_name(file.name + ".tmp")
     with part.open("w", newline="", encoding="utf-8", errors=NAMES) as lines:
         table = csv.DictWriter(lines, COLUMNS, restval="")
         table.writeheader()
         for entry in entries:
-            table.writerows(rows(entry))
+            table.writerows(answer_rows(entry))
     part.replace(file)
 
 
-def rows(entry: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+def answer_rows(entry: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """Give the rows of a video."""
     video = {key: entry[key] for key in ("path", "status", "reason")}
     if not entry["top"]:

@@ -32,7 +32,7 @@ def write_html(file: Path, header: Mapping[str, Any], entries: Iterator[dict[str
             f"<main><h1>{count} videos answered</h1>\n{introduction(header)}\n"
         )
         for entry in islice(entries, MOST):
-            out.write(card(entry) + "\n")
+            out.write(video_html(entry) + "\n")
         if count > MOST:
             out.write(f"<p>The first {MOST} of {count} videos; CSV and JSON have all of them.</p>")
         out.write("</main></html>\n")
@@ -45,8 +45,8 @@ def introduction(header: Mapping[str, Any]) -> str:
     lines = [model_line(model), f"Names: {', '.join(c['name'] for c in header['classes'])}."]
     if failed:
         lines.append(f"{failed} files could not be read; they are listed with the reason.")
-    said = "".join(f"<p>{escape(line)}</p>" for line in lines)
-    return said + notes(header["warnings"])
+    facts = "".join(f"<p>{escape(line)}</p>" for line in lines)
+    return facts + warnings_html(header["warnings"])
 
 
 def model_line(model: Mapping[str, Any]) -> str:
@@ -64,14 +64,14 @@ def model_line(model: Mapping[str, Any]) -> str:
     )
 
 
-def notes(lines: list[str]) -> str:
+def warnings_html(lines: list[str]) -> str:
     """List what the user should know."""
     if not lines:
         return ""
     return f'<ul class="notes">{"".join(f"<li>{escape(line)}</li>" for line in lines)}</ul>'
 
 
-def card(entry: Mapping[str, Any]) -> str:
+def video_html(entry: Mapping[str, Any]) -> str:
     """Show a video: its answer, the names with their scores, contact sheet and time line."""
     path = Path(entry["path"])
     head = f'<h2 title="{escape(entry["path"])}">{escape(path.name)}</h2>'
@@ -101,14 +101,15 @@ def card(entry: Mapping[str, Any]) -> str:
 def name_row(one: Mapping[str, Any]) -> str:
     """Show a name with its score, and the classes trained on that are nearest to it."""
     near = "; ".join(f"{n['name']} ({n['distance']:.2f})" for n in one["nearest"])
-    said = [f"nearest classes trained on: {near}"] if near else []
+    remarks = [f"nearest classes trained on: {near}"] if near else []
     warned = "".join(f'<em class="leak">{escape(note)}</em>' for note in one["notes"])
     chance = "" if one["probability"] is None else f"{one['probability']:.0%}"
     width = 100 * max(one["score"], 0)
     return (
         f'<li><b>{escape(one["name"])}</b> <span class="bar"><i style="width:{width:.0f}%"></i>'
         f'</span> <span class="number">cosine {one["score"]:.3f}</span> '
-        f'<span class="number">{chance}</span><small>{escape("; ".join(said))}</small>{warned}</li>'
+        f'<span class="number">{chance}</span><small>{escape("; ".join(remarks))}</small>'
+        f"{warned}</li>"
     )
 
 

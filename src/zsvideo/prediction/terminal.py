@@ -13,7 +13,7 @@ from zsvideo.prediction.answers import SCHEMA, Answer, VideoAnswer, plain_answer
 from zsvideo.prediction.classes import FILES, Candidates, Classes
 from zsvideo.prediction.loading import Facts
 from zsvideo.prediction.model import Model, check_windows
-from zsvideo.prediction.results import Journal, write_csv, write_json
+from zsvideo.prediction.results import Journal, write_answers, write_json
 from zsvideo.prediction.videos import Source, list_videos
 
 FAILED = 3  # exit status where a video could not be read
@@ -44,7 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
     asked = model.candidates(typed_classes(arguments.classes), arguments.oov)
     for line in (*about(model.facts), *warnings(asked, listed.duplicates)):
         print(line, file=sys.stderr)
-    header = described(model, asked, arguments)
+    header = run_facts(model, asked, arguments)
     journal = Journal(files[0].with_name(files[0].name + ".part"), header) if files else None
     left = [s for s in listed.videos if journal is None or not journal.done(s)]
     if len(left) < len(listed.videos):
@@ -114,7 +114,7 @@ def warnings(asked: Candidates, duplicates: int) -> Iterator[str]:
         yield f"note: {duplicates} videos are listed twice and answered once"
 
 
-def described(model: Model, asked: Candidates, arguments: argparse.Namespace) -> dict[str, Any]:
+def run_facts(model: Model, asked: Candidates, arguments: argparse.Namespace) -> dict[str, Any]:
     """Describe what is computed, as JSON has it before the videos."""
     return {
         "schema": SCHEMA,
@@ -161,7 +161,7 @@ def write_results(
     failed = sum(bool(entry["reason"]) for entry in journal.entries(videos))
     counts = {"videos": len(videos), "failed": failed}
     if arguments.csv:
-        write_csv(Path(arguments.csv), journal.entries(videos))
+        write_answers(Path(arguments.csv), journal.entries(videos))
     if arguments.json:
         write_json(Path(arguments.json), header | {"counts": counts}, journal.entries(videos))
     if arguments.html:
@@ -179,7 +179,7 @@ class Table:
         """Measure its columns, and write their heads."""
         self.out, self.rows = out, None if len(videos) <= FEW else 1
         self.widths = [
-            min(max((len(shown(v.name)) for v in videos), default=5), WIDEST),
+            min(max((len(printable(v.name)) for v in videos), default=5), WIDEST),
             min(max(len(NONE), *(len(name) for name in asked.bank.names)), WIDEST),
         ]
         self.row("video", "answer", "cosine", "chance", "nearest class trained on")
@@ -193,9 +193,9 @@ class Table:
     def add(self, answer: VideoAnswer) -> None:
         """Write the rows of a video: its names best first, then its spans."""
         if answer.reason is not None:
-            self.row(shown(answer.path), "-", "", "", answer.reason)
+            self.row(printable(answer.path), "-", "", "", answer.reason)
             return
-        first = shown(answer.path)
+        first = printable(answer.path)
         if answer.none_of_these:
             self.row(first, NONE, "", "", "best of the names asked for:")
             first = ""
@@ -220,7 +220,7 @@ def nearest(answer: Answer) -> str:
     return "; ".join([*near, *answer.notes])
 
 
-def shown(text: str) -> str:
+def printable(text: str) -> str:
     """Make text safe for a terminal, whatever a file is called."""
     return "".join(letter if letter.isprintable() else "?" for letter in text)
 

@@ -26,13 +26,13 @@ LONG = {"splits", "curve", "distances", "list_sha256"}  # of numbers, not in the
 
 def write_card(run: Run) -> None:
     """Write `card.json` and `card.md` into the run's folder."""
-    content = card(run)
+    content = protocol_card(run)
     text = json.dumps(content, indent=1, ensure_ascii=False)
     (run.folder / "card.json").write_text(text + "\n", encoding="utf-8")
     (run.folder / "card.md").write_text(card_markdown(content), encoding="utf-8")
 
 
-def card(run: Run) -> dict[str, Any]:
+def protocol_card(run: Run) -> dict[str, Any]:
     """Collect the card from what the run folder holds; what is not there is `not recorded`."""
     record, setup, made = run.record, run.record.setup, run.record.environment
     lineage = record.protocol.pretrain

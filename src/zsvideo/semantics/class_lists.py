@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from zsvideo.errors import UserError
-from zsvideo.semantics.words import DATASETS, TABLES, class_names, plain_name, read
+from zsvideo.semantics.words import DATASETS, TABLES, class_names, plain_name, read_table
 
 HOW = "give class names, a file with one a line, or a table with columns dataset and name"
 
@@ -98,7 +98,7 @@ class ClassList:
 def read_rows(file: str, option: str) -> list[str] | list[tuple[str, str]]:
     """Read the rows of a table as (data set, name), or the lines of a text; raises UserError."""
     if Path(file).name == file and (TABLES / file).is_file():
-        rows = read(file)
+        rows = read_table(file)
         of = Path(file).stem
         return [(row.get("dataset", of), row["name"]) for row in rows]
     try:

@@ -26,7 +26,7 @@ from rapidfuzz.distance import Levenshtein
 from rapidfuzz.process import cdist
 
 from zsvideo.semantics.class_vectors import ClassVectors, cosine_distances
-from zsvideo.semantics.words import base_form, class_names, plain_name, read, split, words
+from zsvideo.semantics.words import base_form, class_names, plain_name, read_table, split, words
 
 LEAKS = ("duplicate", "contained")
 VERDICTS = (*LEAKS, "sibling", "unrelated")
@@ -175,7 +175,7 @@ def verdict(source: tuple[str | None, str], target: tuple[str | None, str]) -> s
 @cache
 def judged() -> tuple[dict[tuple[str, str], str], frozenset[str], frozenset[str]]:
     """Read the verdicts: by pair, and the source classes and target sets that were judged."""
-    rows = read("verdicts.tsv")
+    rows = read_table("verdicts.tsv")
     assert {row["verdict"] for row in rows} <= set(VERDICTS)
     verdicts = {(plain_name(row["source"]).lower(), row["target"]): row["verdict"] for row in rows}
     classes = {

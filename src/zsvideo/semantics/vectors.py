@@ -24,7 +24,7 @@ import numpy as np
 from zsvideo.errors import UserError
 from zsvideo.semantics.class_vectors import ClassBank, ClassVectors
 from zsvideo.semantics.files import GZIP, WordTable, read_vectors
-from zsvideo.semantics.words import DATASETS, class_names, read, words
+from zsvideo.semantics.words import DATASETS, class_names, read_table, words
 
 log = logging.getLogger(__name__)
 logging.getLogger("gensim").setLevel(logging.WARNING)
@@ -187,7 +187,7 @@ class WordVectors:
         """
         if table is None or self.oov != "error":
             return frozenset()
-        rows = [row for row in read("gaps.tsv") if table.startswith(row["dataset"])]
+        rows = [row for row in read_table("gaps.tsv") if table.startswith(row["dataset"])]
         return frozenset(row["word"] for row in rows)
 
     def find(self, wanted: set[str]) -> WordTable:

@@ -158,7 +158,7 @@ def plain_name(name: str) -> str:
     return re.sub(r"^/\w/", "", name).strip().replace("_", " ")
 
 
-def read(file: str) -> list[dict[str, str]]:
+def read_table(file: str) -> list[dict[str, str]]:
     """Read a tab-separated table.
 
     Raises:
@@ -189,7 +189,7 @@ def table(dataset: str) -> list[dict[str, str]]:
     """Read the table of a data set: `name`, `legacy` and `fixed` words."""
     if dataset not in DATASETS:
         raise UserError(f"no class table of {dataset}; there are: {', '.join(DATASETS)}")
-    return read(f"{dataset}.tsv")
+    return read_table(f"{dataset}.tsv")
 
 
 @cache
@@ -214,7 +214,7 @@ def replacements(rules: str) -> dict[tuple[str, str], tuple[str, ...]]:
         (where, bag(row["name"].split()) if where == "any bag" else plain_name(row["name"])): tuple(
             row[rules].split()
         )
-        for row in read("replacements.tsv")
+        for row in read_table("replacements.tsv")
         if row[rules] and (where := row["dataset"])
     }
 

@@ -14,6 +14,7 @@ from helpers.models import NONE, trained_run
 from helpers.videos import grey_video
 from zsvideo.errors import UserError
 from zsvideo.models.safetensors import read_safetensors, write_safetensors
+from zsvideo.prediction.export import export
 
 NAMES = ["pour tea", "climb ladder"]
 
@@ -114,3 +115,29 @@ def test_the_hub_is_asked_by_name(shared_model, monkeypatch):
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
     with pytest.raises(UserError, match="pip install huggingface_hub"):
         zsvideo.load("hf://user/name")
+
+
+def test_onnx_gives_what_torch_gives_for_any_batch(tmp_path, cli):
+    pytest.importorskip("onnxscript")
+    runtime = pytest.importorskip("onnxruntime")
+    run = trained_run(tmp_path / "run")
+    finished(cli("export", str(run), str(tmp_path / "out"), "--onnx"))
+    model = zsvideo.load(tmp_path / "out", device="cpu", vectors=tmp_path / "toy.bin")
+    f_v, f_s = (runtime.InferenceSession(tmp_path / "out" / f"{n}.onnx") for n in ("f_v", "f_s"))
+    spec = model.facts.clips
+    for videos, clips in ((1, 1), (2, 3)):
+        shape = (videos, clips, 3, spec.frames, spec.crop, spec.crop)
+        pixels = torch.randint(0, 256, shape, dtype=torch.uint8)
+        (features,) = f_v.run(None, {"clips": pixels.flatten(0, 1).numpy()})
+        (embedding,) = f_s.run(None, {"features": features.reshape(videos, clips, -1).mean(axis=1)})
+        with torch.inference_mode():
+            expected = model.network(pixels).numpy()
+        assert embedding.shape == expected.shape
+        assert np.abs(embedding - expected).max() < 1e-5
+
+
+def test_onnx_without_its_packages_says_what_to_install(tmp_path, monkeypatch):
+    model = zsvideo.load(trained_run(tmp_path / "run"), device="cpu", vectors=tmp_path / "toy.bin")
+    monkeypatch.setitem(sys.modules, "onnxscript", None)
+    with pytest.raises(UserError, match=r"--onnx needs packages: pip install"):
+        export(model.network, model.facts, tmp_path / "out", onnx=True)

@@ -16,6 +16,7 @@ def parser() -> Parser:
     own = Parser(prog=typed("export"), description=COMMANDS["export"], allow_abbrev=False)
     own.add_argument("model", help="a run folder or a checkpoint (also the authors')")
     own.add_argument("out", help="folder to write: weights, config and model card")
+    own.add_argument("--onnx", action="store_true", help="f_v and f_s as ONNX too, for any batch")
     return own
 
 
@@ -27,7 +28,7 @@ def main() -> None:
         from zsvideo.prediction.loading import read_model
 
         network, facts = read_model(arguments.model)
-        files = export(network, facts, Path(arguments.out))
+        files = export(network, facts, Path(arguments.out), arguments.onnx)
     except UserError as error:
         print(f"error: {as_typed(' '.join(str(error).split()))}", file=sys.stderr)
         sys.exit(2)

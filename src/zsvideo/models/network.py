@@ -55,17 +55,19 @@ class EmbeddingNetwork(nn.Module):
         if channels_last:
             self.f_v.to(memory_format=torch.channels_last_3d)
 
+    def encode(self, clips: Tensor) -> Tensor:
+        """Run f_v over clips: (B, C, T, H, W) uint8 to (B, F)."""
+        layout = torch.channels_last_3d if self.channels_last else torch.preserve_format
+        features: Tensor = self.f_v(
+            ((clips / 255.0 - self.mean) / self.std).to(memory_format=layout)
+        )
+        return features
+
     def features(self, clips: Tensor) -> Tensor:
         """Average f_v over the clips of each video: (B, N, C, T, H, W) uint8 to (B, F)."""
         flat = clips.flatten(0, 1)
         step = len(flat) if self.training else self.clips_per_pass
-        layout = torch.channels_last_3d if self.channels_last else torch.preserve_format
-        features = torch.cat(
-            [
-                self.f_v(((c / 255.0 - self.mean) / self.std).to(memory_format=layout))
-                for c in torch.split(flat, step)
-            ]
-        )
+        features = torch.cat([self.encode(part) for part in torch.split(flat, step)])
         return torch.unflatten(features, 0, clips.shape[:2]).mean(dim=1)
 
     def forward(self, clips: Tensor) -> Tensor:

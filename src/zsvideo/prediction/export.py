@@ -20,22 +20,34 @@ from zsvideo.semantics.vectors import EMBEDDED
 
 FORMAT = "zsvideo.model/1"
 CARD = "README.md"
+ONNX = ("f_v.onnx", "f_s.onnx")
 
 
-def export(network: EmbeddingNetwork, facts: Facts, folder: Path) -> list[Path]:
+def export(network: EmbeddingNetwork, facts: Facts, folder: Path, onnx: bool = False) -> list[Path]:
     """Write a model to a folder; gives the files.
+
+    Args:
+        network: with its weights.
+        facts: what is known of it.
+        folder: where to.
+        onnx: write `f_v.onnx` and `f_s.onnx` too; see `zsvideo.prediction.onnx`.
 
     Raises:
         UserError: there is something else in the folder, or it cannot be written.
     """
     files = [folder / name for name in (WEIGHTS, CONFIG, CARD)]
-    if folder.is_dir() and (others := {f.name for f in folder.iterdir()} - {f.name for f in files}):
+    own = {*ONNX, *(file.name for file in files)}
+    if folder.is_dir() and (others := {f.name for f in folder.iterdir()} - own):
         raise UserError(f"{folder} holds other files, such as {min(others)}; name another folder")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         write_safetensors(files[0], network.state_dict(), {"format": "pt"})
         files[1].write_text(json.dumps(config_of(facts), indent=1, ensure_ascii=False) + "\n")
         files[2].write_text(card_of(facts))
+        if onnx:
+            from zsvideo.prediction.onnx import export_onnx
+
+            files += export_onnx(network, facts.clips, folder)
     except OSError as error:
         raise UserError(f"{folder} cannot be written ({error.strerror})") from None
     return files

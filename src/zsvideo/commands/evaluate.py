@@ -16,7 +16,7 @@ from zsvideo.experiment.options import Experiment
 
 def run_options(arguments: list[str]) -> list[str]:
     """List the options that the run of `ckpt=` was started with."""
-    from zsvideo.models.weights import checkpoint_of
+    from zsvideo.models.files import checkpoint_of
 
     values = [a.removeprefix("ckpt=") for a in arguments if a.startswith("ckpt=")]
     if not values:
@@ -43,7 +43,7 @@ def evaluate(config: DictConfig) -> None:
     from zsvideo.experiment.testing import selection_of, test
     from zsvideo.experiment.trainer import lightning_trainer
     from zsvideo.experiment.vectors import TESTED, settle
-    from zsvideo.models.weights import checkpoint_of
+    from zsvideo.models.files import checkpoint_of
 
     checkpoint = checkpoint_of(config.ckpt, "ckpt")
     trained = checkpoint.parent.parent

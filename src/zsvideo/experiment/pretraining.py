@@ -11,14 +11,9 @@ from zsvideo.experiment.build import read_protocol
 from zsvideo.experiment.options import Pretrain
 from zsvideo.experiment.testing import selection_of
 from zsvideo.models.classifier import Classifier
+from zsvideo.models.files import checkpoint_of
 from zsvideo.models.module import ZeroShotModule
-from zsvideo.models.weights import (
-    checkpoint_of,
-    import_weights,
-    load_strictly,
-    published_weights,
-    read_file,
-)
+from zsvideo.models.weights import import_weights, load_strictly, published_weights, read_file
 from zsvideo.semantics.records import ProtocolRecord
 
 log = logging.getLogger(__name__)

@@ -80,25 +80,6 @@ class Imported:
         return {"options": self.options, "unused": list(self.unused)}
 
 
-def checkpoint_of(given: str, option: str) -> Path:
-    """Find the checkpoint that stands for a run: the best where it was selected, else the last.
-
-    Args:
-        given: a run folder, or a file.
-        option: the config key, for the message.
-
-    Raises:
-        UserError: there is none.
-    """
-    file = Path(given).expanduser()
-    if file.is_dir():
-        best, last = (file / "checkpoints" / f"{name}.ckpt" for name in ("best", "last"))
-        file = best if best.is_file() else last
-    if not file.is_file():
-        raise UserError(f"no checkpoint at {file} ({option}); give a .ckpt file or a run folder")
-    return file
-
-
 def read_file(file: Path, option: str) -> dict[str, Any]:
     """Read a file of weights without running code in it.
 

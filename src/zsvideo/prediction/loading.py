@@ -15,8 +15,9 @@ import yaml
 
 from zsvideo.data.options import ClipSpec, LoaderSpec
 from zsvideo.errors import UserError
+from zsvideo.models.files import checkpoint_of
 from zsvideo.models.network import EmbeddingNetwork
-from zsvideo.models.weights import checkpoint_of, import_weights, load_strictly, read_file
+from zsvideo.models.weights import import_weights, load_strictly, read_file
 from zsvideo.options import parse
 from zsvideo.prediction.classes import TrainedOn
 from zsvideo.prediction.rejection import NoneOfThese

@@ -158,13 +158,13 @@ def test_tables_equal_the_rules(capsys):
 def test_a_changed_table_is_found_by_its_hash(tmp_path, monkeypatch):
     shutil.copytree(words_module.TABLES, tmp_path / "tables")
     monkeypatch.setattr(words_module, "TABLES", tmp_path / "tables")
-    assert len(words_module.read("ucf101.tsv")) == 101
+    assert len(words_module.read_table("ucf101.tsv")) == 101
     file = tmp_path / "tables" / "ucf101.tsv"
     file.write_text(file.read_text().replace("Archery", "Archer"))
     with pytest.raises(UserError, match=r"tables/ucf101\.tsv was changed"):
-        words_module.read("ucf101.tsv")
+        words_module.read_table("ucf101.tsv")
     words_module.write_sums()
-    assert len(words_module.read("ucf101.tsv")) == 101
+    assert len(words_module.read_table("ucf101.tsv")) == 101
 
 
 @pytest.mark.parametrize("rules", ["legacy", "fixed"])

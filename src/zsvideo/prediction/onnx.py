@@ -14,32 +14,24 @@ from zsvideo.models.network import EmbeddingNetwork
 from zsvideo.prediction.export import ONNX
 
 
-class Encoder(nn.Module):
-    """f_v with the scaling of pixels before it: one clip a row, (B, C, T, H, W) uint8 to (B, F)."""
+class Part(nn.Module):
+    """A part of a network, as a network of its own."""
 
-    def __init__(self, network: EmbeddingNetwork) -> None:
+    def __init__(self, network: EmbeddingNetwork, method: str) -> None:
         super().__init__()
-        self.network = network
+        self.network, self.method = network, method
 
-    def forward(self, clips: Tensor) -> Tensor:
-        """Give the features of each clip."""
-        return self.network.encode(clips)
-
-
-class Projection(nn.Module):
-    """f_s: the mean feature of a video's clips to its embedding, (B, F) to (B, D)."""
-
-    def __init__(self, network: EmbeddingNetwork) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, features: Tensor) -> Tensor:
-        """Give the embedding of each video."""
-        return self.network.project(features)
+    def forward(self, rows: Tensor) -> Tensor:
+        """Run the part for a batch."""
+        result: Tensor = getattr(self.network, self.method)(rows)
+        return result
 
 
 def export_onnx(network: EmbeddingNetwork, clips: ClipSpec, folder: Path) -> list[Path]:
     """Write `f_v.onnx` and `f_s.onnx`, both for any batch; gives the files.
+
+    f_v takes clips (B, C, T, H, W) uint8 and gives features (B, F), with the scaling of pixels in
+    it; f_s takes the mean feature of a video's clips (B, F) and gives its embedding (B, D).
 
     Args:
         network: to export.
@@ -58,10 +50,10 @@ def export_onnx(network: EmbeddingNetwork, clips: ClipSpec, folder: Path) -> lis
     size = (3, clips.frames, clips.crop, clips.crop)
     pixels = torch.zeros((2, *size), dtype=torch.uint8)
     with torch.inference_mode():
-        features = Encoder(network)(pixels).clone()
+        features = network.encode(pixels).clone()
     parts = (
-        (ONNX[0], Encoder(network), pixels, "clips", "features"),
-        (ONNX[1], Projection(network), features, "features", "embedding"),
+        (ONNX[0], Part(network, "encode"), pixels, "clips", "features"),
+        (ONNX[1], Part(network, "project"), features, "features", "embedding"),
     )
     for name, part, sample, given, result in parts:
         try:

@@ -1,5 +1,6 @@
 """Data sets with three official splits into training and test videos."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
@@ -13,7 +14,7 @@ Part = Literal["train1", "train2", "train3", "test1", "test2", "test3"]
 
 
 @options
-class SplitSet(VideoSet):
+class SplitSet(VideoSet, ABC):
     """A data set with three official splits; their lists lie under the root or beside it."""
 
     split: Part | None = None
@@ -51,9 +52,9 @@ class SplitSet(VideoSet):
         splits = [self.part("test", number) for number in "123"]
         return splits if all(splits) else None
 
+    @abstractmethod
     def part(self, kind: str, number: str) -> set[str]:
         """Read the file names of one part of a split: `train` or `test`, and its number."""
-        raise NotImplementedError
 
     def listed_name(self, video: Video) -> str:
         """Name the file: the lists do, and file names are unique in these sets."""

@@ -16,7 +16,7 @@ from zsvideo.data.datasets.kinetics import Kinetics700
 from zsvideo.data.datasets.sun397 import SUN397
 from zsvideo.data.datasets.ucf101 import UCF101
 from zsvideo.errors import UserError
-from zsvideo.experiment.options import Claim
+from zsvideo.experiment.composed import Claim
 from zsvideo.resources import CONF, ROOT
 from zsvideo.usage import COMMANDS, GROUPS, as_typed
 

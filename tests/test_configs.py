@@ -11,9 +11,10 @@ from omegaconf import OmegaConf
 
 from zsvideo.data.options import ClipSpec, LoaderSpec, subset_of
 from zsvideo.errors import UserError
+from zsvideo.experiment.composed import Experiment, check_options
 from zsvideo.experiment.environment import settings
 from zsvideo.experiment.options import GROUPS as GROUPS_TYPED
-from zsvideo.experiment.options import Experiment, check_options, fields_page
+from zsvideo.experiment.options import fields_page
 from zsvideo.resources import CONF, ROOT
 from zsvideo.semantics.protocol import Protocol
 

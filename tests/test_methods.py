@@ -14,7 +14,7 @@ from helpers.commands import finished, read
 from helpers.runs import finished_run, predictions
 from helpers.videos import grey_video
 from zsvideo.experiment.build import build_data, build_model, build_targets, declared_training
-from zsvideo.experiment.options import Experiment
+from zsvideo.experiment.composed import Experiment
 from zsvideo.experiment.pretraining import pretrain
 
 pytestmark = pytest.mark.slow

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from zsvideo.errors import UserError
+from zsvideo.experiment.composed import Experiment
 from zsvideo.experiment.environment import settings
-from zsvideo.experiment.options import Experiment
 from zsvideo.experiment.resume import changed_options, check_same_options
 from zsvideo.experiment.resume import finished as run_is_finished
 from zsvideo.models.checkpoints import newest

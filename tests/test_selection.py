@@ -10,7 +10,8 @@ from helpers.vectors import bank, toy_vectors
 from helpers.videos import grey_video
 from zsvideo.errors import UserError
 from zsvideo.experiment.build import build_data
-from zsvideo.experiment.options import Experiment, Selection
+from zsvideo.experiment.composed import Experiment
+from zsvideo.experiment.options import Selection
 from zsvideo.options import parse
 from zsvideo.semantics.holdout import hold_out
 

@@ -24,8 +24,8 @@ from zsvideo.data.datamodule import VideoDataModule
 from zsvideo.data.datasets.base import Archive
 from zsvideo.errors import UserError
 from zsvideo.experiment import testing, vectors
+from zsvideo.experiment.composed import Claim, Experiment
 from zsvideo.experiment.jobs import is_finished, job_hash
-from zsvideo.experiment.options import Claim, Experiment
 from zsvideo.experiment.vectors import (
     fetch_early,
     planned,

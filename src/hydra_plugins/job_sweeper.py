@@ -18,8 +18,8 @@ from omegaconf import OmegaConf
 
 from zsvideo.cli import FAILED, quote_digits
 from zsvideo.errors import UserError
+from zsvideo.experiment.composed import Claim
 from zsvideo.experiment.jobs import Job, axis_value, job_hash, write_study
-from zsvideo.experiment.options import Claim
 
 log = logging.getLogger(__name__)
 LISTED = 5
@@ -43,8 +43,8 @@ class JobSweeper(BasicSweeper):
         rest = [job for job in jobs if not job.finished]
         log.info("%d jobs, %d of them finished before", len(jobs), len(jobs) - len(rest))
         if self.config.dry_run:
+            from zsvideo.experiment.composed import typed_value
             from zsvideo.experiment.cost import plan
-            from zsvideo.experiment.options import typed_value
             from zsvideo.experiment.vectors import planned
 
             print(plan(jobs, typed_value(self.config, "rate")))

@@ -17,8 +17,8 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from zsvideo.errors import UserError
+from zsvideo.experiment.composed import check_options
 from zsvideo.experiment.jobs import job_name
-from zsvideo.experiment.options import check_options
 from zsvideo.resources import CONF, PACKAGE
 from zsvideo.usage import as_typed, usage
 

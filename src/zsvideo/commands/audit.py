@@ -9,7 +9,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from zsvideo.cli import run_command
-from zsvideo.experiment.options import Claim
+from zsvideo.experiment.composed import Claim
 
 
 def audit(config: DictConfig) -> None:

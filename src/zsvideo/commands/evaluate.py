@@ -11,7 +11,7 @@ from omegaconf import DictConfig
 
 from zsvideo.cli import run_command, stored_options
 from zsvideo.errors import UserError
-from zsvideo.experiment.options import Experiment
+from zsvideo.experiment.composed import Experiment
 
 
 def run_options(arguments: list[str]) -> list[str]:

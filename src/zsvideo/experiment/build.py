@@ -14,7 +14,7 @@ from zsvideo.data.datamodule import VideoDataModule
 from zsvideo.data.subsets import draw
 from zsvideo.data.zeroshot import TargetsDataModule, ZeroShotDataModule
 from zsvideo.errors import UserError
-from zsvideo.experiment.options import Claim, Experiment
+from zsvideo.experiment.composed import Claim, Experiment
 from zsvideo.experiment.vectors import word_vectors
 from zsvideo.models.classifier import Classifier
 from zsvideo.models.module import ZeroShotModule

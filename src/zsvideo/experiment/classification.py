@@ -13,8 +13,8 @@ from zsvideo.data.zeroshot import ZeroShotDataModule
 from zsvideo.errors import UserError
 from zsvideo.evaluation.predictions import SEEN, file_hash
 from zsvideo.evaluation.record import VERSION, RunRecord, write_record
+from zsvideo.experiment.composed import Experiment
 from zsvideo.experiment.environment import environment, settings
-from zsvideo.experiment.options import Experiment
 from zsvideo.experiment.testing import accelerators, seen_videos, source_counts, trained_bank
 from zsvideo.models.callbacks import UnreadableVideos
 from zsvideo.models.checkpoints import LAST

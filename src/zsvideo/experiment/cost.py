@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from zsvideo.data.datasets.base import VideoSet
 from zsvideo.data.options import ClassCluster, SomeClasses, SomeVideos
+from zsvideo.experiment.composed import Experiment
 from zsvideo.experiment.jobs import Job, axis_value
-from zsvideo.experiment.options import Experiment
 
 PARAMETERS = {"r2plus1d": 31.5e6, "r3d": 33.3e6, "c3d": 62.6e6, "tiny": 0.1e6}
 FORWARD = 1 / 3  # of the work of a training step

@@ -9,9 +9,10 @@ from omegaconf import OmegaConf
 
 from zsvideo.errors import UserError
 from zsvideo.evaluation.record import read_record
+from zsvideo.experiment.composed import Experiment
 from zsvideo.experiment.environment import settings
 from zsvideo.experiment.jobs import MACHINERY, PLACES, PROCESSES, training_hash
-from zsvideo.experiment.options import Experiment, Trainer
+from zsvideo.experiment.options import Trainer
 from zsvideo.experiment.vectors import vectors_hash
 from zsvideo.models.checkpoints import LAST, began_with, newest
 from zsvideo.reporting.run import Run

@@ -19,8 +19,8 @@ from zsvideo.data.zeroshot import TargetsDataModule, ZeroShotDataModule
 from zsvideo.errors import UserError
 from zsvideo.evaluation.predictions import SEEN, Predictions, file_hash
 from zsvideo.evaluation.record import read_record
+from zsvideo.experiment.composed import Experiment
 from zsvideo.experiment.environment import environment, settings
-from zsvideo.experiment.options import Experiment
 from zsvideo.experiment.rejection import none_of_these, untrained_videos
 from zsvideo.experiment.scoring import evaluations_of, score_run
 from zsvideo.models.callbacks import UnreadableVideos

@@ -19,7 +19,8 @@ from pytorch_lightning.loggers import CSVLogger, Logger, WandbLogger
 
 from zsvideo.errors import UserError
 from zsvideo.evaluation.record import SUMS
-from zsvideo.experiment.options import Experiment, Trainer
+from zsvideo.experiment.composed import Experiment
+from zsvideo.experiment.options import Trainer
 from zsvideo.models.callbacks import UnreadableVideos
 from zsvideo.models.checkpoints import LAST, AtomicCheckpointIO, Interruption
 from zsvideo.models.meter import Meter

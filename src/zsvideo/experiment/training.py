@@ -11,9 +11,9 @@ from zsvideo.evaluation.protocols import check_lists
 from zsvideo.experiment import testing
 from zsvideo.experiment.build import build_data, build_model
 from zsvideo.experiment.classification import record_training
+from zsvideo.experiment.composed import Experiment
 from zsvideo.experiment.features import cache_features
 from zsvideo.experiment.jobs import first_stage, training_hash
-from zsvideo.experiment.options import Experiment
 from zsvideo.experiment.pretraining import pretrain
 from zsvideo.experiment.resume import resume
 from zsvideo.experiment.scoring import evaluations_of

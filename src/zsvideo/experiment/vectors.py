@@ -20,7 +20,8 @@ from omegaconf import DictConfig
 from zsvideo.data.datasets.base import Archive, VideoSet
 from zsvideo.data.downloads import check, fetch
 from zsvideo.errors import UserError
-from zsvideo.experiment.options import Claim, Semantics
+from zsvideo.experiment.composed import Claim
+from zsvideo.experiment.options import Semantics
 from zsvideo.options import plain
 from zsvideo.semantics.class_lists import NotListedError
 from zsvideo.semantics.class_vectors import ClassVectors

@@ -1,0 +1,196 @@
+"""An experiment as one typed value, made where the composed config enters."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self
+
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from zsvideo.data.datasets import video_set
+from zsvideo.data.datasets.base import VideoSet
+from zsvideo.data.options import ClipSpec, LoaderSpec, Subset, subset_of
+from zsvideo.errors import UserError
+from zsvideo.experiment.options import GROUPS, Method, Pretrain, Selection, Semantics, Top, Trainer
+from zsvideo.models.options import ModelSpec
+from zsvideo.options import parse
+from zsvideo.semantics.protocol import Protocol
+
+KNOWN = {*GROUPS, *Top.__dataclass_fields__, "source", "seen", "targets", "subset"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """What names alone decide: class vectors, and the data sets that a protocol keeps apart.
+
+    Attributes:
+        source: trained on.
+        targets: tested on, by name.
+        seen: with held-out videos of classes trained on, if any.
+        pretrain: the weights that training begins with.
+        protocol: which classes are kept out of training.
+        semantics: the class vectors.
+        data: folder of all data.
+        cache: folder for what is computed or fetched once.
+    """
+
+    source: VideoSet
+    targets: Mapping[str, VideoSet]
+    seen: VideoSet | None
+    pretrain: Pretrain
+    protocol: Protocol
+    semantics: Semantics
+    data: Path
+    cache: Path
+
+    def __post_init__(self) -> None:
+        """Check that something is tested; raises UserError."""
+        if not self.targets:
+            raise UserError("target is empty; name data sets to test on, such as target=[ucf101]")
+
+    @classmethod
+    def of(cls, config: DictConfig) -> Self:
+        """Make the typed value of a composed config; raises UserError as `check_options`."""
+        return cls(**{field.name: typed_value(config, field.name) for field in fields(cls)})
+
+    @property
+    def stages(self) -> list[tuple[VideoSet, Protocol]]:
+        """What is trained on, and the protocol that filters it."""
+        first, protocol = self.pretrain.first, self.protocol
+        if not (self.pretrain.filter or self.pretrain.classify):
+            protocol = replace(protocol, rule="none")
+        return [(self.source, self.protocol), *([(first, protocol)] if first else [])]
+
+    def sets(self, *roles: str) -> list[VideoSet]:
+        """List the data sets that have these roles: `source`, `target`, `pretrain`, `seen`."""
+        sets: dict[str, list[VideoSet | None]] = {
+            "source": [self.source],
+            "target": [*self.targets.values()],
+            "pretrain": [self.pretrain.first],
+            "seen": [self.seen],
+        }
+        return [videos for role in roles for videos in sets[role] if videos is not None]
+
+    def check_data(self, *roles: str) -> None:
+        """Check that something lies where data sets are looked for.
+
+        Raises:
+            UserError: what is missing, where it was looked for, and how to get it.
+        """
+        for videos in self.sets(*roles):
+            videos.check_there()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Experiment(Claim):
+    """All options of a run, checked; nothing changes them.
+
+    Attributes:
+        evaluation: how predictions are scored, by name: a function and its options.
+        config: as composed, for hashes and records.
+    """
+
+    clips: ClipSpec
+    loader: LoaderSpec
+    subset: Subset
+    model: ModelSpec
+    method: Method
+    selection: Selection
+    trainer: Trainer
+    evaluation: Mapping[str, Any]
+    seed: int
+    resume: str | None
+    save_every: int
+    resamples: int
+    config: DictConfig
+
+    def __post_init__(self) -> None:
+        """Check options of several groups that do not go together; raises UserError."""
+        super().__post_init__()
+        if not self.evaluation:
+            raise UserError("evaluation is empty; name protocols such as evaluation=[half,full]")
+        if self.seen and len(self.clips.counts) > 1:
+            raise UserError(
+                f"clips.test_clips={self.clips.test_clips} does not go with source@seen: "
+                "generalised scoring takes one number of clips"
+            )
+        if self.method.classify and self.selection.name != "last":
+            raise UserError(
+                f"selection={self.selection.name} chooses by zero-shot accuracy, which "
+                "method=classify has not; take selection=last"
+            )
+        if self.method.frozen and not self.pretrain.weights:
+            raise UserError(
+                "method=baseline would freeze random weights; name those to start from: "
+                "pretrain=kinetics400, pretrain=classify, pretrain=sun or pretrain.ckpt=FILE"
+            )
+        if self.pretrain.classify and self.selection.name == "val":
+            raise UserError(
+                "selection=val holds out classes that pretrain=classify is trained on; take "
+                "selection=last"
+            )
+
+    @cached_property
+    def composed(self) -> dict[str, Any]:
+        """The config as plain data, for records."""
+        return OmegaConf.to_container(self.config, resolve=True)  # type: ignore[return-value]
+
+    def using(self, semantics: Semantics) -> Self:
+        """Give the same experiment with these class vectors, in its config too."""
+        config = self.config.copy()
+        with open_dict(config):
+            config.semantics["_target_"] = "zsvideo.semantics.vectors.WordVectors"
+            config.semantics.path, config.semantics.sha256 = semantics.path, semantics.sha256
+        return replace(self, semantics=semantics, config=config)
+
+
+def typed_value(config: DictConfig, name: str) -> Any:
+    """Make the typed value of a group of a composed config, or of one of its keys.
+
+    Raises:
+        UserError: an option has a value that is not allowed; names it and what is.
+    """
+    if name == "config":
+        return config
+    if name in ("data", "cache"):
+        return Path(str(config.paths[name])).expanduser()
+    if name in Top.__dataclass_fields__:
+        return getattr(parse(Top, {name: config[name]}), name)
+    if name == "targets":
+        nodes = config.get("target") or {}
+        return {key: data_set_of(node, f"target.{key}") for key, node in nodes.items()}
+    if not (node := config.get(name)):
+        return None
+    if name in ("source", "seen"):
+        return data_set_of(node, name)
+    values = own_values(node)
+    if name == "subset":
+        return subset_of(values)
+    if name == "pretrain" and values.get("source"):
+        values["source"] = video_set(values["source"], "pretrain.source")
+    return parse(GROUPS[name], values, name) if name in GROUPS else values
+
+
+def check_options(config: DictConfig) -> None:
+    """Check every option of a composed config, once, before anything is done with it.
+
+    Raises:
+        UserError: an option has a value that is not allowed; names it and what is.
+    """
+    for name in ("targets", *config):
+        if name in KNOWN:
+            typed_value(config, str(name))
+    if "trainer" in config:
+        Experiment.of(config)
+
+
+def own_values(node: DictConfig) -> dict[str, Any]:
+    """Give the values of a group as plain data, without the class that Hydra makes of it."""
+    values: Any = OmegaConf.to_container(node, resolve=True)
+    return {key: value for key, value in values.items() if not key.startswith("_")}
+
+
+def data_set_of(node: DictConfig, group: str) -> VideoSet:
+    """Make the data set of a group; raises UserError."""
+    return video_set(OmegaConf.to_container(node, resolve=True), group)  # type: ignore[arg-type]

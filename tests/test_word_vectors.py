@@ -33,7 +33,8 @@ from zsvideo.experiment.vectors import (
     settle_names,
     vectors_hash,
 )
-from zsvideo.semantics.vectors import EMBEDDED, WordVectors, say_left_out
+from zsvideo.semantics.googlenews import EMBEDDED
+from zsvideo.semantics.vectors import WordVectors, say_left_out
 from zsvideo.semantics.words import DATASETS, RULES, class_names, words
 
 SMALL = [

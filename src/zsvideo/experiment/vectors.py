@@ -25,16 +25,9 @@ from zsvideo.experiment.options import Semantics
 from zsvideo.options import plain
 from zsvideo.semantics.class_lists import NotListedError
 from zsvideo.semantics.class_vectors import ClassVectors
+from zsvideo.semantics.googlenews import EMBEDDED, FILES, GENSIM, embedded_file, full_file
 from zsvideo.semantics.protocol import decide
-from zsvideo.semantics.vectors import (
-    EMBEDDED,
-    FILES,
-    GENSIM,
-    WordVectors,
-    embedded,
-    embedded_file,
-    full_file,
-)
+from zsvideo.semantics.vectors import WordVectors, embedded
 from zsvideo.semantics.words import PAPER, words
 
 log = logging.getLogger(__name__)

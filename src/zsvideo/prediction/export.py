@@ -15,7 +15,7 @@ from zsvideo.models.network import EmbeddingNetwork
 from zsvideo.models.safetensors import read_safetensors, write_safetensors
 from zsvideo.options import parse, plain
 from zsvideo.prediction.classes import TrainedOn
-from zsvideo.prediction.loading import CONFIG, WEIGHTS, Facts, build, threshold_in
+from zsvideo.prediction.loading import CONFIG, WEIGHTS, Facts, build, threshold_of
 from zsvideo.semantics.googlenews import EMBEDDED
 
 FORMAT = "zsvideo.model/1"
@@ -90,7 +90,7 @@ def read_export(folder: Path) -> tuple[EmbeddingNetwork, Facts]:
             vectors=config["vectors"],
             trained=trained
             and TrainedOn(trained["dataset"], trained["table"], tuple(trained["names"])),
-            none_of_these=threshold_in(config),
+            none_of_these=threshold_of(config.get("none_of_these")),
             protocol={},
         )
     except (OSError, ValueError, KeyError, TypeError) as error:

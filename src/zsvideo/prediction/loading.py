@@ -4,7 +4,6 @@ Nothing in a file is executed.
 """
 
 import hashlib
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ import yaml
 
 from zsvideo.data.options import ClipSpec, LoaderSpec
 from zsvideo.errors import UserError
+from zsvideo.evaluation.record import RunRecord, read_record
 from zsvideo.models.files import checkpoint_of
 from zsvideo.models.network import EmbeddingNetwork
 from zsvideo.models.weights import import_weights, load_strictly, read_file
@@ -92,7 +92,10 @@ def read_model(place: str | os.PathLike[str]) -> tuple[EmbeddingNetwork, Facts]:
     file = checkpoint_of(os.fspath(place), "model")
     content = read_file(file, "model")
     run = file.parent.parent
-    protocol, metrics = read_plain(run / "protocol.json"), read_plain(run / "metrics.json")
+    record = RunRecord.model_validate({"protocol": {}})
+    if file.parent.name == "checkpoints":  # else it was taken out of its run
+        record = read_record(run, complete=False)
+    protocol = record.protocol.plain()
     config = options_of(content) or options_of_run(run)
     if "pytorch-lightning_version" in content:
         state, options = content["state_dict"], content["hyper_parameters"]
@@ -118,7 +121,7 @@ def read_model(place: str | os.PathLike[str]) -> tuple[EmbeddingNetwork, Facts]:
         batch=batch,
         vectors=vectors_of(config, protocol),
         trained=trained_on(protocol),
-        none_of_these=threshold_in(metrics),
+        none_of_these=threshold_of(record.none_of_these),
         protocol=protocol,
     )
     return network, facts
@@ -168,15 +171,6 @@ def options_of_run(run: Path) -> dict[str, Any]:
     return {key: content[key] for key in ("clips", "loader") if key in content}
 
 
-def read_plain(file: Path) -> dict[str, Any]:
-    """Read plain data; empty where it is not there or damaged."""
-    try:
-        content = json.loads(file.read_text())
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}
-
-
 def vectors_of(config: Mapping[str, Any], protocol: Mapping[str, Any]) -> dict[str, Any]:
     """Say which word vectors a model was trained with, and where they lay then."""
     options = config.get("semantics") or {}
@@ -194,9 +188,8 @@ def trained_on(protocol: Mapping[str, Any]) -> TrainedOn | None:
     return TrainedOn(source["dataset"], source.get("table"), tuple(names))
 
 
-def threshold_in(metrics: Mapping[str, Any]) -> NoneOfThese | None:
-    """Read the threshold of a run; None where it has none."""
-    entry = metrics.get("none_of_these")
+def threshold_of(entry: Mapping[str, Any] | None) -> NoneOfThese | None:
+    """Make the threshold that a record or an exported model holds; None where it has none."""
     return NoneOfThese(**entry) if entry else None
 
 

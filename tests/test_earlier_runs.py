@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+import zsvideo
 from helpers.commands import check_sums, fails, finished, read
+from helpers.videos import grey_video
 
 RUNS = Path(__file__).parent / "runs" / "before_0.2"
 
@@ -62,3 +64,13 @@ def test_their_checkpoint_is_tested_again(earlier, cli, tmp_path):
         for run in (one, tmp_path / "tested")
     ]
     assert kept == [48, 48]
+
+
+def test_they_predict(earlier, tmp_path):
+    one, _ = earlier
+    model = zsvideo.load(one, device="cpu", cache=tmp_path / "cache")
+    assert model.facts.trained.names == tuple(read(one, "protocol.json")["trained_classes"])
+    assert model.facts.none_of_these is None
+    grey_video(tmp_path / "a.mp4", 30)
+    (answer,) = model.predict(tmp_path / "a.mp4", ["pour tea", "climb a ladder"])
+    assert len(answer.top) == 2 and answer.none_of_these is None

@@ -6,7 +6,7 @@ Nothing in a file is executed.
 import hashlib
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -112,19 +112,25 @@ def read_model(place: str | os.PathLike[str]) -> tuple[EmbeddingNetwork, Facts]:
             f"pretrain.ckpt={file}"
         )
     network = build({key: options[key] for key in PARTS if key in options}, state, file)
-    batch = LoaderSpec(**config.get("loader", {})).test_batch_size
+    loader, clips = known(config, LoaderSpec, "loader"), known(config, ClipSpec, "clips")
     facts = Facts(
         place=os.fspath(place),
         sha256=file_sha256(file),
         network={key: options[key] for key in PARTS if key in options},
-        clips=parse(ClipSpec, config.get("clips") or {}, "clips"),
-        batch=batch,
+        clips=parse(ClipSpec, clips, "clips"),
+        batch=parse(LoaderSpec, loader, "loader").test_batch_size,
         vectors=vectors_of(config, protocol),
         trained=trained_on(protocol),
         none_of_these=threshold_of(record.none_of_these),
         protocol=protocol,
     )
     return network, facts
+
+
+def known(config: Mapping[str, Any], group: type, name: str) -> dict[str, Any]:
+    """Choose the options of a group that there still are; runs of earlier versions have more."""
+    values = config.get(name) or {}
+    return {field.name: values[field.name] for field in fields(group) if field.name in values}
 
 
 def build(options: Mapping[str, Any], state: Mapping[str, Any], file: Path) -> EmbeddingNetwork:

@@ -11,7 +11,7 @@ import torch
 from benchmarks.videos import make
 from zsvideo.data.datamodule import VideoDataModule
 from zsvideo.data.datasets.base import VideoSet
-from zsvideo.data.features import FeatureStore
+from zsvideo.data.features import Extracted, FeatureStore
 from zsvideo.data.options import ClipSpec, LoaderSpec
 from zsvideo.models.module import ZeroShotModule
 from zsvideo.models.options import ModelSpec
@@ -51,13 +51,14 @@ def main() -> None:
             videos = VideoDataModule(VideoSet(root=str(manifest)), spec, loader, 0)
             videos.use(ClassBank(("a", "b"), np.eye(300)[:2]))
             net = ZeroShotModule(**OPTIONS | {"backbone": backbone})
-            store = FeatureStore(folder / f"{backbone}.npz")
-            row = np.zeros((1, net.f_v.feature_dim), np.float32)
-            store.add(videos.chosen, {video.id: row for video in videos.chosen})
+            store = FeatureStore.open(folder, {"backbone": backbone}, 4 * net.feature_dim)
+            zeros = np.zeros((count, 1, net.feature_dim), np.float32)
+            made = Extracted(zeros, np.ones((count, 1), bool), {})
+            table = store.fill(videos.chosen, lambda _, made=made: made)
             times: dict[bool, list[float]] = {False: [], True: []}
             for _ in range(3):
                 for cached in (False, True):
-                    videos.features = {True: store} if cached else {}
+                    videos.features = {True: table} if cached else {}
                     times[cached].append(epoch(net, videos))
             slow, fast = (statistics.median(times[cached]) for cached in (False, True))
             print(f"| {backbone} | {count} | {slow:.2f} | {fast:.4f} | {slow / fast:.0f}x |")

@@ -14,7 +14,7 @@ from zsvideo.data.clips import Clips, collate
 from zsvideo.data.datasets.base import VideoSet
 from zsvideo.data.decoding.packs import SUFFIX
 from zsvideo.data.epochs import EpochSampler
-from zsvideo.data.features import FeatureClips, FeatureStore
+from zsvideo.data.features import FeatureClips, FeatureTable
 from zsvideo.data.layouts import Video
 from zsvideo.data.options import ClipSpec, LoaderSpec
 from zsvideo.errors import UserError
@@ -53,7 +53,7 @@ class VideoDataModule(pl.LightningDataModule):
         self.published, self.quarantined = self.listing.published, self.listing.quarantined
         self.warn_of_packs()
         self.bank = ClassBank((), np.zeros((0, 0)))
-        self.features: dict[bool, FeatureStore] = {}  # of training and test clips, by a frozen f_v
+        self.features: dict[bool, FeatureTable] = {}  # of training and test clips, by a frozen f_v
         self.subset: Sequence[Video] | None = None
 
     def warn_of_packs(self) -> None:
@@ -133,8 +133,8 @@ class VideoDataModule(pl.LightningDataModule):
 
     def samples(self, train: bool) -> Clips | FeatureClips:
         """Return the clips of the videos in use, or their features where those are cached."""
-        clips, store = self.decoded(train), self.features.get(train)
-        return FeatureClips(clips, store) if store else clips
+        clips, table = self.decoded(train), self.features.get(train)
+        return clips if table is None else FeatureClips(clips, table)
 
     def train_dataloader(
         self, rank: int = 0, world_size: int = 1, batches_done: int = 0

@@ -1,117 +1,310 @@
 """Features of a frozen f_v, kept on disk: one pass over the videos, for any number of epochs.
 
-A store is one file for one network, one kind of clips and one seed; a video in it is known by its
-id and by the size and time of its file. Shapes: V videos, K clips, F features.
+A store is a folder for one network, one kind of clips and one seed; a video in it is known by its
+id and by the size and time of its file. It consists of shards, each of some videos that were
+extracted together:
+
+    00000.npy        (V, N, F) float32 or float16, zeros where a video has no features
+    00000.mask.npy   (V, N) bool, False for a clip with the frames of the one before
+    00000.json       id, version of the file, reason why it is unreadable; hashes; written last
+
+Shapes: V videos, B of them, N clips a video, F features.
 """
 
+import fcntl
 import hashlib
-import io
 import json
-import os
-from collections.abc import Sequence
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import chain
 from pathlib import Path
-from typing import Any
-from zipfile import BadZipFile
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
+from torch import Tensor
 from torch.utils.data import Dataset
 
 from zsvideo.data.clips import Clips
 from zsvideo.data.layouts import Video
 
+log = logging.getLogger(__name__)
+
+Key = tuple[str, str]
+"""Id of a video, and the version of its file."""
+
+
+@dataclass
+class Extracted:
+    """Features of some videos, in their order.
+
+    Attributes:
+        features: (V, N, F), of any content where a video has none.
+        mask: (V, N) bool, False for a clip with the frames of the one before.
+        reasons: position to the reason why a video has none.
+    """
+
+    features: np.ndarray
+    mask: np.ndarray
+    reasons: dict[int, str]
+
+
+class FeatureTable:
+    """Features of a list of videos, on disk: row i is the i-th video.
+
+    Attributes:
+        reasons: row to the reason why that video has no features.
+        readable: (R,) the other rows.
+        mask: (V, N) bool, see `Extracted`.
+    """
+
+    MAPS: ClassVar[int] = 256  # files that are open at once
+
+    def __init__(
+        self, folder: Path, places: np.ndarray, mask: np.ndarray, reasons: dict[int, str]
+    ) -> None:
+        """Take where the features are: (V, 2) number of the shard, and row in it."""
+        self.places, self.mask, self.reasons = places, mask, reasons
+        self.readable = np.array([i for i in range(len(places)) if i not in reasons], dtype=int)
+
+        @lru_cache(self.MAPS)
+        def mapped(shard: int) -> np.ndarray:
+            array: np.ndarray = np.load(folder / f"{shard:05}.npy", mmap_mode="r")
+            return array
+
+        self.mapped = mapped
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def clips(self, rows: np.ndarray) -> tuple[Tensor, Tensor]:
+        """Read (B, N, F) float32 in time order, and (B, N) bool, False where a clip repeats."""
+        features = self.gather(rows, lambda parts, _: parts)
+        return torch.from_numpy(features), torch.from_numpy(self.mask[rows])
+
+    def means(self, rows: np.ndarray) -> Tensor:
+        """Read the mean over all N clips, (B, F) float32."""
+        return torch.from_numpy(
+            self.gather(rows, lambda parts, _: torch.from_numpy(parts).mean(dim=1).numpy())
+        )
+
+    def single(self, rows: np.ndarray, numbers: np.ndarray) -> Tensor:
+        """Read one clip a video, by its number (B,) modulo N: (B, F) float32."""
+        count = self.mask.shape[1]
+        return torch.from_numpy(
+            self.gather(rows, lambda parts, at: parts[np.arange(len(at)), numbers[at] % count])
+        )
+
+    def gather(
+        self, rows: np.ndarray, reduced: Callable[[np.ndarray, np.ndarray], np.ndarray]
+    ) -> np.ndarray:
+        """Read rows, shard by shard, each part reduced: (b, N, F) and its (b,) places in `rows`."""
+        shards, positions = self.places[rows].T
+        assert (shards >= 0).all(), "a video has no features; see `readable`"
+        result: np.ndarray | None = None
+        for shard in np.unique(shards):
+            at = np.flatnonzero(shards == shard)
+            part = reduced(self.mapped(int(shard))[positions[at]].astype(np.float32), at)
+            if result is None:
+                result = np.empty((len(rows), *part.shape[1:]), np.float32)
+            result[at] = part
+        assert result is not None, "no row was asked for"
+        return result
+
 
 @dataclass
 class FeatureStore:
-    """Features by video.
+    """Features by video, in shards.
 
     Attributes:
-        file: where they are kept.
-        rows: id to its `print`, and its (K, F) float32 features or the reason why it has none.
+        folder: where they are kept.
+        size: videos a shard at most.
+        places: of each version of a video, the number of its shard and its row there.
+        reasons: of each that was unreadable, why.
+        shards: numbers of the sound ones.
     """
 
-    file: Path
-    rows: dict[str, tuple[str, np.ndarray | str]] = field(default_factory=dict)
+    folder: Path
+    size: int
+    places: dict[Key, tuple[int, int]] = field(default_factory=dict)
+    reasons: dict[Key, str] = field(default_factory=dict)
+    shards: set[int] = field(default_factory=set)
+
+    VIDEOS: ClassVar[int] = 4096  # a shard at most
+    BYTES: ClassVar[int] = 1 << 27
 
     @staticmethod
-    def open(folder: Path, made_by: dict[str, Any]) -> "FeatureStore":
-        """Open the store of what made the features: weights, clips, seed; new where damaged."""
-        key = hashlib.sha256(json.dumps(made_by, sort_keys=True).encode()).hexdigest()[:20]
-        store = FeatureStore(folder / f"features-{key}.npz")
-        try:
-            with np.load(store.file) as saved:
-                notes, features = json.loads(str(saved["notes"])), saved["features"]
-                checksum = str(saved["sha256"])
-        except (OSError, ValueError, KeyError, EOFError, BadZipFile):
-            return store
-        if checksum == store_hash(notes, features):
-            rows = iter(features)
-            for video, (seen, reason) in notes.items():
-                store.rows[video] = (seen, reason or next(rows))
+    def open(folder: Path, made_by: dict[str, Any], row_bytes: int) -> "FeatureStore":
+        """Open the store of what made the features: weights, clips, seed.
+
+        Args:
+            folder: of all stores.
+            made_by: as plain data.
+            row_bytes: of the features of one video.
+        """
+        text = json.dumps(made_by, sort_keys=True)
+        key = hashlib.sha256(text.encode()).hexdigest()[:20]
+        size = max(1, min(FeatureStore.VIDEOS, FeatureStore.BYTES // row_bytes))
+        store = FeatureStore(folder / key, size)
+        store.folder.mkdir(parents=True, exist_ok=True)
+        store.read()
         return store
+
+    def file(self, shard: int, suffix: str) -> Path:
+        """Name a file of a shard."""
+        return self.folder / f"{shard:05}{suffix}"
+
+    def read(self) -> list[int]:
+        """Take in the shards that are new since; returns the numbers of damaged ones."""
+        numbers = {int(f.name[:5]) for f in self.folder.glob("[0-9]*") if f.suffix != ".part"}
+        damaged = []
+        for shard in sorted(numbers - self.shards):
+            try:
+                index = json.loads(self.file(shard, ".json").read_text())
+                hashes, videos = index["sha256"], index["videos"]
+                sound = hashes["videos"] == text_hash(videos) and all(
+                    hashes[suffix] == file_hash(self.file(shard, suffix))
+                    for suffix in (".npy", ".mask.npy")
+                )
+            except (OSError, ValueError, KeyError, TypeError):
+                sound = False
+            if sound:
+                self.take(shard, videos)
+            else:
+                damaged.append(shard)
+        return damaged
+
+    def take(self, shard: int, videos: list[tuple[str, str, str]]) -> None:
+        """Take in the index of a shard."""
+        self.shards.add(shard)
+        for row, (video, version, reason) in enumerate(videos):
+            if reason:
+                self.reasons[video, version] = reason
+            else:
+                self.places[video, version] = (shard, row)
 
     def missing(self, videos: Sequence[Video]) -> list[Video]:
         """List the videos without features, whatever the reason was, or changed since."""
-        none = ("", "")
-        return [
-            video
-            for video in videos
-            for seen, row in [self.rows.get(video.id, none)]
-            if isinstance(row, str) or seen != file_version(video)
-        ]
+        return [v for v in videos if (v.id, file_version(v)) not in self.places]
 
-    def add(self, videos: Sequence[Video], results: dict[str, np.ndarray | str]) -> None:
-        """Take in features (K, F), or reasons, by id; write the store, whole or not at all."""
-        for video in videos:
-            self.rows[video.id] = (file_version(video), results[video.id])
-        notes = {
-            video: (seen, row if isinstance(row, str) else "")
-            for video, (seen, row) in self.rows.items()
+    def fill(
+        self, videos: Sequence[Video], extract: Callable[[list[Video]], Extracted]
+    ) -> FeatureTable:
+        """Extract what is missing, shard by shard, and give the features of all.
+
+        Another process that fills the same store is waited for, and what it wrote is taken.
+        """
+        keys = [(video.id, file_version(video)) for video in videos]  # before they are read
+        if any(key not in self.places for key in keys):
+            with self.locked():
+                if damaged := self.read():
+                    log.warning(
+                        "%s: %d damaged shards are extracted again", self.folder, len(damaged)
+                    )
+                missing = {k: v for k, v in zip(keys, videos, strict=True) if k not in self.places}
+                new = [key for key in missing if key not in self.reasons]
+                again = [key for key in missing if key in self.reasons]
+                for start in range(0, len(new), self.size):
+                    part = new[start : start + self.size]
+                    self.write(part, extract([missing[key] for key in part]))
+                for start in range(0, len(again), self.size):
+                    part = again[start : start + self.size]
+                    found = extract([missing[key] for key in part])
+                    rows = [row for row in range(len(part)) if row not in found.reasons]
+                    if rows:
+                        own = Extracted(found.features[rows], found.mask[rows], {})
+                        self.write([part[row] for row in rows], own)
+        return self.table(keys)
+
+    def table(self, keys: Sequence[Key]) -> FeatureTable:
+        """Give the features of videos in their order."""
+        places = np.array([self.places.get(key, (-1, 0)) for key in keys], int).reshape(-1, 2)
+        reasons = {row: self.reasons[key] for row, key in enumerate(keys) if key not in self.places}
+        masks = {
+            int(n): np.load(self.file(n, ".mask.npy")) for n in np.unique(places[:, 0]) if n >= 0
         }
-        arrays = [row for _, row in self.rows.values() if not isinstance(row, str)]
-        features = np.stack(arrays) if arrays else np.zeros((0, 1, 1), np.float32)
-        content = io.BytesIO()
-        np.savez(
-            content,
-            notes=np.array(json.dumps(notes)),
-            features=features,
-            sha256=np.array(store_hash(notes, features)),
-        )
-        self.file.parent.mkdir(parents=True, exist_ok=True)
-        part = self.file.with_suffix(f".{os.getpid()}.part")  # runs of a sweep share the store
-        part.write_bytes(content.getbuffer())
-        part.replace(self.file)
+        count = next(iter(masks.values())).shape[1] if masks else 1
+        mask = np.zeros((len(keys), count), bool)
+        for shard, own in masks.items():
+            at = places[:, 0] == shard
+            mask[at] = own[places[at, 1]]
+        return FeatureTable(self.folder, places, mask, reasons)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other processes from writing to the store."""
+        with (self.folder / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    def write(self, keys: Sequence[Key], found: Extracted) -> None:
+        """Write a shard, whole or not at all."""
+        shard = next(n for n in range(len(self.shards) + 1) if n not in self.shards)
+        self.file(shard, ".json").unlink(missing_ok=True)  # of a damaged one
+        found.features[list(found.reasons)] = 0
+        hashes = {}
+        for suffix, array in ((".npy", found.features), (".mask.npy", found.mask)):
+            part = self.file(shard, suffix + ".part")
+            with part.open("wb") as opened:
+                np.save(opened, array)
+            hashes[suffix] = file_hash(part)
+            part.replace(self.file(shard, suffix))
+        videos = [(*key, found.reasons.get(row, "")) for row, key in enumerate(keys)]
+        index = {"sha256": hashes | {"videos": text_hash(videos)}, "videos": videos}
+        part = self.file(shard, ".json.part")
+        part.write_text(json.dumps(index))
+        part.replace(self.file(shard, ".json"))
+        self.take(shard, videos)
 
 
 class FeatureClips(Dataset[dict[str, Any]]):
     """Samples as those of `Clips`, with `features` (F,) in place of frames.
 
-    Epoch e takes the clip e modulo K of a video.
+    Epoch e takes the clip e modulo N of a video in training; a test takes the mean of all.
     """
 
-    def __init__(self, clips: Clips, store: FeatureStore) -> None:
-        """Read the features of all videos of `clips` from the store."""
-        self.clips = clips
-        rows = [store.rows[video.id][1] for video in clips.videos]
-        self.reasons = {i: row for i, row in enumerate(rows) if isinstance(row, str)}
-        arrays = [row for row in rows if not isinstance(row, str)]
-        self.rows = np.cumsum([not isinstance(row, str) for row in rows]) - 1
-        self.features = torch.from_numpy(np.stack(arrays)) if arrays else torch.zeros(0, 1, 1)
+    def __init__(self, clips: Clips, table: FeatureTable) -> None:
+        """Join clips with the features of their videos."""
+        assert len(clips) == len(table)
+        self.clips, self.table = clips, table
 
     def __len__(self) -> int:
         return len(self.clips)
 
     def __getitem__(self, key: tuple[int, int]) -> dict[str, Any]:
-        epoch, index = key
+        return self.__getitems__([key])[0]
+
+    def __getitems__(self, keys: list[tuple[int, int]]) -> list[dict[str, Any]]:
+        samples = [self.about(*key) for key in keys]
+        taken = [
+            (s["index"], epoch) for s, (epoch, _) in zip(samples, keys, strict=True) if s["ok"]
+        ]
+        if taken:
+            rows, epochs = np.array(taken).T
+            train = self.clips.train
+            features = self.table.single(rows, epochs) if train else self.table.means(rows)
+            for sample, row in zip((s for s in samples if s["ok"]), features, strict=True):
+                sample["features"] = row
+        return samples
+
+    def about(self, epoch: int, index: int) -> dict[str, Any]:
+        """Give a sample without its features; another video replaces one that has none."""
         unreadable: list[tuple[str, str]] = []
         for other in chain([index], self.clips.others(epoch, index)):
-            if other not in self.reasons:
-                row = self.features[self.rows[other]]
-                return {"features": row[epoch % len(row)]} | self.clips.about(other, unreadable)
-            unreadable.append((self.clips.videos[other].id, self.reasons[other]))
+            if (reason := self.table.reasons.get(other)) is None:
+                return self.clips.about(other, unreadable)
+            unreadable.append((self.clips.videos[other].id, reason))
         return {"ok": False, "unreadable": unreadable}
+
+
+def distinct(frame_indices: np.ndarray) -> np.ndarray:
+    """Tell which clips show other frames than the one before: (B, N, T) to (B, N) bool."""
+    mask = np.ones(frame_indices.shape[:2], bool)
+    mask[:, 1:] = (frame_indices[:, 1:] != frame_indices[:, :-1]).any(axis=2)
+    return mask
 
 
 def file_version(video: Video) -> str:
@@ -123,8 +316,17 @@ def file_version(video: Video) -> str:
     return json.dumps([stat.st_size, stat.st_mtime_ns, video.window])
 
 
-def store_hash(notes: dict[str, Any], features: np.ndarray) -> str:
-    """Hash what a store holds (sha256)."""
-    digest = hashlib.sha256(json.dumps(notes).encode())
-    digest.update(np.ascontiguousarray(features).data)
-    return digest.hexdigest()
+def text_hash(content: Any) -> str:
+    """Hash plain data (sha256)."""
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()
+
+
+def array_hash(array: np.ndarray) -> str:
+    """Hash the numbers of an array (sha256)."""
+    return hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()
+
+
+def file_hash(file: Path) -> str:
+    """Hash a file (sha256)."""
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()

@@ -51,6 +51,7 @@ class ZeroShotModule(pl.LightningModule, EmbeddingNetwork):
         seed: int = 0,
         loss: str = "squared",
         c3d_input: str = "kinetics_norm",
+        pca: int | None = None,
     ) -> None:
         """Make a network with random weights.
 
@@ -76,6 +77,7 @@ class ZeroShotModule(pl.LightningModule, EmbeddingNetwork):
             loss: `squared` error (Eq. 2), or `cosine` distance, which no length has a part in.
             c3d_input: what C3D reads: `kinetics_norm`, by `mean` and `std`, or `sports1m_raw`, RGB
                 in 0..255 as its published weights were trained on.
+            pca: size to which a fixed linear layer reduces the features of f_v; None for none.
 
         Raises:
             UserError: there is no such backbone.
@@ -83,7 +85,7 @@ class ZeroShotModule(pl.LightningModule, EmbeddingNetwork):
         super().__init__()
         if c3d_input == "sports1m_raw":
             mean, std = [0.0] * 3, [1 / 255] * 3
-        self.save_hyperparameters()
+        self.save_hyperparameters(ignore=None if pca else ["pca"])
         for name in ("milestones", "mean", "std"):
             self.hparams[name] = list(self.hparams[name])
         self.build(
@@ -95,6 +97,7 @@ class ZeroShotModule(pl.LightningModule, EmbeddingNetwork):
             mean,
             std,
             channels_last,
+            pca,
         )
         self.register_buffer("epoch_loss", torch.zeros(2, dtype=torch.float32), persistent=False)
         self.register_buffer("class_vectors", torch.zeros(0, embedding_dim), persistent=False)

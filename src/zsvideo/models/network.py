@@ -20,7 +20,9 @@ class EmbeddingNetwork(nn.Module):
 
     Attributes:
         f_v: the network.
+        reduce: a fixed linear layer after it (`features.pca`), or nothing.
         f_s: the linear layer.
+        feature_dim: F, of what goes into it.
     """
 
     mean: Tensor
@@ -36,6 +38,7 @@ class EmbeddingNetwork(nn.Module):
         mean: Sequence[float],
         std: Sequence[float],
         channels_last: bool = False,
+        pca: int | None = None,
     ) -> None:
         """Make the parts, with random weights; see `zsvideo.models.module` for the arguments.
 
@@ -49,7 +52,11 @@ class EmbeddingNetwork(nn.Module):
         self.normalize_output = normalize_output
         self.f_v: nn.Module = getattr(backbones, backbone)()
         self.dropout = nn.Dropout(dropout)
-        self.f_s = nn.Linear(int(self.f_v.feature_dim), embedding_dim)
+        size = int(self.f_v.feature_dim)
+        self.reduce: nn.Module = nn.Linear(size, pca) if pca else nn.Identity()
+        self.reduce.requires_grad_(False)
+        self.feature_dim = pca or size
+        self.f_s = nn.Linear(self.feature_dim, embedding_dim)
         self.register_buffer("mean", torch.tensor(mean).view(-1, 1, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(-1, 1, 1, 1), persistent=False)
         if channels_last:
@@ -58,17 +65,21 @@ class EmbeddingNetwork(nn.Module):
     def encode(self, clips: Tensor) -> Tensor:
         """Run f_v over clips: (B, C, T, H, W) uint8 to (B, F)."""
         layout = torch.channels_last_3d if self.channels_last else torch.preserve_format
-        features: Tensor = self.f_v(
-            ((clips / 255.0 - self.mean) / self.std).to(memory_format=layout)
+        features: Tensor = self.reduce(
+            self.f_v(((clips / 255.0 - self.mean) / self.std).to(memory_format=layout))
         )
         return features
 
-    def features(self, clips: Tensor) -> Tensor:
-        """Average f_v over the clips of each video: (B, N, C, T, H, W) uint8 to (B, F)."""
+    def clip_features(self, clips: Tensor) -> Tensor:
+        """Run f_v over the clips of each video: (B, N, C, T, H, W) uint8 to (B, N, F)."""
         flat = clips.flatten(0, 1)
         step = len(flat) if self.training else self.clips_per_pass
         features = torch.cat([self.encode(part) for part in torch.split(flat, step)])
-        return torch.unflatten(features, 0, clips.shape[:2]).mean(dim=1)
+        return torch.unflatten(features, 0, clips.shape[:2])
+
+    def features(self, clips: Tensor) -> Tensor:
+        """Average f_v over the clips of each video: (B, N, C, T, H, W) uint8 to (B, F)."""
+        return self.clip_features(clips).mean(dim=1)
 
     def forward(self, clips: Tensor) -> Tensor:
         """Map the clips of each video to its embedding: (B, N, C, T, H, W) uint8 to (B, D)."""

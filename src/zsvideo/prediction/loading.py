@@ -36,6 +36,7 @@ PARTS = (  # arguments of `EmbeddingNetwork.build`
     "mean",
     "std",
     "channels_last",
+    "pca",
 )
 WEIGHTS, CONFIG = "model.safetensors", "config.json"  # of an exported folder
 HUB = "hf://"

@@ -146,6 +146,38 @@ class Classified(RecordPart):
     unreadable: int
 
 
+class HeadRecord(RecordPart):
+    """A head on frozen features, in place of f_s.
+
+    Attributes:
+        name: as in the group `head`.
+        substituted: what it does in another way than the publication.
+        target_class_names_used: in training; those of the source always are.
+        target_videos_used: in training, without their labels: TRANSDUCTIVE.
+        options: it was fitted with.
+        choice: how open ones were chosen: `draws`, `share`, `held_out` classes and what was
+            `tried`.
+        features: the encoder, and how many clips of what size.
+        videos: it was fitted on.
+        seconds: of each part of the fit.
+    """
+
+    name: str
+    substituted: list[str] = []
+    target_class_names_used: bool = False
+    target_videos_used: bool = False
+    options: dict[str, Any] = {}
+    choice: dict[str, Any] = {}
+    features: dict[str, Any] = {}
+    videos: int = 0
+    seconds: dict[str, float] = {}
+
+    @property
+    def label(self) -> str:
+        """Name it as a row of a table."""
+        return f"{self.name} (re-implementation on {self.features.get('backbone', UNKNOWN)})"
+
+
 class Environment(RecordPart):
     """What a run was made with."""
 
@@ -167,6 +199,7 @@ class RunRecord(RecordPart):
         trained_steps: of these, taken by the run itself.
         track: what kind of network; only those of a kind are compared.
         setup: the options that decide the numbers.
+        head: in place of f_s; None for f_s.
         none_of_these: threshold and errors, see `zsvideo.prediction.rejection`; None without.
         scored: where the predictions are from, if the run only scored them.
         classification: of a classifier, by set.
@@ -189,10 +222,16 @@ class RunRecord(RecordPart):
     setup: dict[str, Any] = {}
     environment: Environment = Environment()
     none_of_these: dict[str, Any] | None = None
+    head: HeadRecord | None = None
     scored: dict[str, Any] | None = None
     classification: dict[str, Classified] = {}
     record_sha256: str | None = None
     protocol_sha256: str | None = None
+
+    @property
+    def transductive(self) -> bool:
+        """Whether videos of the targets were used in training, without their labels."""
+        return self.head is not None and self.head.target_videos_used
 
 
 def read_record(folder: Path, complete: bool = True) -> RunRecord:

@@ -106,7 +106,7 @@ def load_model(
     """
     content, imported = read_file(checkpoint, "ckpt"), None
     if "pytorch-lightning_version" in content:
-        if not any(key.startswith("f_s.") for key in content["state_dict"]):
+        if not any(key.startswith(("f_s.", "head.")) for key in content["state_dict"]):
             raise no_f_s(content["hyper_parameters"]["backbone"], checkpoint)
         try:
             model = ZeroShotModule.load_from_checkpoint(

@@ -13,7 +13,7 @@ from zsvideo.data.datasets.base import VideoSet
 from zsvideo.data.options import ClipSpec, LoaderSpec, Subset, subset_of
 from zsvideo.errors import UserError
 from zsvideo.experiment.options import GROUPS, Method, Pretrain, Selection, Semantics, Top, Trainer
-from zsvideo.models.options import ModelSpec
+from zsvideo.models.options import HeadSpec, ModelSpec, head_of
 from zsvideo.options import parse
 from zsvideo.semantics.protocol import Protocol
 
@@ -96,6 +96,7 @@ class Experiment(Claim):
     subset: Subset
     model: ModelSpec
     method: Method
+    head: HeadSpec
     selection: Selection
     trainer: Trainer
     evaluation: Mapping[str, Any]
@@ -125,11 +126,27 @@ class Experiment(Claim):
                 "method=baseline would freeze random weights; name those to start from: "
                 "pretrain=kinetics400, pretrain=classify, pretrain=sun or pretrain.ckpt=FILE"
             )
+        if self.head.fitted:
+            self.check_head()
         if self.pretrain.classify and self.selection.name == "val":
             raise UserError(
                 "selection=val holds out classes that pretrain=classify is trained on; take "
                 "selection=last"
             )
+
+    def check_head(self) -> None:
+        """Check what a fitted head asks of the other groups; raises UserError."""
+        kind, wrong = self.head.kind, ""
+        if not self.method.frozen:
+            wrong = "a frozen f_v: method=baseline, with pretrain=... or pretrain.ckpt=RUN"
+        elif self.method.legacy_bn:
+            wrong = "features that stay as they are: method.legacy_bn=false"
+        elif self.selection.name != "last":
+            wrong = "selection=last: it chooses its options itself, by head.share and head.draws"
+        elif self.trainer.devices not in (1, "1", "auto"):
+            wrong = "one device: trainer.devices=1"
+        if wrong:
+            raise UserError(f"head={kind} needs {wrong}")
 
     @cached_property
     def composed(self) -> dict[str, Any]:
@@ -167,6 +184,8 @@ def typed_value(config: DictConfig, name: str) -> Any:
     values = own_values(node)
     if name == "subset":
         return subset_of(values)
+    if name == "head":
+        return head_of(values)
     if name == "pretrain" and values.get("source"):
         values["source"] = video_set(values["source"], "pretrain.source")
     return parse(GROUPS[name], values, name) if name in GROUPS else values

@@ -29,6 +29,7 @@ SETTINGS = (
     "clips",
     "model",
     "method",
+    "head",
     "loader",
     "trainer",
     "semantics",

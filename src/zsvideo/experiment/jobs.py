@@ -15,6 +15,8 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from zsvideo.models.options import LINEAR
+
 # What does not change the numbers of a run.
 MACHINERY = (
     "paths",
@@ -40,7 +42,14 @@ TESTS = (
     "loader.test_batch_size",
 )
 FINISHED = ("metrics.json", "audit.json")
-NAMED = ("source", "model", "method", "pretrain", "subset")  # groups in the name of a folder
+NAMED = (
+    "source",
+    "model",
+    "method",
+    "head",
+    "pretrain",
+    "subset",
+)  # groups in the name of a folder
 
 
 @dataclass(frozen=True)
@@ -97,6 +106,8 @@ def job_hash(config: DictConfig, without: Sequence[str] = (), vectors: str | Non
         for key in plain.get("paths") or {}:
             plain.paths[key] = f"<{key}>"
     content: Any = OmegaConf.to_container(plain, resolve=True)
+    if (content.get("head") or {}).get("kind") == LINEAR:  # as before there was a choice
+        content.pop("head")
     if semantics := content.get("semantics"):
         semantics["sha256"] = vectors or vectors_hash(config)
     for key in (*MACHINERY, *PROCESSES, *PLACES, *without):
@@ -135,6 +146,7 @@ def first_stage(config: DictConfig) -> DictConfig | None:
             "legacy_bn": False,
             "cached_clips": None,
         }
+        stage.head = {"kind": LINEAR}
         stage.resume = "auto"
         stage.selection = {"name": "last", "share": 0}
         if not config.pretrain.filter and not config.pretrain.classify:
@@ -145,7 +157,9 @@ def first_stage(config: DictConfig) -> DictConfig | None:
 def job_name(config: DictConfig) -> str:
     """Name the folder of a job by what it computes: some choices in words, and its hash."""
     choices = config.hydra.runtime.choices
-    words = [str(choices[group]) for group in NAMED if choices.get(group) not in (None, "none")]
+    words = [
+        str(choices[group]) for group in NAMED if choices.get(group) not in (None, "none", LINEAR)
+    ]
     return "-".join([*words, f"seed{config.get('seed')}", job_hash(config)[:12]])
 
 

@@ -7,7 +7,7 @@ from pydantic import BeforeValidator, Field, Strict
 from zsvideo.data.datasets.base import VideoSet
 from zsvideo.data.options import SUBSETS, ClipSpec, LoaderSpec
 from zsvideo.errors import UserError
-from zsvideo.models.options import ModelSpec
+from zsvideo.models.options import HeadSpec, ModelSpec
 from zsvideo.options import (
     Count,
     NotNegative,
@@ -210,6 +210,7 @@ GROUPS: dict[str, Any] = {
     "clips": ClipSpec,
     "loader": LoaderSpec,
     "method": Method,
+    "head": HeadSpec,
     "model": ModelSpec,
     "selection": Selection,
     "semantics": Semantics,

@@ -75,6 +75,8 @@ def resume(experiment: Experiment, run: Path) -> Begun:
 def complete(trainer: Trainer, state: dict[str, Any]) -> bool:
     """Tell whether a checkpoint is at the end of training."""
     epochs, steps = trainer.max_epochs, trainer.max_steps
+    if "head" in state:
+        return True
     return bool(state["epoch"] + 1 >= epochs > 0 or state["global_step"] >= steps > 0)
 
 

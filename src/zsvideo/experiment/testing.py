@@ -21,6 +21,7 @@ from zsvideo.evaluation.predictions import SEEN, Predictions, file_hash
 from zsvideo.evaluation.record import read_record
 from zsvideo.experiment.composed import Experiment
 from zsvideo.experiment.environment import environment, settings
+from zsvideo.experiment.heads import score_videos
 from zsvideo.experiment.rejection import none_of_these, untrained_videos
 from zsvideo.experiment.scoring import evaluations_of, score_run
 from zsvideo.models.callbacks import UnreadableVideos
@@ -62,18 +63,27 @@ def test(
     """
     if not checkpoint.is_file():
         raise UserError("nothing was trained, so there is no checkpoint to test: see trainer.max_*")
-    state = read_checkpoint(checkpoint) or {}
+    state, trains = read_checkpoint(checkpoint) or {}, isinstance(data, ZeroShotDataModule)
     started = time.monotonic()
     bound = bottleneck(trainer, experiment.loader.workers, experiment.model.compile)
     trained = trained_bank(data, protocol)
     tests = by_clips(data.targets)
     videos = {**tests, **seen_videos(experiment, data, trained)}
     process = (trainer.global_rank, trainer.world_size)
-    untrained = untrained_videos(data)
+    untrained = None if model.head else untrained_videos(data)
     embedded = [*videos.values(), *([untrained] if untrained else [])]
-    loaders = [target.predict_dataloader(*process) for target in embedded]
-    mine: list[Any] = trainer.predict(model, dataloaders=loaders) or []
-    mine = mine if len(loaders) > 1 else [mine]
+    mine: list[Any] = []
+    head, scoring = state.get("head"), 0.0
+    if model.head:
+        for number, target in enumerate(embedded):
+            batch, left, seconds = score_videos(experiment, model, target, trained)
+            unreadable.targets[number] = left
+            mine.append([batch])
+            scoring += seconds
+    else:
+        loaders = [target.predict_dataloader(*process) for target in embedded]
+        mine = trainer.predict(model, dataloaders=loaders) or []
+        mine = mine if len(loaders) > 1 else [mine]
     ranks = gather_objects(trainer, (mine, unreadable.targets, unreadable.source))
     if not trainer.is_global_zero:
         return
@@ -81,7 +91,7 @@ def test(
         unreadable.source |= source
         for number, left_out in targets.items():
             unreadable.targets.setdefault(number, {}).update(left_out)
-    outputs = [[b for rank in ranks for b in rank[0][n]] for n in range(len(loaders))]
+    outputs = [[b for rank in ranks for b in rank[0][n]] for n in range(len(embedded))]
     predictions, counts, listed = {}, {}, dict(protocol["targets"])
     for number, (name, target) in enumerate(videos.items()):
         main = name.removesuffix(f"_{target.clips.counts[-1]}clip") if name in tests else name
@@ -114,7 +124,8 @@ def test(
         "test_clips": experiment.clips.counts[-1],
         "none_of_these": threshold,
         "steps": state.get("global_step"),
-        "trained_steps": trainer.global_step or None,
+        "trained_steps": trainer.global_step or (0 if model.head and trains else None),
+        "head": head and {**head, "seconds": {**head["seconds"], "score": round(scoring, 2)}},
         "bottleneck": bound,
         "seconds": {"test": round(time.monotonic() - started, 1)},
         "track": "video",
@@ -123,8 +134,8 @@ def test(
     }
     protocol = {**protocol, "targets": listed}
     evaluations = evaluations_of(experiment.evaluation)
-    scoring = (evaluations, experiment.resamples)
-    shown = score_run(*scoring, run, protocol, predictions, counts, about)
+    options = (evaluations, experiment.resamples)
+    shown = score_run(*options, run, protocol, predictions, counts, about)
     for logger in trainer.loggers:
         if isinstance(logger, WandbLogger):
             log_panels(shown, logger.experiment)
@@ -239,15 +250,22 @@ def gather(
         )
     index = torch.cat([batch["index"] for batch in batches])
     order = index.argsort()  # of several processes
-    embeddings = torch.cat([batch["embeddings"] for batch in batches])[order]
+    joined = {
+        key: torch.cat([batch[key] for batch in batches])[order]
+        for key in ("embeddings", "label", "scores", "trained_scores")
+        if key in batches[0]
+    }
+    embeddings, scores = joined["embeddings"], joined.get("scores")
     if not embeddings.isfinite().all():
         raise UserError("the network gives embeddings that are not finite; lower model.lr")
+    if scores is not None and not scores.isfinite().all():
+        raise UserError("the head gives scores that are not finite; choose other options of head")
     videos = [target.chosen[i] for i in index[order]]
     names = [video.id.rsplit("/", 1)[-1] for video in videos]
     splits = target.set.test_splits()
     return Predictions(
         ids=np.array([video.id for video in videos]),
-        labels=torch.cat([batch["label"] for batch in batches])[order].numpy(),
+        labels=joined["label"].numpy(),
         embeddings=embeddings.numpy(),
         class_names=np.array(target.bank.names),
         class_vectors=target.bank.vectors.astype(np.float32),
@@ -255,6 +273,7 @@ def gather(
         trained_names=None if trained is None else np.array(trained.names),
         trained_vectors=None if trained is None else trained.vectors.astype(np.float32),
         dataset=dataset,
+        head_scores=None if scores is None else scores.numpy(),
     )
 
 

@@ -13,6 +13,7 @@ from zsvideo.experiment.build import build_data, build_model
 from zsvideo.experiment.classification import record_training
 from zsvideo.experiment.composed import Experiment
 from zsvideo.experiment.features import cache_features
+from zsvideo.experiment.heads import fit_head
 from zsvideo.experiment.jobs import first_stage, training_hash
 from zsvideo.experiment.pretraining import pretrain
 from zsvideo.experiment.resume import resume
@@ -56,11 +57,15 @@ def carry_out(experiment: Experiment, run: Path, tested: bool = True) -> None:
     model = build_model(experiment.model, experiment.seed, data, classify)
     lineage = pretrain(experiment.pretrain, experiment.cache, data, model, train_first(experiment))
     protocol = data.protocol | {"pretrain": lineage and data.audit_lineage(lineage)}
-    cache_features(experiment.method, experiment.trainer, experiment.cache, data, model)
+    if not experiment.head.fitted:
+        cache_features(experiment.method, experiment.trainer, experiment.cache, data, model)
     callbacks = selecting(experiment.selection, data, run)
     with lightning_trainer(experiment, run, start.step, callbacks) as (trainer, unreadable):
-        trainer.fit(model, data, ckpt_path=start.checkpoint, weights_only=True)
         parts = (experiment, run, trainer, unreadable, model, data, protocol)
+        if experiment.head.fitted:
+            unreadable.source = fit_head(experiment, run, data, model, start.checkpoint)
+            return testing.test(*parts, run / "checkpoints" / LAST, experiment.selection.name)
+        trainer.fit(model, data, ckpt_path=start.checkpoint, weights_only=True)
         if classify or not tested:
             record_training(*parts, shown=tested)
         else:

@@ -6,7 +6,7 @@ Shapes: B batch, F features, K classes.
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from zsvideo.models.module import ZeroShotModule
@@ -31,6 +31,7 @@ class Classifier(ZeroShotModule):
             options: of `ZeroShotModule`.
         """
         super().__init__(embedding_dim=classes, **options)
+        assert isinstance(self.f_s, nn.Linear)
         self.classifier = self.f_s
         del self.f_s
 

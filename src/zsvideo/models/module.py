@@ -3,7 +3,7 @@
 Shapes: B batch, N clips a video, C channels, T frames, H W, F features, D embedding.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -52,6 +52,7 @@ class ZeroShotModule(pl.LightningModule, EmbeddingNetwork):
         loss: str = "squared",
         c3d_input: str = "kinetics_norm",
         pca: int | None = None,
+        head: Mapping[str, Any] | None = None,
     ) -> None:
         """Make a network with random weights.
 
@@ -78,6 +79,7 @@ class ZeroShotModule(pl.LightningModule, EmbeddingNetwork):
             c3d_input: what C3D reads: `kinetics_norm`, by `mean` and `std`, or `sports1m_raw`, RGB
                 in 0..255 as its published weights were trained on.
             pca: size to which a fixed linear layer reduces the features of f_v; None for none.
+            head: `kind` and `options` of a head in place of f_s, see `zsvideo.models.heads`.
 
         Raises:
             UserError: there is no such backbone.
@@ -98,6 +100,7 @@ class ZeroShotModule(pl.LightningModule, EmbeddingNetwork):
             std,
             channels_last,
             pca,
+            head,
         )
         self.register_buffer("epoch_loss", torch.zeros(2, dtype=torch.float32), persistent=False)
         self.register_buffer("class_vectors", torch.zeros(0, embedding_dim), persistent=False)

@@ -3,7 +3,8 @@
 Shapes: B batch, N clips a video, C channels, T frames, H W, F features, D embedding.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +12,8 @@ from torch.nn import functional as F
 
 from zsvideo.errors import UserError
 from zsvideo.models import backbones
+from zsvideo.models.heads import HEADS, Features, Head
+from zsvideo.options import parse
 
 
 class EmbeddingNetwork(nn.Module):
@@ -21,12 +24,14 @@ class EmbeddingNetwork(nn.Module):
     Attributes:
         f_v: the network.
         reduce: a fixed linear layer after it (`features.pca`), or nothing.
-        f_s: the linear layer.
         feature_dim: F, of what goes into it.
+        f_s: the linear layer; with a head, features stay as they are.
+        head: scores classes by features, in place of f_s; None for the cosine (Eq. 1).
     """
 
     mean: Tensor
     std: Tensor
+    head: Head | None
 
     def build(
         self,
@@ -39,6 +44,7 @@ class EmbeddingNetwork(nn.Module):
         std: Sequence[float],
         channels_last: bool = False,
         pca: int | None = None,
+        head: Mapping[str, Any] | None = None,
     ) -> None:
         """Make the parts, with random weights; see `zsvideo.models.module` for the arguments.
 
@@ -56,11 +62,30 @@ class EmbeddingNetwork(nn.Module):
         self.reduce: nn.Module = nn.Linear(size, pca) if pca else nn.Identity()
         self.reduce.requires_grad_(False)
         self.feature_dim = pca or size
-        self.f_s = nn.Linear(self.feature_dim, embedding_dim)
+        self.f_s: nn.Linear | nn.Identity = nn.Linear(self.feature_dim, embedding_dim)
         self.register_buffer("mean", torch.tensor(mean).view(-1, 1, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(-1, 1, 1, 1), persistent=False)
         if channels_last:
             self.f_v.to(memory_format=torch.channels_last_3d)
+        self.embedding_dim, self.head = embedding_dim, None
+        if head:
+            self.make_head(head)
+
+    def make_head(self, made_by: Mapping[str, Any]) -> None:
+        """Make a head of a `kind` with its `options`, as it is before it is fitted."""
+        kind = HEADS[made_by["kind"]]
+        options = parse(kind.Options, made_by["options"], "head")
+        self.use_head(kind(self.feature_dim, self.embedding_dim, options))
+
+    def use_head(self, head: Head) -> None:
+        """Score by a head, in place of f_s and the cosine."""
+        self.head, self.f_s, self.normalize_output = head, nn.Identity(), False
+
+    def scores(self, features: Features, vectors: Tensor) -> Tensor:
+        """Score classes (K, D) by the head: (B, K); raises UserError where there is none."""
+        if self.head is None:
+            raise UserError("the model has no head; it compares embeddings by cosine")
+        return self.head.scores(features, vectors)
 
     def encode(self, clips: Tensor) -> Tensor:
         """Run f_v over clips: (B, C, T, H, W) uint8 to (B, F)."""

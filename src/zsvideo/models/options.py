@@ -1,12 +1,15 @@
-"""The network, its loss and its optimiser (Sec. 3.1, 3.2 and 4.4)."""
+"""The network, its loss, its optimiser and its head (Sec. 3.1, 3.2 and 4.4)."""
 
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, Strict
 
 from zsvideo.errors import UserError
-from zsvideo.options import Count, Number, Seed, Share, Switch, options
+from zsvideo.options import Count, Number, Seed, Share, Switch, options, parse
 
+LINEAR = "linear"
 Three = Annotated[list[Annotated[float, Strict()]], Field(min_length=3, max_length=3)]
 
 
@@ -66,3 +69,44 @@ class ModelSpec:
             raise UserError(
                 f"model.c3d_input={self.c3d_input} is for model=c3d, not for {self.backbone}"
             )
+
+
+@options
+class HeadSpec:
+    """What maps features to classes, and how its open options are chosen."""
+
+    kind: str = LINEAR
+    """`linear` is f_s (Sec. 3.1); any other is fitted on the features of a frozen f_v."""
+    draws: Count = 8
+    """Sets of options that are tried on held-out classes of the source."""
+    share: Share = 0.2
+    """Of the classes trained on, held out to choose options; then all are trained on."""
+    options: Any = None
+    """Of the head itself; those that are null are chosen."""
+
+    @property
+    def fitted(self) -> bool:
+        """Whether it is fitted on features, in place of f_s."""
+        return self.kind != LINEAR
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """The options of the head itself, as plain data."""
+        return dict(vars(self.options)) if self.fitted else {}
+
+
+def head_of(values: Mapping[str, Any]) -> HeadSpec:
+    """Make the typed value of the group `head`; raises UserError."""
+    shared = {key: values[key] for key in ("kind", "draws", "share") if key in values}
+    own = {key: value for key, value in values.items() if key not in shared}
+    spec: HeadSpec = parse(HeadSpec, shared, "head")
+    if not spec.fitted:
+        if own:
+            raise UserError(f"there is no option head.{min(own)} of head=linear")
+        return spec
+    from zsvideo.models.heads import HEADS
+
+    if spec.kind not in HEADS:
+        allowed = ", ".join([LINEAR, *HEADS])
+        raise UserError(f"head.kind={spec.kind} is unknown; allowed: {allowed}")
+    return replace(spec, options=parse(HEADS[spec.kind].Options, own, "head"))

@@ -180,7 +180,9 @@ def load_strictly(network: nn.Module, state: State, file: Path, option: str) -> 
         "missing": own.keys() - state.keys(),
         "unexpected": state.keys() - own.keys(),
         "of another shape": {
-            k for k in own.keys() & state.keys() if own[k].shape != state[k].shape
+            k
+            for k in own.keys() & state.keys()
+            if own[k].shape != state[k].shape and own[k].numel()  # else it takes any
         },
     }
     if differences := "; ".join(

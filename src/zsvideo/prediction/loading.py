@@ -37,6 +37,7 @@ PARTS = (  # arguments of `EmbeddingNetwork.build`
     "std",
     "channels_last",
     "pca",
+    "head",
 )
 WEIGHTS, CONFIG = "model.safetensors", "config.json"  # of an exported folder
 HUB = "hf://"
@@ -106,7 +107,7 @@ def read_model(place: str | os.PathLike[str]) -> tuple[EmbeddingNetwork, Facts]:
         state |= {f"f_s.{k}": v for k, v in imported.f_s.items()}
         options = AUTHORS | {"backbone": imported.backbone}
         options["embedding_dim"] = len(imported.f_s.get("bias", []))
-    if not any(key.startswith("f_s.") for key in state):
+    if not any(key.startswith(("f_s.", "head.")) for key in state):
         raise UserError(
             f"model={file} holds {options.get('backbone')} with a classifier and no f_s, which "
             "tells no unseen classes apart; train f_s on it: method=baseline "

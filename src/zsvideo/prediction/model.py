@@ -21,6 +21,7 @@ from zsvideo.data.decoding.faults import UnreadableVideoError
 from zsvideo.data.layouts import Video
 from zsvideo.errors import UserError
 from zsvideo.evaluation.ranking import cosine_scores, unit
+from zsvideo.models.heads.base import Features
 from zsvideo.models.network import EmbeddingNetwork
 from zsvideo.prediction.answers import Answer, Span, VideoAnswer
 from zsvideo.prediction.classes import OOV, Candidates, Classes, candidates, read_classes
@@ -75,7 +76,16 @@ class Model:
         vectors: str | None,
         cache: Path,
     ) -> None:
-        """Put the network on its device; see `zsvideo.load`."""
+        """Put the network on its device; see `zsvideo.load`.
+
+        Raises:
+            UserError: its head reads the order of clips.
+        """
+        if network.head is not None and network.head.needs == "sequence":
+            raise UserError(
+                f"{facts.place} has a head that reads the order of clips, which own videos are not "
+                "cut for; take a model with another head"
+            )
         self.network, self.facts = network.to(device).eval(), facts
         self.device, self.batch, self.workers = torch.device(device), batch, workers
         self.vectors_file, self.cache = vectors, cache
@@ -180,7 +190,7 @@ class Model:
     ) -> tuple[tuple[Answer, ...], bool | None]:
         """Rank the names for an embedding (D,), ties in the order of the names (Eq. 1)."""
         names = asked.bank.names
-        scores = cosine_scores(embedding[None], asked.bank.vectors)[0]
+        scores = self.scores(embedding, asked.bank.vectors)
         order = np.argsort(-scores.round(14), kind="stable")[:top]
         known = self.facts.none_of_these
         chances = known.probabilities(scores) if known else None
@@ -195,6 +205,17 @@ class Model:
             for k in order
         )
         return answers, known.says(float(scores.max())) if known else None
+
+    def scores(self, embedding: np.ndarray, vectors: np.ndarray) -> np.ndarray:
+        """Score names (K, D) for an embedding (D,): by cosine, or by the model's head; (K,)."""
+        if self.network.head is None:
+            cosines: np.ndarray = cosine_scores(embedding[None], vectors)[0]
+            return cosines
+        own = Features(torch.from_numpy(embedding)[None].to(self.device))
+        asked = torch.from_numpy(vectors).float().to(self.device)
+        with torch.inference_mode():
+            scores: np.ndarray = self.network.scores(own, asked)[0].double().cpu().numpy()
+        return scores
 
     def embeddings(
         self, sources: Sequence[Source], windows: tuple[float, float] | None = None

@@ -48,6 +48,7 @@ def protocol_card(run: Run) -> dict[str, Any]:
         | {"sampling": sampling(setup.get("clips", {}))},
         "compat": {"compat": setup.get("compat", UNKNOWN), **switches(setup)},
         "network": setup.get("model", UNKNOWN),
+        "head": record.head.plain() if record.head else "f_s: linear, compared by cosine",
         "checkpoint": {
             **record.checkpoint.plain(),
             **record.model_dump(include={"selection", "steps", "seed"}),

@@ -39,6 +39,7 @@ def fields(run: Run, target: str, evaluation: str) -> dict[str, Any]:
     hashes = entry.hashes or content(run.predictions(target))
     return {
         "track": record.track,
+        **({"transductive": True} if record.transductive else {}),
         "target": target,
         "test classes": hashes["classes"],
         "class vectors": hashes["vectors"],
@@ -68,6 +69,7 @@ def warnings_of(run: Run) -> list[str]:
         "LEAK: pretrained weights selected on test": any("test" in w.selection for w in chain),
         "LEAK: pre-training classes overlap": any(weights.leaks for weights in chain),
         "UNKNOWN: pre-training classes": any(weights.leaks is None for weights in chain),
+        "TRANSDUCTIVE: target videos used in training": record.transductive,
         "DECLARED: training classes": protocol.declared,
         "LEAK: training classes overlap": protocol.leaks,
         "UNKNOWN: training classes": protocol.leaks is None,

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from rich.table import Table
 
-from zsvideo.evaluation.record import Numbers, TargetRecord
+from zsvideo.evaluation.record import HeadRecord, Numbers, TargetRecord
 from zsvideo.reporting.identity import seen_targets
 from zsvideo.reporting.run import Run
 from zsvideo.semantics.records import Lineage, ProtocolRecord
@@ -99,12 +99,30 @@ def classification(run: Run) -> str:
     )
 
 
+def head_line(head: HeadRecord) -> str:
+    """Say what stands in place of f_s, and how its options were chosen."""
+    text = f"head: {head.label}, fitted on the features of {head.videos:,} videos"
+    if tried := head.choice.get("tried"):
+        chosen = ", ".join(f"{k} {v}" for k, v in head.options.items() if k in tried[0])
+        text += (
+            f"; {chosen} chosen among {len(tried)} on {head.choice['held_out']} held-out classes "
+            "of the source"
+        )
+    if head.substituted:
+        text += f"; differs from the publication: {'; '.join(head.substituted)}"
+    return text + "; class names of the targets were used in training" * (
+        head.target_class_names_used
+    )
+
+
 def run_remarks(run: Run) -> list[str]:
     """List in words what a reader of the numbers must know."""
     lines = []
     record, protocol = run.record, run.record.protocol
     if record.classification:
         lines.append(classification(run))
+    if record.head:
+        lines.append(head_line(record.head))
     if protocol.declared:
         lines.append(f"what the model was trained on is {protocol.declared}")
     if (counts := protocol.counts) and counts.paper and counts.paper != counts.kept:
@@ -160,8 +178,8 @@ def run_remarks(run: Run) -> list[str]:
         )
     if source and source.unreadable_replaced:
         lines.append(
-            f"{len(source.unreadable_replaced)} unreadable training videos were replaced by others "
-            "(metrics.json names them)"
+            f"{len(source.unreadable_replaced)} unreadable training videos were "
+            f"{'left out' if record.head else 'replaced by others'} (metrics.json names them)"
         )
     for name, target in record.targets.items():
         lines += beyond_the_table(name, target)

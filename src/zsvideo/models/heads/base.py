@@ -29,6 +29,37 @@ class FeatureRows(Protocol):
         ...
 
 
+class Joined:
+    """The videos of several feature rows as one, some of each: `FeatureRows` of all of them."""
+
+    def __init__(self, parts: Sequence[tuple[FeatureRows, np.ndarray | None]]) -> None:
+        """Take rows of each part; None for all."""
+        chosen = [np.arange(len(part)) if rows is None else rows for part, rows in parts]
+        self.parts = [part for part, _ in parts]
+        self.owner = np.repeat(np.arange(len(parts)), [len(rows) for rows in chosen])
+        self.rows = np.concatenate(chosen)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def clips(self, rows: np.ndarray) -> tuple[Tensor, Tensor]:
+        """Read the clips, see `FeatureRows`."""
+        read = [self.parts[self.owner[row]].clips(self.rows[row : row + 1]) for row in rows]
+        return torch.cat([clips for clips, _ in read]), torch.cat([mask for _, mask in read])
+
+    def means(self, rows: np.ndarray) -> Tensor:
+        """Read the means, see `FeatureRows`."""
+        result: Tensor | None = None
+        for number, part in enumerate(self.parts):
+            at = np.flatnonzero(self.owner[rows] == number)
+            if len(at):
+                means = part.means(self.rows[rows[at]])
+                result = means.new_empty(len(rows), means.shape[1]) if result is None else result
+                result[torch.from_numpy(at)] = means
+        assert result is not None, "no row was asked for"
+        return result
+
+
 @dataclass(frozen=True)
 class Features:
     """Features of some videos, as a head reads them.
@@ -122,7 +153,7 @@ class Head(nn.Module):
     """Maps features to scores; all that it has learned is in its buffers and parameters.
 
     A subclass makes them in `__init__`; a buffer whose size is known only after `fit` may begin
-    empty, loading gives it the size that was saved.
+    with no elements, loading gives it the size that was saved.
 
     Attributes:
         Options: a class declared with `zsvideo.options.options`; a field that is None is chosen on
@@ -158,6 +189,6 @@ class Head(nn.Module):
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
         for name, buffer in self._buffers.items():
             saved = state_dict.get(prefix + name)
-            if buffer is not None and saved is not None and saved.shape != buffer.shape:
+            if buffer is not None and saved is not None and not buffer.numel():
                 self._buffers[name] = torch.empty_like(saved)
         super()._load_from_state_dict(state_dict, prefix, *args)

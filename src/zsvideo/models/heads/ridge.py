@@ -18,7 +18,7 @@ class Ridge(Head):
         lam: Number | None = None
         """Weight of |W|^2, times the number of videos and the mean variance of a feature."""
 
-    choices = {"lam": (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)}
+    choices = {"lam": (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)}
 
     weight: Tensor
     mean: Tensor

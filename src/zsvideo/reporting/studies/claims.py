@@ -13,6 +13,7 @@ from zsvideo.reporting.studies.study import Study, Trial, spread
 Score = Callable[[Trial], float | None]
 COMPARED = (
     "method",
+    "head",
     "pretrain",
     "clips.test_clips",
     "subset",

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from zsvideo.reporting.studies import table1
+from zsvideo.reporting.studies import rivals, table1
 from zsvideo.reporting.studies.files import (
     ABOUT,
     Row,
@@ -62,8 +62,8 @@ BLOCKS: dict[str, tuple[tuple[str, int | None], ...]] = {
 
 
 def load(top: Path, name: str) -> list[Study]:
-    """Read the study of Table 1."""
-    return load_studies(top, "table1")
+    """Read the study of Table 1, and that of its other systems where it has been run."""
+    return load_studies(top, "table1", "rivals")
 
 
 def rows(studies: Sequence[Study]) -> list[Row]:
@@ -71,7 +71,8 @@ def rows(studies: Sequence[Study]) -> list[Row]:
     targets = studies[0].targets
     tested = "ucf101" if "ucf101" in targets or not targets else targets[0]
     rows: list[Row] = []
-    for row in table1.rows(studies):
+    measured = [row for study in studies[1:] for row in rivals.rows([study])]
+    for row in [*table1.rows(studies), *(row for row in measured if row["from"] == "ours")]:
         target = "ucf101" if row["from"] == "paper" else tested
         if (value := row.get(f"{target} half top1")) is not None:
             error = (

@@ -26,6 +26,12 @@ def remarks(studies: Sequence[Study], repeats: bool = True) -> list[str]:
         lines += [f"missing: {job.folder.name} ({job.failure})" for job in missing[:LISTED]]
         if len(missing) > LISTED:
             lines.append(f"missing: {len(missing) - LISTED} more")
+        lines += [
+            f"TRANSDUCTIVE, left out of this table: {job.folder.name} used videos of the targets "
+            "in training; compare it with others by python -m src.report compare=[...] force=true"
+            for job in study.outcomes
+            if job.transductive
+        ]
         for reason, count in unchecked(study).items():
             lines.append(f"{study.name}: {count} runs not wholly checked: {reason}")
         if study.scale == "demo":

@@ -20,7 +20,7 @@ from zsvideo.reporting.run import Run
 from zsvideo.semantics.records import Subset
 
 REPEATS = ("seed",)  # axes over which a mean is taken
-USUAL = {"method": "e2e", "pretrain": "none"}
+USUAL = {"method": "e2e", "head": "linear", "pretrain": "none"}
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,11 @@ class Outcome:
     def changed(self) -> bool:
         """Whether its record does not agree with its predictions."""
         return bool(self.check and self.check.changed)
+
+    @property
+    def transductive(self) -> bool:
+        """Whether videos of the targets were used in its training."""
+        return bool(self.run and self.run.record.transductive)
 
     @property
     def failure(self) -> str:
@@ -151,7 +156,12 @@ class Study:
                 f"experiments={folder.name} scale={folder.parent.name}"
             ) from None
         jobs = [(job["axes"], Outcome(folder / job["folder"])) for job in content[file.stem]]
-        trials = [trial for axes, outcome in jobs for trial in trials_of(axes, outcome)]
+        trials = [
+            trial
+            for axes, outcome in jobs
+            for trial in trials_of(axes, outcome)
+            if not outcome.transductive  # never beside inductive ones; `remarks` names them
+        ]
         outcomes = [outcome for _, outcome in jobs]
         return Study(folder, content["study"]["name"], folder.parent.name, outcomes, trials)
 

@@ -1,0 +1,210 @@
+"""A head in a run: fitted on the features of the source, kept in a checkpoint, asked for scores.
+
+Shapes: V videos, K classes tested, S classes trained on.
+"""
+
+import logging
+import time
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from zsvideo.data.datamodule import VideoDataModule
+from zsvideo.data.features import FeatureTable
+from zsvideo.data.zeroshot import ZeroShotDataModule
+from zsvideo.errors import UserError
+from zsvideo.experiment.composed import Experiment
+from zsvideo.experiment.features import feature_rows
+from zsvideo.models.checkpoints import LAST, AtomicCheckpointIO, read_checkpoint
+from zsvideo.models.heads import HEADS, Joined, Training
+from zsvideo.models.heads.choice import all_scores, choose, make, opened
+from zsvideo.models.module import ZeroShotModule
+from zsvideo.semantics.class_vectors import ClassBank
+
+FEATURES = __import__("types").SimpleNamespace(clips=None, dtype="float32", pca=None)
+log = logging.getLogger(__name__)
+
+
+def fit_head(
+    experiment: Experiment,
+    run: Path,
+    data: ZeroShotDataModule,
+    model: ZeroShotModule,
+    fitted: Path | None = None,
+) -> dict[str, str]:
+    """Fit the head of `model` on all videos of the source, and write a checkpoint with it.
+
+    Its open options are chosen first, on classes of the source that are held out for that.
+
+    Args:
+        experiment: all options.
+        run: folder of the run.
+        data: the source; a target only where an option of the head says so.
+        model: with a frozen f_v; gets the head.
+        fitted: checkpoint of an interrupted run that has fitted it.
+
+    Returns:
+        Of the videos of the source that cannot be read, id to reason.
+
+    Raises:
+        UserError: no video can be read, or there are too few classes to choose options.
+    """
+    spec, kind, times = experiment.head, HEADS[experiment.head.kind], [time.monotonic()]
+    table = rows_of(experiment, model, data.source)
+    if state := fitted and read_checkpoint(fitted):
+        read_head(model, state)
+        return reasons_of(table, data.source)
+    training = as_training(table, data.source, data.source.bank, kind.needs, experiment.seed)
+    uses = make(kind, opened(kind, spec.values), training).uses
+    if uses:
+        training = with_targets(training, experiment, data, model, uses)
+    times.append(time.monotonic())
+    choice = choose(kind, spec.options, training, spec.draws, spec.share)
+    times.append(time.monotonic())
+    head = make(kind, vars(choice.options), training)
+    head.fit(training)
+    times.append(time.monotonic())
+    model.use_head(head)
+    model.hparams["head"] = {"kind": spec.kind, "options": dict(vars(choice.options))}
+    seconds = dict(
+        zip(("features", "choice", "fit"), np.diff(times).round(2).tolist(), strict=True)
+    )
+    log.info("head=%s: %s; seconds: %s", spec.kind, model.hparams["head"]["options"], seconds)
+    record = {
+        "name": spec.kind,
+        "substituted": list(kind.substituted),
+        "target_class_names_used": "names" in uses,
+        "target_videos_used": "videos" in uses,
+        "options": model.hparams["head"]["options"],
+        "choice": {"draws": spec.draws, "share": spec.share, **asdict(choice)},
+        "features": {
+            "backbone": model.hparams["backbone"],
+            "size": model.feature_dim,
+            "clips": clip_count(experiment, data.source),
+            **{key: value for key, value in vars(FEATURES).items() if key != "clips"},
+        },
+        "videos": len(training),
+        "seconds": seconds,
+    }
+    del record["choice"]["options"]
+    write_checkpoint(experiment, model, record, run / "checkpoints" / LAST)
+    return reasons_of(table, data.source)
+
+
+def write_checkpoint(
+    experiment: Experiment, model: ZeroShotModule, record: dict[str, Any], file: Path
+) -> None:
+    """Write a checkpoint as those of a training, with what is known of the head."""
+    content = {
+        "pytorch-lightning_version": "2",
+        "state_dict": model.state_dict(),
+        "hyper_parameters": dict(model.hparams),
+        "epoch": 0,
+        "global_step": 0,
+        "head": record,
+        "callbacks": {"Interruption": {"config": experiment.composed}},
+    }
+    AtomicCheckpointIO().save_checkpoint(content, file)
+
+
+def read_head(model: ZeroShotModule, state: dict[str, Any]) -> None:
+    """Give a model the head of a checkpoint."""
+    model.hparams["head"] = state["hyper_parameters"]["head"]
+    model.make_head(model.hparams["head"])
+    model.load_state_dict(state["state_dict"])
+
+
+def clip_count(experiment: Experiment, videos: VideoDataModule) -> int:
+    """Say how many clips of a video have features."""
+    return FEATURES.clips or videos.clips.counts[-1]
+
+
+def rows_of(experiment: Experiment, model: ZeroShotModule, videos: VideoDataModule) -> FeatureTable:
+    """Read the features of a data set, or extract them.
+
+    Raises:
+        UserError: none of its videos can be read.
+    """
+    table = feature_rows(
+        experiment.trainer,
+        experiment.cache,
+        model,
+        videos,
+        clip_count(experiment, videos),
+        FEATURES.dtype,
+    )
+    if not len(table.readable):
+        raise UserError(
+            f"none of the {len(videos.chosen)} videos of {videos.name} under {videos.root} "
+            "can be decoded; check the files"
+        )
+    return table
+
+
+def as_training(
+    table: FeatureTable, videos: VideoDataModule, bank: ClassBank, needs: str, seed: int
+) -> Training:
+    """Give the features of the readable videos as a head reads them."""
+    labels = np.array([bank.rows[video.label] for video in videos.chosen])[table.readable]
+    return Training(table, labels, unit(bank.vectors), needs == "sequence", seed, table.readable)
+
+
+def unit(vectors: np.ndarray) -> Tensor:
+    """Scale class vectors (K, D) to length 1, in single precision."""
+    return torch.nn.functional.normalize(torch.from_numpy(vectors).float(), dim=1)
+
+
+def with_targets(
+    training: Training,
+    experiment: Experiment,
+    data: ZeroShotDataModule,
+    model: ZeroShotModule,
+    uses: frozenset[str],
+) -> Training:
+    """Add what an option of the head asks for of all targets: the names, or the videos too."""
+    vectors = torch.cat([unit(target.bank.vectors) for target in data.targets.values()])
+    training = replace(training, target_vectors=vectors)
+    if "videos" in uses:
+        tables = [rows_of(experiment, model, target) for target in data.targets.values()]
+        training = replace(training, target_rows=Joined([(t, t.readable) for t in tables]))
+    return training
+
+
+def reasons_of(table: FeatureTable, videos: VideoDataModule) -> dict[str, str]:
+    """Name the videos that cannot be read: id to reason."""
+    return {videos.chosen[row].id: reason for row, reason in table.reasons.items()}
+
+
+def score_videos(
+    experiment: Experiment,
+    model: ZeroShotModule,
+    videos: VideoDataModule,
+    trained: ClassBank | None,
+) -> tuple[dict[str, Tensor], dict[str, str], float]:
+    """Score the classes of a data set for all its videos, as one batch of predictions.
+
+    Returns:
+        `index` (V,), `label` (V,), `embeddings` (V, 0), `scores` (V, K), and `trained_scores`
+        (V, S) where the classes trained on are known; id to reason of the unreadable videos;
+        and the seconds that scoring took.
+    """
+    head = model.head
+    assert head is not None
+    table = rows_of(experiment, model, videos)
+    training = as_training(table, videos, videos.bank, head.needs, experiment.seed)
+    started = time.monotonic()
+    batch = {
+        "index": torch.from_numpy(table.readable),
+        "label": torch.from_numpy(training.labels),
+        "embeddings": torch.zeros(len(training), 0),
+        "scores": torch.from_numpy(all_scores(head, training, training.vectors)),
+    }
+    if trained is not None:
+        batch["trained_scores"] = torch.from_numpy(
+            all_scores(head, training, unit(trained.vectors))
+        )
+    return batch, reasons_of(table, videos), time.monotonic() - started

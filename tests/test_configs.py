@@ -77,6 +77,7 @@ def test_every_key_is_read(config, group, option):
         },
         "method": {"classify", "frozen", "legacy_bn", "cached_clips"},
         "selection": {"name", "share", "targets"},
+        "features": {"clips", "dtype", "pca", "ckpt"},
     }  # read by zsvideo.experiment.pretraining and zsvideo.experiment.features
     if group in known:
         assert set(plain) <= known[group]

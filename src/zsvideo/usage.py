@@ -26,6 +26,7 @@ GROUPS = {
     "model": "the network, its learning rate and schedule",
     "method": "f_v is trained from scratch (e2e), or frozen (baseline)",
     "head": "what maps features to classes: f_s (linear), or other systems on a frozen f_v",
+    "features": "of a frozen f_v: which are kept, how, and of what size",
     "pretrain": "the weights that training begins with, and whose classes they know",
     "selection": "which checkpoint is tested",
     "semantics": "the class vectors",

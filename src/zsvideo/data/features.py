@@ -51,6 +51,11 @@ class Extracted:
     mask: np.ndarray
     reasons: dict[int, str]
 
+    def readable(self, keys: list[Key]) -> tuple[list[Key], "Extracted"]:
+        """Leave out the videos without features."""
+        rows = [row for row in range(len(keys)) if row not in self.reasons]
+        return [keys[row] for row in rows], Extracted(self.features[rows], self.mask[rows], {})
+
 
 class FeatureTable:
     """Features of a list of videos, on disk: row i is the i-th video.
@@ -150,6 +155,8 @@ class FeatureStore:
         size = max(1, min(FeatureStore.VIDEOS, FeatureStore.BYTES // row_bytes))
         store = FeatureStore(folder / key, size)
         store.folder.mkdir(parents=True, exist_ok=True)
+        with (store.folder / "made_by.json").open("w") as file:  # for people
+            json.dump(made_by, file, indent=1, sort_keys=True)
         store.read()
         return store
 
@@ -157,8 +164,8 @@ class FeatureStore:
         """Name a file of a shard."""
         return self.folder / f"{shard:05}{suffix}"
 
-    def read(self) -> list[int]:
-        """Take in the shards that are new since; returns the numbers of damaged ones."""
+    def read(self, warn: bool = False) -> None:
+        """Take in the shards that are new since; warn of damaged ones, which are not."""
         numbers = {int(f.name[:5]) for f in self.folder.glob("[0-9]*") if f.suffix != ".part"}
         damaged = []
         for shard in sorted(numbers - self.shards):
@@ -175,7 +182,12 @@ class FeatureStore:
                 self.take(shard, videos)
             else:
                 damaged.append(shard)
-        return damaged
+        if damaged and warn:
+            log.warning(
+                "%s: %d shards are damaged or cut off; their videos are extracted again",
+                self.folder,
+                len(damaged),
+            )
 
     def take(self, shard: int, videos: list[tuple[str, str, str]]) -> None:
         """Take in the index of a shard."""
@@ -191,33 +203,51 @@ class FeatureStore:
         return [v for v in videos if (v.id, file_version(v)) not in self.places]
 
     def fill(
-        self, videos: Sequence[Video], extract: Callable[[list[Video]], Extracted]
+        self,
+        videos: Sequence[Video],
+        extract: Callable[[list[Video]], Extracted],
+        name: str = "a data set",
     ) -> FeatureTable:
         """Extract what is missing, shard by shard, and give the features of all.
 
-        Another process that fills the same store is waited for, and what it wrote is taken.
+        Another process that fills the same store is waited for, and what it wrote is taken. A
+        video that was unreadable is tried again, apart from the others: as new ones come in their
+        order, an extraction that goes on after a kill gives the shards of an undisturbed one.
+
+        Args:
+            videos: of the table, in its order.
+            extract: gives the features of some videos.
+            name: of their data set, for messages.
         """
         keys = [(video.id, file_version(video)) for video in videos]  # before they are read
         if any(key not in self.places for key in keys):
             with self.locked():
-                if damaged := self.read():
-                    log.warning(
-                        "%s: %d damaged shards are extracted again", self.folder, len(damaged)
-                    )
-                missing = {k: v for k, v in zip(keys, videos, strict=True) if k not in self.places}
-                new = [key for key in missing if key not in self.reasons]
-                again = [key for key in missing if key in self.reasons]
-                for start in range(0, len(new), self.size):
-                    part = new[start : start + self.size]
-                    self.write(part, extract([missing[key] for key in part]))
-                for start in range(0, len(again), self.size):
-                    part = again[start : start + self.size]
-                    found = extract([missing[key] for key in part])
-                    rows = [row for row in range(len(part)) if row not in found.reasons]
-                    if rows:
-                        own = Extracted(found.features[rows], found.mask[rows], {})
-                        self.write([part[row] for row in rows], own)
+                self.read(warn=True)
+                self.extract_missing(dict(zip(keys, videos, strict=True)), extract, name)
         return self.table(keys)
+
+    def extract_missing(
+        self, videos: dict[Key, Video], extract: Callable[[list[Video]], Extracted], name: str
+    ) -> None:
+        """Extract what no shard has; see `fill`."""
+        missing = [key for key in videos if key not in self.places]
+        if missing:
+            log.warning("computing features of %d videos of %s", len(missing), name)
+        new = [key for key in missing if key not in self.reasons]
+        again = [key for key in missing if key in self.reasons]
+        done = 0
+        for part in (*self.parts(new), *self.parts(again)):
+            done += len(part)
+            results = extract([videos[key] for key in part])
+            if part[0] in self.reasons:  # nothing is written of those that are so still
+                part, results = results.readable(part)
+            if part:
+                self.write(part, results)
+            log.info("features of %s: %d of %d videos", name, done, len(missing))
+
+    def parts(self, keys: list[Key]) -> list[list[Key]]:
+        """Divide videos by shards."""
+        return [keys[start : start + self.size] for start in range(0, len(keys), self.size)]
 
     def table(self, keys: Sequence[Key]) -> FeatureTable:
         """Give the features of videos in their order."""
@@ -235,9 +265,13 @@ class FeatureStore:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep other processes from writing to the store."""
+        """Keep other processes from writing to the store; those that do are waited for."""
         with (self.folder / "lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                log.warning("waiting for another process that fills %s", self.folder)
+                fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
     def write(self, keys: Sequence[Key], found: Extracted) -> None:

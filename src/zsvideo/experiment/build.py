@@ -80,16 +80,21 @@ def build_videos(experiment: Experiment) -> dict[str, VideoDataModule]:
 
 
 def build_model(
-    options: ModelSpec, seed: int, data: ZeroShotDataModule, classify: bool = False
+    options: ModelSpec,
+    seed: int,
+    data: ZeroShotDataModule,
+    classify: bool = False,
+    pca: int | None = None,
 ) -> ZeroShotModule:
     """Build the network, with weights drawn from the seed, for what it learns.
 
-    That is the dimension of the vectors, or the classes trained on (`method=classify`).
+    That is the dimension of the vectors, or the classes trained on (`method=classify`). `pca` is
+    the size of its features, None for that of f_v.
     """
     pl.seed_everything(seed, workers=True, verbose=False)
     if classify:
         return Classifier(len(data.source.bank), **plain(options))
-    return ZeroShotModule(embedding_dim=data.dimension, **plain(options))
+    return ZeroShotModule(embedding_dim=data.dimension, pca=pca, **plain(options))
 
 
 def load_model(

@@ -12,7 +12,16 @@ from zsvideo.data.datasets import video_set
 from zsvideo.data.datasets.base import VideoSet
 from zsvideo.data.options import ClipSpec, LoaderSpec, Subset, subset_of
 from zsvideo.errors import UserError
-from zsvideo.experiment.options import GROUPS, Method, Pretrain, Selection, Semantics, Top, Trainer
+from zsvideo.experiment.options import (
+    GROUPS,
+    FeatureOptions,
+    Method,
+    Pretrain,
+    Selection,
+    Semantics,
+    Top,
+    Trainer,
+)
 from zsvideo.models.options import HeadSpec, ModelSpec, head_of
 from zsvideo.options import parse
 from zsvideo.semantics.protocol import Protocol
@@ -97,6 +106,7 @@ class Experiment(Claim):
     model: ModelSpec
     method: Method
     head: HeadSpec
+    features: FeatureOptions
     selection: Selection
     trainer: Trainer
     evaluation: Mapping[str, Any]
@@ -128,6 +138,7 @@ class Experiment(Claim):
             )
         if self.head.fitted:
             self.check_head()
+        self.features.check(self.method, self.head.fitted)
         if self.pretrain.classify and self.selection.name == "val":
             raise UserError(
                 "selection=val holds out classes that pretrain=classify is trained on; take "
@@ -188,6 +199,13 @@ def typed_value(config: DictConfig, name: str) -> Any:
         return head_of(values)
     if name == "pretrain" and values.get("source"):
         values["source"] = video_set(values["source"], "pretrain.source")
+    if name == "pretrain" and (encoder := OmegaConf.select(config, "features.ckpt")) is not None:
+        if values.get("ckpt") is not None or values.get("source"):
+            raise UserError(
+                f"features.ckpt={encoder} names the weights to start from, and so does "
+                f"{'pretrain.ckpt' if values.get('ckpt') else 'pretrain.source'}; give one"
+            )
+        values |= {"ckpt": encoder, "reset_head": True}
     return parse(GROUPS[name], values, name) if name in GROUPS else values
 
 

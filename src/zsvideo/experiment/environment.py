@@ -9,6 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from zsvideo.experiment.options import DEFAULTS
 from zsvideo.resources import ROOT
 
 PACKAGES = (
@@ -30,6 +31,7 @@ SETTINGS = (
     "model",
     "method",
     "head",
+    "features",
     "loader",
     "trainer",
     "semantics",
@@ -67,7 +69,10 @@ def environment(accelerators: Sequence[str] = ()) -> dict[str, Any]:
 
 def settings(options: Mapping[str, Any]) -> dict[str, Any]:
     """Take from a run's options, as plain data, what decides its numbers, folders aside."""
-    return {key: without_paths(options[key]) for key in SETTINGS if options.get(key) is not None}
+    given = {key: options[key] for key in SETTINGS if options.get(key) is not None}
+    if given.get("features") == DEFAULTS:
+        del given["features"]
+    return {key: without_paths(value) for key, value in given.items()}
 
 
 def without_paths(value: Any) -> Any:

@@ -1,27 +1,40 @@
 """The features of a frozen f_v are computed once, and kept for later epochs and runs."""
 
-import logging
-from dataclasses import asdict, replace
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
+from zipfile import BadZipFile
 
 import numpy as np
 import pytorch_lightning as pl
+import torch
+from torch import nn
+from torch.utils.data import DataLoader
 
 from zsvideo.data.clips import Clips
 from zsvideo.data.datamodule import VideoDataModule
 from zsvideo.data.epochs import EpochSampler
-from zsvideo.data.features import Extracted, FeatureStore, FeatureTable, array_hash, distinct
+from zsvideo.data.features import (
+    Extracted,
+    FeatureStore,
+    FeatureTable,
+    array_hash,
+    distinct,
+    file_version,
+    text_hash,
+)
 from zsvideo.data.layouts import Video
 from zsvideo.data.options import ClipSpec
 from zsvideo.data.zeroshot import ZeroShotDataModule
+from zsvideo.errors import UserError
 from zsvideo.experiment.options import Method, Trainer
 from zsvideo.experiment.trainer import make_trainer
 from zsvideo.models.callbacks import NarrowProgressBar
 from zsvideo.models.module import ZeroShotModule
 
-log = logging.getLogger(__name__)
-
+SAMPLE, BATCH = 20_000, 1024  # videos that PCA is fitted on, and of them at once
+Extract = Callable[[list[Video]], Extracted]
 Precision = Literal["float32", "float16"]
 
 
@@ -63,17 +76,23 @@ class Extractor(pl.LightningModule):
 
 
 def cache_features(
-    method: Method, trainer: Trainer, cache: Path, data: ZeroShotDataModule, model: ZeroShotModule
+    method: Method,
+    trainer: Trainer,
+    cache: Path,
+    data: ZeroShotDataModule,
+    model: ZeroShotModule,
+    dtype: Precision = "float32",
 ) -> None:
     """Let source and targets give features instead of clips, if f_v is frozen and they are kept."""
     count = method.cached_clips
     if count is None or method.legacy_bn:  # f_v changes with its statistics
         return
+    store, extract = training_store(trainer, cache, model, data.source, count, dtype)
+    data.source.features[True] = store.fill(data.source.chosen, extract, data.source.name)
     tested = {id(v): v for v in (*data.targets.values(), *data.validation.values())}
-    data.source.features[True] = training_rows(trainer, cache, model, data.source, count)
     for videos in tested.values():
         clips = videos.clips.counts[-1]
-        videos.features[False] = feature_rows(trainer, cache, model, videos, clips)
+        videos.features[False] = feature_rows(trainer, cache, model, videos, clips, dtype)
 
 
 def feature_rows(
@@ -95,69 +114,139 @@ def feature_rows(
         dtype: as which they are kept.
     """
     spec = replace(videos.clips, test_clips=clips)
-    return rows_of(trainer, cache, model, videos, spec, train=False, count=clips, dtype=dtype)
+    sample = Sampling(videos, spec, train=False, count=clips)
+    store, extract = store_of(trainer, cache, model, sample, dtype)
+    return store.fill(videos.chosen, extract, videos.name)
 
 
-def training_rows(
+def training_store(
     trainer: Trainer,
     cache: Path,
     model: ZeroShotModule,
     videos: VideoDataModule,
     clips: int,
     dtype: Precision = "float32",
-) -> FeatureTable:
-    """Give the features of random training clips, as `feature_rows`."""
+) -> tuple[FeatureStore, Extract]:
+    """Open the store of random training clips, see `feature_rows`, and give what fills it."""
     spec = replace(videos.clips, test_clips=1)  # which no training clip depends on
-    return rows_of(trainer, cache, model, videos, spec, train=True, count=clips, dtype=dtype)
+    return store_of(trainer, cache, model, Sampling(videos, spec, train=True, count=clips), dtype)
 
 
-def rows_of(
-    trainer: Trainer,
-    cache: Path,
-    model: ZeroShotModule,
-    videos: VideoDataModule,
-    spec: ClipSpec,
-    *,
-    train: bool,
-    count: int,
-    dtype: Precision,
-) -> FeatureTable:
-    """Give the features of `count` clips of each video in use."""
+@dataclass(frozen=True)
+class Sampling:
+    """Which clips of a data set have features.
+
+    Attributes:
+        videos: the data set.
+        spec: of the clips.
+        train: random clips, else test clips.
+        count: N, clips a video.
+    """
+
+    videos: VideoDataModule
+    spec: ClipSpec
+    train: bool
+    count: int
+
+    def load(self, part: list[Video]) -> DataLoader[dict[str, Any]]:
+        """Load all clips of some videos."""
+        videos, loader = self.videos, self.videos.loader
+        clips = Clips(part, None, self.spec, videos.seed, self.train, replace=False)
+        length = len(part) * (self.count if self.train else 1)
+        sampler = EpochSampler(len(part), 0, shuffle=False, length=length)
+        size = loader.batch_size if self.train else loader.test_batch_size
+        return videos.load(clips, sampler, size, train=False)
+
+
+def store_of(
+    options: Trainer, cache: Path, model: ZeroShotModule, sampling: Sampling, dtype: Precision
+) -> tuple[FeatureStore, Extract]:
+    """Open the store of some clips of a data set, and give the function that fills it."""
+    videos, count = sampling.videos, sampling.count
     made_by = {
-        "network": network_of(model, trainer.precision),
-        "clips": asdict(spec),
-        "train": train,
+        "network": network_of(model, options.precision),
+        "clips": asdict(sampling.spec),
+        "train": sampling.train,
         "videos": [videos.name, str(videos.root.resolve())],
         "clips_a_video": count,
         "dtype": dtype,
     }
-    if train:
+    if sampling.train:
         made_by["seed"] = videos.seed
     row = count * model.feature_dim * np.dtype(dtype).itemsize
     store = FeatureStore.open(cache / "features", made_by, row)
-    if missing := store.missing(videos.chosen):
-        log.warning("computing features of %d videos of %s", len(missing), videos.name)
 
     def extract(part: list[Video]) -> Extracted:
         """Run f_v over some videos."""
         extractor = Extractor(model, part, count, dtype)
-        clips = Clips(part, None, spec, videos.seed, train, replace=False)
-        length = len(part) * (count if train else 1)
-        sampler = EpochSampler(len(part), 0, shuffle=False, length=length)
-        size = videos.loader.batch_size if train else videos.loader.test_batch_size
-        loader = videos.load(clips, sampler, size, train=False)
-        lightning = make_trainer(
-            trainer,
+        trainer = make_trainer(
+            options,
             devices=1,
             strategy="auto",
             logger=False,
             enable_checkpointing=False,
             callbacks=[NarrowProgressBar()],
         )
-        lightning.predict(extractor, dataloaders=loader, return_predictions=False)
+        trainer.predict(extractor, dataloaders=sampling.load(part), return_predictions=False)
         return extractor.results
 
-    return store.fill(videos.chosen, extract)
+    return store, extract
+
+
+def fit_reduction(
+    trainer: Trainer, cache: Path, source: VideoDataModule, model: ZeroShotModule
+) -> None:
+    """Fit the fixed layer after f_v: the principal components of features of the source.
+
+    One random clip of each of up to `SAMPLE` videos, which the seed draws, decides them; no other
+    data set has a part in it. They are kept, since another processor would give other last digits,
+    and with them other features of all videos.
+
+    Raises:
+        UserError: fewer videos can be read than components are asked for.
+    """
+    layer, size = model.reduce, model.feature_dim
+    assert isinstance(layer, nn.Linear)
+    drawn = np.random.default_rng((source.seed, size)).permutation(len(source.chosen))[:SAMPLE]
+    videos = [source.chosen[row] for row in sorted(drawn)]
+    model.reduce = nn.Identity()
+    store, extract = training_store(trainer, cache, model, source, 1)
+    table = store.fill(videos, extract, source.name)
+    model.reduce = layer
+    if len(table.readable) < size:
+        raise UserError(
+            f"features.pca={size} is more than the {len(table.readable)} videos of {source.name} "
+            "that it is fitted on; give a smaller number"
+        )
+    seen = text_hash([[video.id, file_version(video)] for video in videos])
+    file = store.folder / f"pca-{size}-{seen[:20]}.npz"
+    with store.locked():
+        try:
+            with np.load(file) as saved:
+                weight, bias = saved["weight"], saved["bias"]
+        except (OSError, ValueError, KeyError, EOFError, BadZipFile):
+            weight, bias = principal_components(table, size)
+            part = file.with_suffix(".part")
+            with part.open("wb") as opened:
+                np.savez(opened, weight=weight, bias=bias)
+            part.replace(file)
+    layer.load_state_dict({"weight": torch.from_numpy(weight), "bias": torch.from_numpy(bias)})
+
+
+def principal_components(table: FeatureTable, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Fit PCA to all clips of a table, some at a time.
+
+    Returns:
+        (P, F) and (P,) float32: features times the first, plus the second, are the components.
+    """
+    from sklearn.decomposition import IncrementalPCA
+    from sklearn.utils import gen_batches
+
+    pca, rows = IncrementalPCA(size), table.readable
+    for part in gen_batches(len(rows), max(BATCH, 2 * size), min_batch_size=size):
+        pca.partial_fit(table.clips(rows[part])[0].flatten(0, 1).double().numpy())
+    weight: np.ndarray = pca.components_
+    return weight.astype(np.float32), (-weight @ pca.mean_).astype(np.float32)
 
 
 def network_of(model: ZeroShotModule, precision: str) -> dict[str, Any]:

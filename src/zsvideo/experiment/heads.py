@@ -25,7 +25,6 @@ from zsvideo.models.heads.choice import all_scores, choose, make, opened
 from zsvideo.models.module import ZeroShotModule
 from zsvideo.semantics.class_vectors import ClassBank
 
-FEATURES = __import__("types").SimpleNamespace(clips=None, dtype="float32", pca=None)
 log = logging.getLogger(__name__)
 
 
@@ -54,7 +53,8 @@ def fit_head(
         UserError: no video can be read, or there are too few classes to choose options.
     """
     spec, kind, times = experiment.head, HEADS[experiment.head.kind], [time.monotonic()]
-    table = rows_of(experiment, model, data.source)
+    clips = experiment.features.clips or data.source.clips.counts[-1]
+    table = rows_of(experiment, model, data.source, clips)
     if state := fitted and read_checkpoint(fitted):
         read_head(model, state)
         return reasons_of(table, data.source)
@@ -84,8 +84,8 @@ def fit_head(
         "features": {
             "backbone": model.hparams["backbone"],
             "size": model.feature_dim,
-            "clips": clip_count(experiment, data.source),
-            **{key: value for key, value in vars(FEATURES).items() if key != "clips"},
+            "clips": clips,
+            **{key: value for key, value in vars(experiment.features).items() if key != "clips"},
         },
         "videos": len(training),
         "seconds": seconds,
@@ -118,13 +118,13 @@ def read_head(model: ZeroShotModule, state: dict[str, Any]) -> None:
     model.load_state_dict(state["state_dict"])
 
 
-def clip_count(experiment: Experiment, videos: VideoDataModule) -> int:
-    """Say how many clips of a video have features."""
-    return FEATURES.clips or videos.clips.counts[-1]
-
-
-def rows_of(experiment: Experiment, model: ZeroShotModule, videos: VideoDataModule) -> FeatureTable:
-    """Read the features of a data set, or extract them.
+def rows_of(
+    experiment: Experiment,
+    model: ZeroShotModule,
+    videos: VideoDataModule,
+    clips: int | None = None,
+) -> FeatureTable:
+    """Read the features of a data set, or extract them; of as many clips as it is tested with.
 
     Raises:
         UserError: none of its videos can be read.
@@ -134,8 +134,8 @@ def rows_of(experiment: Experiment, model: ZeroShotModule, videos: VideoDataModu
         experiment.cache,
         model,
         videos,
-        clip_count(experiment, videos),
-        FEATURES.dtype,
+        clips or videos.clips.counts[-1],
+        experiment.features.dtype,
     )
     if not len(table.readable):
         raise UserError(

@@ -15,6 +15,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from zsvideo.experiment.options import DEFAULTS
 from zsvideo.models.options import LINEAR
 
 # What does not change the numbers of a run.
@@ -108,6 +109,8 @@ def job_hash(config: DictConfig, without: Sequence[str] = (), vectors: str | Non
     content: Any = OmegaConf.to_container(plain, resolve=True)
     if (content.get("head") or {}).get("kind") == LINEAR:  # as before there was a choice
         content.pop("head")
+    if content.get("features") == DEFAULTS:
+        content.pop("features")
     if semantics := content.get("semantics"):
         semantics["sha256"] = vectors or vectors_hash(config)
     for key in (*MACHINERY, *PROCESSES, *PLACES, *without):
@@ -124,7 +127,9 @@ def training_hash(config: DictConfig) -> str:
     chosen_on = config.selection.name == "test_best" or "targets" in (
         config.protocol.get("keep_out") or ()
     )
-    return job_hash(config, TESTS if chosen_on else (*TESTS, "target"))
+    fitted = (config.get("head") or {}).get("kind", LINEAR) != LINEAR  # on test clips of the source
+    tests = [key for key in TESTS if not (fitted and key.startswith("clips."))]
+    return job_hash(config, tests if chosen_on else (*tests, "target"))
 
 
 def first_stage(config: DictConfig) -> DictConfig | None:
@@ -147,6 +152,7 @@ def first_stage(config: DictConfig) -> DictConfig | None:
             "cached_clips": None,
         }
         stage.head = {"kind": LINEAR}
+        stage.features = DEFAULTS
         stage.resume = "auto"
         stage.selection = {"name": "last", "share": 0}
         if not config.pretrain.filter and not config.pretrain.classify:

@@ -19,6 +19,7 @@ from zsvideo.options import (
     Whole,
     described,
     options,
+    plain,
 )
 from zsvideo.semantics.protocol import Protocol
 from zsvideo.semantics.words import DATASETS
@@ -68,6 +69,52 @@ class Method:
 
 
 @options
+class FeatureOptions:
+    """The features of a frozen f_v, and those that are kept of it."""
+
+    clips: Count | None = None
+    """Test clips of each source video that a head is fitted on; null takes the last of
+    `clips.test_clips`, with which targets are tested."""
+    dtype: Literal["float32", "float16"] = "float32"
+    """As which features are kept on disk."""
+    pca: Count | None = None
+    """Size to which a fixed layer after f_v reduces the features: the principal components of
+    random clips of up to 20,000 videos of the source. It is a part of the weights."""
+    ckpt: Text | None = None
+    """A run folder: its trained f_v is the encoder, as by `pretrain.ckpt`; f_s begins at random."""
+
+    def check(self, method: Method, head: bool) -> None:
+        """Check that no option is without effect.
+
+        Args:
+            method: what is trained.
+            head: whether a head is fitted on features.
+
+        Raises:
+            UserError: one is.
+        """
+        values = {key: value for key, value in vars(self).items() if value != DEFAULTS[key]}
+        if not values:
+            return
+        name, value = next(iter(values.items()))
+        if not method.frozen or method.legacy_bn:
+            raise UserError(
+                f"features.{name}={value} needs an f_v that does not change: method=baseline, "
+                "with method.legacy_bn=false"
+            )
+        if self.clips is not None and not head:
+            raise UserError(
+                f"features.clips={self.clips} has no effect: f_s is tested with clips.test_clips, "
+                "and trained with method.cached_clips"
+            )
+        if self.dtype != "float32" and not head and method.cached_clips is None:
+            raise UserError(
+                f"features.dtype={self.dtype} has no effect: no features are kept; give "
+                "method.cached_clips=1, or leave it out"
+            )
+
+
+@options
 class Pretrain:
     """The weights that training begins with."""
 
@@ -106,6 +153,10 @@ class Pretrain:
         if self.source or not (self.table or self.root):
             return self.source
         return VideoSet(root=str(self.root), table=self.table, option="pretrain.root")
+
+
+DEFAULTS = plain(FeatureOptions())
+"""Without them hashes and records are as before there was this group."""
 
 
 def tables(value: Any) -> Any:
@@ -211,6 +262,7 @@ GROUPS: dict[str, Any] = {
     "loader": LoaderSpec,
     "method": Method,
     "head": HeadSpec,
+    "features": FeatureOptions,
     "model": ModelSpec,
     "selection": Selection,
     "semantics": Semantics,

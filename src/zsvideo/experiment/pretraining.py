@@ -4,6 +4,8 @@ import logging
 from pathlib import Path
 from typing import Any
 
+from torch import nn
+
 from zsvideo.data.zeroshot import TargetsDataModule
 from zsvideo.errors import UserError
 from zsvideo.evaluation.predictions import file_hash
@@ -75,8 +77,10 @@ def load_weights(
     """
     content = read_file(file, OPTION)
     trained: dict[str, Any] = {}
+    reduced = False
     if "pytorch-lightning_version" in content:
         backbone = content["hyper_parameters"]["backbone"]
+        reduced = "pca" in content["hyper_parameters"]
         f_v, f_s = (
             {k[4:]: v for k, v in content["state_dict"].items() if k.startswith(part)}
             for part in ("f_v.", "f_s.")
@@ -106,5 +110,10 @@ def load_weights(
         )
     load_strictly(model.f_v, f_v, file, OPTION)
     if f_s and not reset_head and not isinstance(model, Classifier):
+        if reduced or isinstance(model.reduce, nn.Linear):
+            raise UserError(
+                f"{OPTION}={file} has an f_s of other features: each run fits features.pca anew; "
+                "give pretrain.reset_head=true"
+            )
         load_strictly(model.f_s, f_s, file, OPTION + " (pretrain.reset_head=true leaves f_s out)")
     return trained

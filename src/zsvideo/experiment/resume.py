@@ -12,7 +12,7 @@ from zsvideo.evaluation.record import read_record
 from zsvideo.experiment.composed import Experiment
 from zsvideo.experiment.environment import settings
 from zsvideo.experiment.jobs import MACHINERY, PLACES, PROCESSES, training_hash
-from zsvideo.experiment.options import Trainer
+from zsvideo.experiment.options import DEFAULTS, Trainer
 from zsvideo.experiment.vectors import vectors_hash
 from zsvideo.models.checkpoints import LAST, began_with, newest
 from zsvideo.reporting.run import Run
@@ -133,7 +133,9 @@ def check_same_options(state: dict[str, Any], now: dict[str, Any], file: Path) -
     if training_hash(OmegaConf.create(before)) == training_hash(OmegaConf.create(now)):
         return
     before, now = (
-        options | {"semantics": {**options["semantics"], "sha256": vectors_hash(config)}}
+        {"features": DEFAULTS}
+        | options
+        | {"semantics": {**options["semantics"], "sha256": vectors_hash(config)}}
         for options, config in ((o, OmegaConf.create(o)) for o in (before, now))
     )
     if changed := changed_options(before, now):

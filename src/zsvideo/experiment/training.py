@@ -12,7 +12,7 @@ from zsvideo.experiment import testing
 from zsvideo.experiment.build import build_data, build_model
 from zsvideo.experiment.classification import record_training
 from zsvideo.experiment.composed import Experiment
-from zsvideo.experiment.features import cache_features
+from zsvideo.experiment.features import cache_features, fit_reduction
 from zsvideo.experiment.heads import fit_head
 from zsvideo.experiment.jobs import first_stage, training_hash
 from zsvideo.experiment.pretraining import pretrain
@@ -54,11 +54,15 @@ def carry_out(experiment: Experiment, run: Path, tested: bool = True) -> None:
     data = build_data(experiment)
     check_lists(evaluations_of(experiment.evaluation), data.lists)
     classify = experiment.method.classify
-    model = build_model(experiment.model, experiment.seed, data, classify)
+    pca = experiment.features.pca
+    model = build_model(experiment.model, experiment.seed, data, classify, pca)
     lineage = pretrain(experiment.pretrain, experiment.cache, data, model, train_first(experiment))
     protocol = data.protocol | {"pretrain": lineage and data.audit_lineage(lineage)}
+    if pca is not None:
+        fit_reduction(experiment.trainer, experiment.cache, data.source, model)
     if not experiment.head.fitted:
-        cache_features(experiment.method, experiment.trainer, experiment.cache, data, model)
+        dtype = experiment.features.dtype
+        cache_features(experiment.method, experiment.trainer, experiment.cache, data, model, dtype)
     callbacks = selecting(experiment.selection, data, run)
     with lightning_trainer(experiment, run, start.step, callbacks) as (trainer, unreadable):
         parts = (experiment, run, trainer, unreadable, model, data, protocol)

@@ -24,10 +24,11 @@ class EmbeddingNetwork(nn.Module):
     Attributes:
         f_v: the network.
         reduce: a fixed linear layer after it (`features.pca`), or nothing.
-        feature_dim: F, of what goes into it.
         f_s: the linear layer; with a head, features stay as they are.
         head: scores classes by features, in place of f_s; None for the cosine (Eq. 1).
     """
+
+    reduce: nn.Linear | nn.Identity
 
     mean: Tensor
     std: Tensor
@@ -49,7 +50,7 @@ class EmbeddingNetwork(nn.Module):
         """Make the parts, with random weights; see `zsvideo.models.module` for the arguments.
 
         Raises:
-            UserError: there is no such backbone.
+            UserError: there is no such backbone, or it has fewer features.
         """
         if backbone not in backbones.__all__:
             allowed = ", ".join(backbones.__all__)
@@ -59,9 +60,10 @@ class EmbeddingNetwork(nn.Module):
         self.f_v: nn.Module = getattr(backbones, backbone)()
         self.dropout = nn.Dropout(dropout)
         size = int(self.f_v.feature_dim)
-        self.reduce: nn.Module = nn.Linear(size, pca) if pca else nn.Identity()
+        if pca and pca > size:
+            raise UserError(f"features.pca={pca} is more than the {size} features of {backbone}")
+        self.reduce = nn.Linear(size, pca) if pca else nn.Identity()
         self.reduce.requires_grad_(False)
-        self.feature_dim = pca or size
         self.f_s: nn.Linear | nn.Identity = nn.Linear(self.feature_dim, embedding_dim)
         self.register_buffer("mean", torch.tensor(mean).view(-1, 1, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(-1, 1, 1, 1), persistent=False)
@@ -86,6 +88,12 @@ class EmbeddingNetwork(nn.Module):
         if self.head is None:
             raise UserError("the model has no head; it compares embeddings by cosine")
         return self.head.scores(features, vectors)
+
+    @property
+    def feature_dim(self) -> int:
+        """F, of what goes into f_s."""
+        own: Any = self.f_v.feature_dim
+        return self.reduce.out_features if isinstance(self.reduce, nn.Linear) else int(own)
 
     def encode(self, clips: Tensor) -> Tensor:
         """Run f_v over clips: (B, C, T, H, W) uint8 to (B, F)."""

@@ -15,6 +15,7 @@ from zsvideo.experiment.composed import Experiment, check_options
 from zsvideo.experiment.environment import settings
 from zsvideo.experiment.options import GROUPS as GROUPS_TYPED
 from zsvideo.experiment.options import fields_page
+from zsvideo.models.options import head_of
 from zsvideo.resources import CONF, ROOT
 from zsvideo.semantics.protocol import Protocol
 
@@ -89,6 +90,9 @@ def test_every_key_is_read(config, group, option):
     readers = {"clips": ClipSpec, "loader": LoaderSpec, "protocol": Protocol}
     if group == "subset":
         assert subset_of(OmegaConf.to_container(composed, resolve=True)).kind == option
+        return
+    if group == "head":
+        assert head_of(plain).kind == option
         return
     if group in readers:
         readers[group](**plain)

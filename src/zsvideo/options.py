@@ -161,6 +161,8 @@ def described(group: Any) -> list[tuple[str, str, str, str]]:
     """List the fields of a group: name, allowed values, default, docstring; for documentation."""
     rows = []
     for name, field in group.__pydantic_fields__.items():
+        if field.annotation is Any:
+            continue  # typed elsewhere
         default = (
             ""
             if field.is_required()

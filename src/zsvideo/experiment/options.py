@@ -274,8 +274,11 @@ GROUPS: dict[str, Any] = {
 
 def fields_page() -> str:
     """Write a table of the fields of each group, for `docs/configuration.md`."""
+    from zsvideo.models.heads import HEADS  # heavy
+
     groups = {
         **{name: group for name, group in GROUPS.items() if name != "study"},
+        **{f"head={name}": head.Options for name, head in HEADS.items()},
         **{f"subset={name}": group for name, group in SUBSETS.items()},
         "in no group": Top,
     }

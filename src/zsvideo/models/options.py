@@ -81,8 +81,7 @@ class HeadSpec:
     """Sets of options that are tried on held-out classes of the source."""
     share: Share = 0.2
     """Of the classes trained on, held out to choose options; then all are trained on."""
-    options: Any = None
-    """Of the head itself; those that are null are chosen."""
+    options: Any = None  # of the head itself, in the same group
 
     @property
     def fitted(self) -> bool:

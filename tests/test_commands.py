@@ -40,6 +40,7 @@ def test_digits_are_quoted_for_groups_only(typed, seen):
     assert quote_digits([typed]) == [seen]
 
 
+@pytest.mark.slow
 def test_headline_command_without_data(cli, tmp_path):
     process = cli("train", "protocol=605", "model=r2plus1d", f"hydra.run.dir={tmp_path}/run")
     assert fails(process, "kinetics700", "source.root")

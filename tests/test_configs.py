@@ -104,6 +104,7 @@ def test_every_key_is_read(config, group, option):
             assert keys <= set(parameters)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scale", ["full", "demo"])
 def test_presets_compose_at_both_scales(config, scale):
     for preset in sorted(f.stem for f in (ROOT / "experiments").glob("*.yaml")):
@@ -178,6 +179,7 @@ def test_compat_sets_every_switch_and_each_can_be_set_alone(config):
     assert list(config("compat=authors_code").selection.targets) == ["ucf101", "hmdb51"]
 
 
+@pytest.mark.slow
 def test_each_switch_is_set_by_every_group_and_alone_and_is_recorded(config):
     def recorded(*options):
         return Experiment.of(config("paths.run=runs", *options)).composed

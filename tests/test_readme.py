@@ -292,6 +292,38 @@ def test_recipe_of_a_backbone(copy):
 
 
 @pytest.mark.slow
+def test_recipe_of_a_head(copy):
+    top, run = copy
+    folder = top / "src" / "zsvideo" / "models" / "heads"
+    (folder / "prototypes.py").write_text(of_recipe("python", "class Prototypes"))
+    imported = "from zsvideo.models.heads.prototypes import Prototypes\n"
+    change(
+        folder / "__init__.py",
+        "from zsvideo.models.heads.ridge",
+        imported + "from zsvideo.models.heads.ridge",
+    )
+    change(
+        folder / "__init__.py",
+        '    "ridge": Ridge,',
+        '    "ridge": Ridge,\n    "prototypes": Prototypes,',
+    )
+    (top / "conf" / "head" / "prototypes.yaml").write_text(of_recipe("yaml", "kind: prototypes"))
+    for part, words in (("source", "jump run swim climb"), ("target", "read write")):
+        for word in words.split():
+            for number in range(2):
+                grey_video(top / part / word / f"{number}.avi", 18)
+    options = "source=folder source.root=source target=[folder] target.folder.root=target "
+    options += "protocol=targets semantics=word2vec_small model=tiny clips.short_side=40 "
+    options += "clips.crop=32 clips.test_clips=2 loader.workers=0 trainer.accelerator=cpu"
+    first = [*options.split(), "trainer.max_steps=1", "hydra.run.dir=first"]
+    finished(run("-m", "src.train", *first))
+    fit = [*options.split(), "head=prototypes", "pretrain.ckpt=first", "hydra.run.dir=run"]
+    assert "prototypes (re-implementation on tiny)" in finished(run("-m", "src.train", *fit))
+    head = json.loads((top / "run" / "metrics.json").read_text())["head"]
+    assert len(head["choice"]["tried"]) == 5 and head["options"]["sharpness"] >= 1
+
+
+@pytest.mark.slow
 def test_recipe_of_an_evaluation(copy):
     top, run = copy
     folder = top / "src" / "zsvideo" / "evaluation"

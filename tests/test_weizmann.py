@@ -41,6 +41,7 @@ def jobs(sweep):
     return [sweep / "weizmann" / job["folder"] for job in listed]
 
 
+@pytest.mark.slow
 def test_the_whole_experiment_on_made_up_files(cli, made, tmp_path):
     sweep = tmp_path / "sweep"
     options = ["experiments=weizmann", f"hydra.sweep.dir={sweep}"]
@@ -90,6 +91,7 @@ def test_an_actor_on_both_sides_is_a_leak(cli, made, tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_a_few_steps_on_the_real_videos(cli, shared, tmp_path):
     run, data = tmp_path / "run", shared / "datasets"
     own = ["hydra.mode=RUN", "target=[weizmann]", "target.weizmann.actors=[ido,ira,lena]"]

@@ -134,6 +134,7 @@ def job(data, home, tmp_path, monkeypatch):
     return make
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
     [
@@ -172,6 +173,7 @@ def test_the_papers_commands_start_training(job, caplog, tmp_path, options):
     assert json.loads((stage / "protocol.json").read_text())["vectors"]["file"] == FILE
 
 
+@pytest.mark.slow
 def test_the_frozen_baseline_starts_training(job, tmp_path):
     from torchvision.models.video import r2plus1d_18
 
@@ -313,6 +315,7 @@ def own_folder(folder, *names):
     return folder
 
 
+@pytest.mark.slow
 def test_what_each_choice_of_data_uses(job, tmp_path):
     def choice(*options):
         return vectors.choice(Claim.of(job(*options)))
@@ -375,6 +378,7 @@ def test_a_job_is_known_by_its_vectors(job, data, tmp_path):
     assert not is_finished(tmp_path / "done", job_hash(one))
 
 
+@pytest.mark.slow
 def test_a_run_is_not_continued_with_other_vectors(job, data, tmp_path):
     options = ["protocol=664", "target=[hmdb51]", "model=tiny", "resume=auto", *SMALL]
     file = tmp_path / "v.bin"
@@ -389,6 +393,7 @@ def test_a_run_is_not_continued_with_other_vectors(job, data, tmp_path):
         job.run(job(*options, typed, "trainer.max_steps=4"))
 
 
+@pytest.mark.slow
 def test_a_dry_run_says_what_is_fetched_and_what_is_missing(job, data, tmp_path):
     def said(*options, root=tmp_path / "no"):
         jobs = [job(f"protocol={name}", *options, root=root) for name in ("605", "664")]
@@ -410,12 +415,14 @@ def test_a_dry_run_says_what_is_fetched_and_what_is_missing(job, data, tmp_path)
     assert not (tmp_path / "no").exists() and not (tmp_path / "cache").exists()
 
 
+@pytest.mark.slow
 def test_a_dry_run_of_a_sweep_prints_it(cli, tmp_path):
     dry = ["-m", "--dry-run", "experiments=table3", f"hydra.sweep.dir={tmp_path}/sweep"]
     said = finished(cli("train", *dry, GENSIM_DATA_DIR=str(tmp_path)))
     assert "the full GoogleNews file is not under" in said and "1.7 GB will be fetched" in said
 
 
+@pytest.mark.slow
 def test_a_sweep_fetches_before_its_jobs_start(cli, data, tmp_path):
     """Here without a network: one line, and nothing was started."""
     without_vectors(data, tmp_path / "data")

@@ -22,6 +22,7 @@ def parameters(network):
     return sum(p.numel() for p in network.parameters())
 
 
+@pytest.mark.slow
 def test_r2plus1d_parameters_and_shapes():
     net = module(backbone="r2plus1d").eval()
     assert parameters(net.f_v) == 31_300_125
@@ -238,6 +239,7 @@ def test_legacy_bn_moves_the_buffers_of_a_frozen_backbone():
     assert module(backbone="r2plus1d", frozen=True).f_v.training is False
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "size", "features"),
     [("mc3", 112, 512), ("s3d", 224, 1024), ("mvit_v2_s", 224, 768), ("swin3d_t", 224, 768)],

@@ -87,6 +87,7 @@ def test_authors_checkpoints_give_the_same_embeddings(name, make, tmp_path):
         assert torch.allclose(head(ours.eval()(clips)), theirs, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("prefix", ["module.", "module.model.", ""])
 def test_authors_c3d_and_the_sports1m_weights(prefix, tmp_path):
     torch.manual_seed(0)
@@ -156,6 +157,7 @@ def test_damaged_files(content, tmp_path):
         import_weights({"a": torch.zeros(1)}, file, "ckpt")
 
 
+@pytest.mark.slow
 def test_published_weights_are_downloaded_and_checked(tmp_path, monkeypatch):
     made, kept = tmp_path / "made", tmp_path / "kept"
     made.mkdir()

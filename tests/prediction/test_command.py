@@ -97,6 +97,7 @@ def test_when_it_happens_is_written(predict, tmp_path):
     assert "0.0 - " in process.stdout
 
 
+@pytest.mark.slow
 def test_a_stopped_command_goes_on(predict, tmp_path):
     for number in range(6):
         grey_video(tmp_path / "videos" / f"{number}.mp4", 20 + number)

@@ -28,6 +28,7 @@ def made(classes, videos, seed, noise=0.8, size=64):
     return shaken, labels, vectors
 
 
+@pytest.mark.slow
 def test_errors_are_as_promised_on_other_classes():
     fitted = fit_none_of_these(*made(40, 20, 0), "made")
     judged = judge(fitted, *made(40, 20, 1))
@@ -52,6 +53,7 @@ def test_measures_by_hand():
     assert calibration_error(chances, right) == pytest.approx(0.05 / 2 + 0.05 / 2)
 
 
+@pytest.mark.slow
 def test_a_training_fits_it_on_classes_that_it_keeps_out(cli, folders, tmp_path):
     """The target's classes lie in the source too, and are not trained on."""
     for number, name in enumerate(["read", "write", "sing", "dance"]):

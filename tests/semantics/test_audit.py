@@ -26,6 +26,7 @@ def found(tmp_path_factory):
     return audited(vectors, ["ucf101", "hmdb51"], ("kinetics700", "kinetics400"))
 
 
+@pytest.mark.slow
 def test_pretraining_on_kinetics400_shares_37_classes(found):
     counts = found["training"]["pretrain"]["counts"]
     assert (counts["classes"], counts["identical"]) == (400, 37)
@@ -57,6 +58,7 @@ def test_strictness_falls_from_all_classes(found):
     assert curve["kept"][curve["tau"].index(0.05)] == rules["distance < 0.05"] == 662
 
 
+@pytest.mark.slow
 def test_map_has_the_groups_of_fig_2_and_is_always_the_same(found, tmp_path):
     groups = {}
     for point in found["map"]:

@@ -92,6 +92,7 @@ def test_a_longer_promise_is_found_out(tmp_path):
     assert np.array_equal(frame, sequential(tmp_path / "a.avi")[-1])
 
 
+@pytest.mark.slow
 def test_real_clips(shared):
     names = ("decord_corrupted", "small_")
     for file in sorted((shared / "clips").glob("*/*.*")) + sorted((shared / "clips").glob("*/*/*")):

@@ -24,6 +24,7 @@ def read(kind):
     return kind
 
 
+@pytest.mark.slow
 def test_what_is_read_comes_in_order_and_what_is_not_says_why():
     kinds = ["a", "slow", "b", "hangs", "crashes", "c"]
     made = list(within(2, read, [(kind,) for kind in kinds], 2))

@@ -26,6 +26,7 @@ def test_window_in_seconds(tmp_path):
     assert length_of(tmp_path / "a.mp4", window=(0.4, 1.2)) == 20
 
 
+@pytest.mark.slow
 def test_real_clips_equal_sequential_decoding(shared):
     for file in sorted((shared / "clips").glob("[hku]*/*/*")):
         with av.open(str(file), metadata_errors="ignore") as container:

@@ -168,3 +168,22 @@ def test_what_has_seen_target_videos_stands_beside_nothing_else(tmp_path):
     study = Study.load(tmp_path / "rivals")
     assert [trial.axes["seed"] for trial in study.trials] == ["plain"]
     assert len(study.outcomes) == 2
+
+
+@pytest.mark.slow
+def test_heads_on_real_clips(cli, shared, tmp_path):
+    """Fitted on the features of some actors' videos, by an f_v of a few steps; scored on others'."""
+    first, cache = tmp_path / "first", f"paths.cache={tmp_path}/cache"
+    options = ["experiments=weizmann", "hydra.mode=RUN", "trainer.accelerator=cpu", "model=tiny"]
+    options += [f"source.root={shared}/datasets/weizmann", "clips.test_clips=3", cache]
+    options += ["target=[weizmann]", "target.weizmann.actors=[ido,ira,lena]", "resamples=0"]
+    options += ["trainer.max_epochs=4", "clips.short_side=48", "clips.crop=40", "loader.workers=0"]
+    finished(cli("train", *options, f"hydra.run.dir={first}"))
+    for head, own in (("ridge", ["head.lam=0.01"]), ("sje", ["head.lr=0.003", "head.margin=1"])):
+        run = tmp_path / head
+        fit = [*options, f"head={head}", *own, f"features.ckpt={first}", f"hydra.run.dir={run}"]
+        said = finished(cli("train", *fit))
+        assert ("computing features" in said) is (head == "ridge")
+        record = read(run, "metrics.json")
+        assert record["targets"]["weizmann"]["full"]["top1"] > 15  # chance is 10 %
+        assert record["head"]["videos"] == 60

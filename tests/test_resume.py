@@ -17,7 +17,7 @@ from zsvideo.models.checkpoints import newest
 
 pytestmark = pytest.mark.slow
 
-HERE = str(Path(__file__).parent)
+OWN = {"PYTHONPATH": str(Path(__file__).parent), "ZSVIDEO_TARGETS": "helpers.faults"}
 
 
 def planted(fault, **values):
@@ -58,7 +58,7 @@ def test_interrupted_thrice_ends_bit_identical(cli, options, tmp_path):
 
     def go(*more):
         where = [f"hydra.run.dir={broken}", "resume=auto"]
-        return cli("train", *options, *where, *more, PYTHONPATH=HERE)
+        return cli("train", *options, *where, *more, **OWN)
 
     assert go(*wandb, *planted("Signal", step=stops[0], name="SIGKILL")).returncode == -9
     told = go(*planted("Signal", step=stops[1], name="SIGTERM"))
@@ -112,7 +112,7 @@ def test_an_interrupted_run_selects_what_it_would_have_selected(cli, folders, tm
             f"hydra.run.dir={broken}",
             "resume=auto",
             *planted("Signal", step=step, name=name),
-            PYTHONPATH=HERE,
+            **OWN,
         )
         assert told.returncode == status, told.stderr[-3000:]
     assert cli("train", *options, f"hydra.run.dir={broken}", "resume=auto").returncode == 0
@@ -133,7 +133,7 @@ def test_a_stop_while_the_first_weights_are_made(cli, folders, tmp_path):
         f"pretrain.source.root={tmp_path}/source",
         f"hydra.run.dir={run}",
     ]
-    told = cli("train", *options, *planted("Signal", step=1, name="SIGTERM"), PYTHONPATH=HERE)
+    told = cli("train", *options, *planted("Signal", step=1, name="SIGTERM"), **OWN)
     assert told.returncode == 143 and f"resume={run}" in told.stderr, told.stderr[-3000:]
 
 

@@ -10,6 +10,7 @@ ROOMS = [
     "errors",
     "resources",
     "options",
+    "targets",
     "semantics",
     "data",
     "models",

@@ -20,12 +20,16 @@ from zsvideo.errors import UserError
 from zsvideo.experiment.composed import check_options
 from zsvideo.experiment.jobs import job_name
 from zsvideo.resources import CONF, PACKAGE
+from zsvideo.targets import guard_hydra
 from zsvideo.usage import as_typed, usage
 
 REMOVED = {  # options of earlier versions: what does now what they did
     "paths.trained": "clips.test_clips=[1,25], which tests one training with each",
     "loader.micro_batch": "loader.batch_size=11 trainer.accumulate_grad_batches=2, for one",
 }
+STORED = re.compile(
+    r"(?!hydra\b)[+~]{0,2}(?!hydra\b)\w[\w.@/:-]*(=|$)"
+)  # an option of a run's record
 FAILED = "error.txt"  # in the folder of a job: why it failed, in one line, and where
 OmegaConf.register_new_resolver("repo_root", lambda: str(PACKAGE), replace=True)
 OmegaConf.register_new_resolver("usage", lambda _root_: help_of(_root_), replace=True)
@@ -51,12 +55,26 @@ def quote_digits(arguments: Iterable[str]) -> list[str]:
 def stored_options(run: Path, without: str) -> list[str] | None:
     """List the options that a run was started with, but for one; None where there is no run.
 
-    A job of a study is a run by itself: `hydra.mode` keeps its preset from sweeping.
+    A job of a study is a run by itself: `hydra.mode` keeps its preset from sweeping. A run may come
+    from a stranger, so that nothing is taken which changes how Hydra itself works.
+
+    Raises:
+        UserError: the record is damaged, or holds what no run stores.
     """
     file = run / ".hydra" / "overrides.yaml"
     if not file.is_file():
         return None
-    options = yaml.safe_load(file.read_text())
+    try:
+        options = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise UserError(f"{file} cannot be read ({' '.join(str(error).split())})") from None
+    if not isinstance(options, list) or not all(isinstance(o, str) for o in options):
+        raise UserError(f"{file} is damaged: it is no list of options as typed")
+    for option in options:
+        if not STORED.match(option):
+            raise UserError(
+                f"{file} holds {option!r}, which no run stores; type it yourself if it is to be"
+            )
     kept = [o for o in options if typed_key(o) != without and typed_key(o) not in REMOVED]
     return ["hydra.mode=RUN", *kept]
 
@@ -117,6 +135,7 @@ def run_command(
             tell(error)
 
     os.environ["HYDRA_FULL_ERROR"] = "1"
+    guard_hydra()
     try:
         check_removed(sys.argv[1:])
         sys.argv[1:1] = earlier(sys.argv[1:])
@@ -138,7 +157,7 @@ def run_command(
         mistakes.append(error)
         tell(UserError(f"cannot write the run folder ({error}); set hydra.run.dir=FOLDER"))
     except ValueError as error:
-        if not str(error).startswith("Config group override"):
+        if not str(error).startswith(("Config group override", "Unable to configure")):
             raise
         mistakes.append(error)
         tell(error)
@@ -199,7 +218,7 @@ def line(error: Exception) -> str:
 
 def explain(error: BaseException) -> str:
     """Find the user's mistake behind an error, and for options say which ones are allowed."""
-    if isinstance(error, InstantiationException) and error.__cause__:
+    if error.__cause__ and isinstance(error, InstantiationException | ValueError):
         return explain(error.__cause__)
     text = str(error)
     if isinstance(error, RuntimeError) and text.startswith("DataLoader"):

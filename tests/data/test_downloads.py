@@ -263,6 +263,66 @@ def test_a_real_rar_in_a_rar(tmp_path, monkeypatch, tool):
         unpacking.unpack(file, tmp_path / "set")
 
 
+def test_links_out_of_an_archive(tmp_path, monkeypatch):
+    """Of each kind: none is left in the data folder, and nothing outside is written."""
+    secret, root = tmp_path / "secret", tmp_path / "set"
+    secret.write_text("secret")
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w") as archive:
+        member = tarfile.TarInfo("wave/a.avi")
+        member.type, member.linkname = tarfile.SYMTYPE, str(secret)
+        archive.addfile(member)
+    tool = tmp_path / "tool"
+    tool.write_text('#!/bin/sh\nexec tar -xf "$1" -C "$2"\n')
+    tool.chmod(0o755)
+    monkeypatch.setattr(unpacking, "RAR_TOOLS", {str(tool): (str(tool), "{file}", "{to}")})
+    for name in ("a.rar", "a.tar"):
+        (tmp_path / name).write_bytes(content.getvalue())
+        with pytest.raises(UserError, match=r"link|outside|absolute"):
+            unpacking.unpack(tmp_path / name, root)
+        assert not root.exists() and not list(tmp_path.glob("*.unpacking"))
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        link = zipfile.ZipInfo("wave/a.avi")
+        link.external_attr = (stat.S_IFLNK | 0o777) << 16
+        archive.writestr(link, str(secret))
+        archive.writestr("../outside", "x")
+    unpacking.unpack(tmp_path / "a.zip", root)
+    assert not (root / "wave" / "a.avi").is_symlink() and not (tmp_path / "outside").exists()
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar.gz", "rar", "zip with a rar"])
+def test_an_archive_that_grows_beyond_measure_asks_first(tmp_path, monkeypatch, kind):
+    monkeypatch.setattr(unpacking, "SMALL", 1 << 20)
+    monkeypatch.setattr(unpacking, "WATCHED", 0.02)
+    tool = tmp_path / "tool"  # writes without end
+    tool.write_text('#!/bin/sh\nexec head -c "$(cat "$1")" /dev/zero > "$2/out"\n')
+    tool.chmod(0o755)
+    monkeypatch.setattr(unpacking, "RAR_TOOLS", {str(tool): (str(tool), "{file}", "{to}")})
+    file, zeros = tmp_path / f"bomb.{kind.split()[0]}", bytes(3 << 20)
+    if kind == "rar":
+        file.write_bytes(b"3000000")
+    elif kind == "tar.gz":
+        file.write_bytes(tar(a=zeros))
+    else:
+        with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr(
+                "b.rar" if "rar" in kind else "a", b"3000000" if "rar" in kind else zeros
+            )
+    with pytest.raises(UserError, match=r"unpacks to more than 1 MB.*growth=TIMES"):
+        unpacking.unpack(file, tmp_path / "set")
+    assert not (tmp_path / "set").exists() and not list(tmp_path.glob("*.unpacking"))
+    unpacking.unpack(file, tmp_path / "set", growth=1e6)
+    assert sum(f.stat().st_size for f in (tmp_path / "set").iterdir()) >= 3_000_000
+
+
+@pytest.mark.parametrize(
+    "url", ["http://x.org/", "http://x.org/..", "http://x.org/%2e%2e", "http://x", "x/%00"]
+)
+def test_an_address_that_names_no_file(tmp_path, url):
+    with pytest.raises(UserError, match="names no file"):
+        download([Archive(url)], tmp_path, pause=0)
+
+
 def test_an_unpacking_that_was_killed_is_done_again(server, tmp_path):
     server.files["a.tar.gz"] = tar(train__b=NOISE)
     (tmp_path / "archives" / "a.tar.gz.unpacking" / "train").mkdir(parents=True)

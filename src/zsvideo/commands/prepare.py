@@ -44,7 +44,8 @@ def prepare(config: DictConfig) -> None:
         show_downloads(items, str(config.root))
         if config.dry_run:
             return
-        downloads.download(items, Path(str(config.root)).expanduser())
+        folder = Path(str(config.root)).expanduser()
+        downloads.download(items, folder, growth=config.growth)
     listing = videos.scan()
     out, root = Path(str(config.out)).expanduser(), listing.root.resolve()
     if root in (out.resolve(), *out.resolve().parents, (out / NAME).resolve()):

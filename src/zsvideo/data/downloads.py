@@ -19,24 +19,27 @@ import requests
 from rich.progress import DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
 from zsvideo.data.datasets.base import Archive
-from zsvideo.data.unpacking import unpack
+from zsvideo.data.unpacking import GROWTH, unpack
 from zsvideo.errors import UserError
 
 TRIES = 5  # in a row that bring nothing
 CHUNK = 1 << 16
 
 
-def download(items: Iterable[Archive], root: Path, pause: float = 1.0) -> None:
+def download(
+    items: Iterable[Archive], root: Path, pause: float = 1.0, growth: float = GROWTH
+) -> None:
     """Fetch files and unpack them into a data set's folder; what is there already is passed over.
 
     Args:
         items: official files of the set.
         root: of the data set.
         pause: seconds before the second try, doubled before each next one.
+        growth: times its size that an archive may take unpacked.
 
     Raises:
-        UserError: the folder cannot be written, a file cannot be fetched, is not the one expected,
-            or cannot be unpacked; starting again goes on there.
+        UserError: an address names no file, the folder cannot be written, a file cannot be fetched,
+            is not the one expected, or cannot be unpacked; starting again goes on there.
     """
     archives = root / "archives"
     try:
@@ -44,6 +47,8 @@ def download(items: Iterable[Archive], root: Path, pause: float = 1.0) -> None:
     except OSError as error:
         raise UserError(f"root={root} cannot be written ({error})") from None
     for item in items:
+        if item.name in ("", ".", "..") or "\0" in item.name:
+            raise UserError(f"{item.url} names no file; correct it where it is listed")
         file, note = archives / item.name, archives / f"{item.name}.json"
         if read_note(note).get("unpacked"):
             continue
@@ -51,10 +56,15 @@ def download(items: Iterable[Archive], root: Path, pause: float = 1.0) -> None:
             fetch(item, file, note, pause)
         check(item, file, note)
         if file.suffix == ".txt":
-            urls = [line.strip() for line in file.read_text().splitlines() if line.strip()]
-            download([replace(item, url=u, size=None, checksum="") for u in urls], root, pause)
+            urls = [
+                line.strip()
+                for line in file.read_text(errors="replace").splitlines()
+                if line.strip()
+            ]
+            listed = [replace(item, url=u, size=None, checksum="") for u in urls]
+            download(listed, root, pause, growth)
             continue
-        unpack(file, root / item.part)
+        unpack(file, root / item.part, growth)
         write_note(note, read_note(note) | {"unpacked": True})
         file.unlink()
 

@@ -4,6 +4,7 @@ Shapes: V videos, K classes, S classes trained on, E embedding.
 """
 
 import hashlib
+import zlib
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +17,18 @@ from zsvideo.errors import UserError
 from zsvideo.evaluation.ranking import best, cosine_scores
 from zsvideo.semantics.records import lines_hash
 
+UNREADABLE = (  # what numpy says of a file that is damaged, or holds other things
+    OSError,
+    ValueError,
+    TypeError,
+    KeyError,
+    IndexError,
+    AttributeError,
+    NotImplementedError,
+    EOFError,
+    BadZipFile,
+    zlib.error,
+)
 HASHES = "hashes"  # of each array, in files of earlier versions
 SEEN = "seen"  # the predictions of held-out videos of classes trained on, beside the targets'
 
@@ -81,7 +94,7 @@ class Predictions:
                 )
                 if predictions.dataset is not None:
                     predictions = replace(predictions, dataset=str(predictions.dataset))
-        except (OSError, ValueError, TypeError, EOFError, BadZipFile) as error:
+        except UNREADABLE as error:
             raise UserError(f"{file} holds no predictions ({error})") from None
         predictions.check(file)
         return predictions

@@ -69,7 +69,7 @@ def record_training(
             "checkpoint": {"file": str(checkpoint), "sha256": file_hash(checkpoint)},
             "seed": experiment.seed,
             "steps": trainer.global_step,
-            "setup": settings(experiment.composed),
+            "setup": settings(experiment.recorded),
             "environment": environment(accelerators(trainer)),
         }
     if isinstance(model, Classifier):

@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
 
 from zsvideo.data.datasets import video_set
 from zsvideo.data.datasets.base import VideoSet
@@ -25,6 +25,7 @@ from zsvideo.experiment.options import (
 from zsvideo.models.options import HeadSpec, ModelSpec, head_of
 from zsvideo.options import parse
 from zsvideo.semantics.protocol import Protocol
+from zsvideo.targets import check_target, targets
 
 KNOWN = {*GROUPS, *Top.__dataclass_fields__, "source", "seen", "targets", "subset"}
 
@@ -161,8 +162,15 @@ class Experiment(Claim):
 
     @cached_property
     def composed(self) -> dict[str, Any]:
-        """The config as plain data, for records."""
+        """The config as plain data."""
         return OmegaConf.to_container(self.config, resolve=True)  # type: ignore[return-value]
+
+    @cached_property
+    def recorded(self) -> dict[str, Any]:
+        """The config as plain data, for records: without what the environment holds."""
+        config = self.config.copy()
+        keep_names(config)
+        return OmegaConf.to_container(config, resolve=True)  # type: ignore[return-value]
 
     def using(self, semantics: Semantics) -> Self:
         """Give the same experiment with these class vectors, in its config too."""
@@ -171,6 +179,18 @@ class Experiment(Claim):
             config.semantics["_target_"] = "zsvideo.semantics.vectors.WordVectors"
             config.semantics.path, config.semantics.sha256 = semantics.path, semantics.sha256
         return replace(self, semantics=semantics, config=config)
+
+
+def keep_names(node: DictConfig | ListConfig) -> None:
+    """Keep `${oc.env:NAME}` as it is written, since what it stands for may be a secret."""
+    for key in node if isinstance(node, DictConfig) else range(len(node)):
+        inner: Any = node._get_node(key)  # type: ignore[arg-type]
+        if OmegaConf.is_config(inner) and not inner._is_interpolation():
+            if not inner._is_none() and not inner._is_missing():
+                keep_names(inner)
+        elif "oc.env" in str(value := inner._value()):
+            inner._set_flag("readonly", False)
+            inner._set_value(value.replace("${", r"\${"))
 
 
 def typed_value(config: DictConfig, name: str) -> Any:
@@ -215,6 +235,8 @@ def check_options(config: DictConfig) -> None:
     Raises:
         UserError: an option has a value that is not allowed; names it and what is.
     """
+    for key, target in targets(OmegaConf.to_container(config, resolve=False), ""):
+        check_target(target, key)
     for name in ("targets", *config):
         if name in KNOWN:
             typed_value(config, str(name))

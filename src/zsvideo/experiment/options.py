@@ -17,6 +17,7 @@ from zsvideo.options import (
     Switch,
     Text,
     Whole,
+    between,
     described,
     options,
     plain,
@@ -248,6 +249,8 @@ class Top:
     """Compare rows of other protocols too, with what differs."""
     download: Switch = False
     """Fetch the official archives first."""
+    growth: Annotated[float, between(1, 1e6)] = 20
+    """Times its size that an archive may take unpacked; 100 MB are always allowed."""
     videos: Switch = False
     """Compare the video files too."""
     limit: Count = 300

@@ -63,7 +63,7 @@ def resume(experiment: Experiment, run: Path) -> Begun:
     if file.name != LAST:
         log.warning("%s is damaged; going on from the checkpoint before it", folder / LAST)
     check_same_options(state, experiment.composed, file)
-    setup = settings(experiment.composed)
+    setup = settings(experiment.recorded)
     if complete(experiment.trainer, state) and finished(setup, run, state["global_step"]):
         show_run(Run(run))
         log.warning("%s is finished; nothing was left to do", run)

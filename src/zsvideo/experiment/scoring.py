@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from hydra.utils import instantiate
 from pydantic import ValidationError
 
 from zsvideo.errors import UserError
@@ -13,11 +12,12 @@ from zsvideo.evaluation.record import VERSION, RunRecord, write_record
 from zsvideo.evaluation.scoring import Evaluations, content, score_target
 from zsvideo.reporting.run import Run
 from zsvideo.reporting.show import show_run
+from zsvideo.targets import instantiate
 
 
 def evaluations_of(options: Mapping[str, Any]) -> Evaluations:
     """Make the functions that score predictions, of the group `evaluation`."""
-    return {name: instantiate(own, _convert_="all") for name, own in options.items()}
+    return {name: instantiate(own, f"evaluation.{name}") for name, own in options.items()}
 
 
 def score_run(

@@ -129,7 +129,7 @@ def test(
         "bottleneck": bound,
         "seconds": {"test": round(time.monotonic() - started, 1)},
         "track": "video",
-        "setup": settings(experiment.composed),
+        "setup": settings(experiment.recorded),
         "environment": environment(accelerators(trainer)),
     }
     protocol = {**protocol, "targets": listed}

@@ -13,7 +13,6 @@ from typing import Any
 import pytorch_lightning as pl
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
-from hydra.utils import instantiate
 from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.loggers import CSVLogger, Logger, WandbLogger
 
@@ -24,6 +23,7 @@ from zsvideo.experiment.options import Trainer
 from zsvideo.models.callbacks import UnreadableVideos
 from zsvideo.models.checkpoints import LAST, AtomicCheckpointIO, Interruption
 from zsvideo.models.meter import Meter
+from zsvideo.targets import instantiate
 
 logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
 warnings.filterwarnings("ignore", module="(pytorch_lightning|lightning_fabric)")
@@ -45,16 +45,18 @@ def lightning_trainer(
         callbacks: besides those of the config.
     """
     composed = experiment.composed
-    loggers = [make_logger(logger, run, resumed_step) for logger in composed["logger"].values()]
+    loggers = [
+        make_logger(composed["logger"], name, run, resumed_step) for name in composed["logger"]
+    ]
     unreadable = UnreadableVideos()
     trainer = make_trainer(
         experiment.trainer,
         logger=loggers,
         callbacks=[
             *callbacks,  # first: the last checkpoint keeps the state of what selects the best
-            *(instantiate(c) for c in composed["callbacks"].values()),
+            *(instantiate(c, f"callbacks.{n}") for n, c in composed["callbacks"].items()),
             unreadable,
-            Interruption(composed, run / "checkpoints" / LAST, experiment.save_every),
+            Interruption(experiment.recorded, run / "checkpoints" / LAST, experiment.save_every),
         ],
         plugins=[AtomicCheckpointIO()],
         profiler=Meter(),
@@ -76,7 +78,7 @@ def lightning_trainer(
                 open_wandb(logger)
             if isinstance(logger, CSVLogger) and trainer.is_global_zero:
                 open_curve(logger, resumed_step)
-            logger.log_hyperparams(composed)
+            logger.log_hyperparams(experiment.recorded)
         yield trainer, unreadable
     finally:
         if "wandb" in sys.modules:
@@ -86,21 +88,22 @@ def lightning_trainer(
 def make_trainer(options: Trainer, **parts: Any) -> pl.Trainer:
     """Make Lightning's Trainer, of its options and of what is made here."""
     values = {"_target_": "pytorch_lightning.Trainer", **vars(options)}
-    trainer: pl.Trainer = instantiate(values, **parts, _convert_="all")
+    trainer: pl.Trainer = instantiate(values, "trainer", **parts)
     return trainer
 
 
-def make_logger(options: dict[str, Any], run: Path, resumed_step: int | None) -> Logger:
+def make_logger(loggers: dict[str, Any], name: str, run: Path, resumed_step: int | None) -> Logger:
     """Make a logger; a run that is continued keeps its W&B run, whose id is in `wandb-id`."""
     logger: Logger
-    if not options["_target_"].endswith("WandbLogger"):
-        logger = instantiate(options)
+    options, key = loggers[name], f"logger.{name}"
+    if not str(options.get("_target_")).endswith("WandbLogger"):
+        logger = instantiate(options, key)
         return logger
     file = run / "wandb-id"
     if resumed_step is None or not file.is_file():
         run.mkdir(parents=True, exist_ok=True)
         file.write_text(secrets.token_hex(4))
-    logger = instantiate(options, id=file.read_text(), resume="allow")
+    logger = instantiate(options, key, id=file.read_text(), resume="allow")
     return logger
 
 

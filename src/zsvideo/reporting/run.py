@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from zsvideo.errors import UserError
 from zsvideo.evaluation.diagnosis import diagnose
 from zsvideo.evaluation.integrity import Check, check_run, read_target
-from zsvideo.evaluation.predictions import Predictions
+from zsvideo.evaluation.predictions import UNREADABLE, Predictions
 from zsvideo.evaluation.record import RunRecord, read_record
 
 
@@ -49,7 +50,11 @@ class Run:
         return self.diagnoses[target]
 
     def samples(self, target: str) -> list[tuple[np.ndarray, str, str]]:
-        """List some test clips (T, H, W, C) uint8 with their true and their predicted class."""
+        """List some test clips (T, H, W, C) uint8 with their true and their predicted class.
+
+        Raises:
+            UserError: their file is damaged.
+        """
         file = self.folder / "samples" / f"{target}.npz"
         if not file.is_file():
             return []
@@ -57,11 +62,16 @@ class Run:
         rows = {video: row for row, video in enumerate(predictions.ids)}
         nearest = predictions.nearest()
         names = predictions.class_names
-        with np.load(file) as samples:
-            return [
-                (clip, str(names[predictions.labels[rows[v]]]), str(names[nearest[rows[v]]]))
-                for v, clip in zip(samples["ids"], samples["clips"], strict=True)
-            ]
+        try:
+            with np.load(file) as samples:
+                return [
+                    (clip, str(names[predictions.labels[rows[v]]]), str(names[nearest[rows[v]]]))
+                    for v, clip in zip(samples["ids"], samples["clips"], strict=True)
+                ]
+        except UNREADABLE as error:
+            raise UserError(
+                f"{file} is damaged ({error}); remove it, it only serves pictures"
+            ) from None
 
     def per_class(self, target: str) -> list[tuple[str, int, float]]:
         """List each class with its number of videos and its top-1 (percent), best first."""

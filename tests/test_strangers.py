@@ -200,11 +200,6 @@ def test_a_config_of_a_strangers_job_and_of_a_checkpoint(config, marker, tmp_pat
         video_set({"_target_": HARM, "root": str(marker)}, "source")
 
 
-def planted_checkpoint(marker, file, **content):
-    file.parent.mkdir(parents=True, exist_ok=True)
-    torch.save({"pytorch-lightning_version": "2.6.6", "state_dict": {}, **content}, file)
-
-
 @pytest.mark.parametrize("kind", ["zip", "legacy", "pickle", "tar"])
 def test_no_checkpoint_runs_code(marker, tmp_path, kind):
     file = tmp_path / "run" / "checkpoints" / "last.ckpt"

@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+from zsvideo.reporting.audit.figures import tau_lines
+from zsvideo.reporting.audit.report import audit_remarks
 from zsvideo.semantics.audit import audit
 from zsvideo.semantics.protocol import Protocol
 from zsvideo.semantics.vectors import WordVectors, embedded
@@ -70,6 +72,25 @@ def test_map_has_the_groups_of_fig_2_and_is_always_the_same(found, tmp_path):
     assert groups[("kinetics700", "kept")] + groups[("kinetics700", "removed")] == covered["source"]
     again = audited(embedded(cache=str(tmp_path)), ["ucf101"])
     assert audited(embedded(cache=str(tmp_path)), ["ucf101"])["map"] == again["map"]
+
+
+def test_inside_has_a_tau_of_each_target(tmp_path):
+    found = audited(embedded(cache=str(tmp_path)), ["ucf101", "hmdb51"], rule="inside")
+    taus = found["protocol"]["taus"]
+    assert [taus[name]["tau"] for name in ("ucf101", "hmdb51")] == pytest.approx(
+        [0.0481, 0.1664], abs=1e-4
+    )
+    counts = found["training"]["source"]["strictness"]["rules"]
+    assert counts["inside"] == found["training"]["source"]["counts"]["kept"] == 658
+    first, second, *_ = audit_remarks(found)
+    assert first == "ucf101: tau 0.0481, the distance of PlayingCello and PlayingViolin"
+    assert second.startswith("hmdb51: tau 0.1664, the distance of kick and kick_ball")
+    assert list(tau_lines(found["protocol"])) == [
+        "tau of ucf101 = 0.0481",
+        "tau of hmdb51 = 0.1664",
+    ]
+    taus["hmdb51"]["same"] = [("a", "b")]
+    assert audit_remarks(found)[1].endswith("; pairs at distance 0 make no tau: a = b")
 
 
 def test_real_vectors(shared, tmp_path):

@@ -10,7 +10,13 @@ from scipy.spatial.distance import cdist
 from helpers.vectors import toy_vectors
 from zsvideo.errors import UserError
 from zsvideo.semantics.class_vectors import ClassVectors, cosine_distances
-from zsvideo.semantics.protocol import Protocol, decide, kept_out_classes, separate
+from zsvideo.semantics.protocol import (
+    Protocol,
+    closest_inside,
+    decide,
+    kept_out_classes,
+    separate,
+)
 from zsvideo.semantics.records import borderline, record, record_targets
 from zsvideo.semantics.vectors import WordVectors, embedded
 from zsvideo.semantics.words import class_names, words
@@ -166,6 +172,62 @@ def test_audited_removes_by_verdict_or_by_signals():
     assert decision.reason.startswith("duplicate of ucf101/Biking (unjudged; signals: identical")
 
 
+INSIDE = Protocol("p", "inside", 0.05, False, [])
+
+
+def test_inside_takes_the_closest_pair_of_each_target():
+    wide = classes("wide", {"a": [1, 0, 0], "b": [*at(0.2), 0]})
+    narrow = classes("narrow", {"c": [0, 0, 1], "d": [0, at(0.02)[1], at(0.02)[0]]})
+    near_wide, near_narrow = [at(0.1)[0], 0, -at(0.1)[1]], [-at(0.1)[1], 0, at(0.1)[0]]
+    source = classes("s", {"near wide": near_wide, "near narrow": near_narrow, "c": [0, 0, 1]})
+    decisions = separate(INSIDE, source, [wide, narrow])
+    assert [d.kept for d in decisions] == [False, True, False]
+    assert decisions[0].reason == "distance 0.1000, inside wide 0.2000"
+    assert [d.nearest for d in decisions] == ["wide/a", "narrow/c", "narrow/c"]
+    written = record(INSIDE, source, [wide, narrow], decisions)
+    assert written["taus"] == {
+        "wide": {"tau": pytest.approx(0.2), "pair": ("a", "b"), "same": []},
+        "narrow": {"tau": pytest.approx(0.02), "pair": ("c", "d"), "same": []},
+    }
+    assert "taus" not in record(replace(INSIDE, rule="tau"), source, [wide], decisions)
+
+
+def test_inside_removes_by_the_target_that_is_not_the_nearest():
+    """A class may be nearer to one target and yet leave room for it, not for the other."""
+    wide = classes("wide", {"a": [1, 0, 0], "b": [*at(0.5), 0]})
+    narrow = classes("narrow", {"c": [0, 0, 1], "d": [0, at(0.02)[1], at(0.02)[0]]})
+    between = [np.cos(0.8), 0, np.sin(0.8)]  # 0.30 from a, 0.28 from c
+    (decision,) = separate(INSIDE, classes("s", {"x": between}), [wide, narrow])
+    assert (decision.kept, decision.nearest) == (False, "wide/a")
+    (decision,) = separate(INSIDE, classes("s", {"x": between}), [narrow])
+    assert (decision.kept, decision.nearest) == (True, "narrow/c")
+
+
+def test_equal_classes_inside_a_target_make_no_tau():
+    same = classes("t", {"a": [1, 0], "b": [1, 0], "c": at(0.3), "d": [np.nan, np.nan]})
+    closest = closest_inside(same)
+    assert closest.tau == pytest.approx(0.3) and closest.pair == ("a", "c")
+    assert closest.same == [("a", "b")]
+    for few in ({"a": [1, 0]}, {"a": [1, 0], "b": [1, 0]}, {"a": [1, 0], "b": [np.nan] * 2}):
+        with pytest.raises(UserError, match=r"inside: t has no two classes.*rule=tau"):
+            separate(INSIDE, SOURCE, [classes("t", few)])
+
+
+def test_inside_with_real_names(tmp_path):
+    vectors = embedded(cache=str(tmp_path))
+    tables = ["kinetics700", "ucf101", "hmdb51"]
+    source, ucf101, hmdb51 = [vectors.of(class_names(t), t, t) for t in tables]
+    closest = {c.dataset: closest_inside(c) for c in (ucf101, hmdb51)}
+    assert closest["ucf101"].tau == pytest.approx(0.048, abs=5e-4)
+    assert closest["ucf101"].pair == ("PlayingCello", "PlayingViolin")
+    assert closest["hmdb51"].tau == pytest.approx(0.166, abs=5e-4)
+    assert closest["hmdb51"].pair == ("kick", "kick_ball")
+    tau = Protocol("664", "tau", 0.05, False, [])
+    assert len(kept(INSIDE, source, [ucf101])) == len(kept(tau, source, [ucf101]))
+    assert len(kept(tau, source, [hmdb51])) - len(kept(INSIDE, source, [hmdb51])) == 4
+    assert len(kept(INSIDE, source, [ucf101, hmdb51])) == 658  # 662 by tau = 0.05
+
+
 def test_manual_list_and_its_faults(tmp_path):
     names = tmp_path / "out.txt"
     names.write_text("near\n\nfar\n")
@@ -219,7 +281,7 @@ def test_kept_out_classes_follow_the_fixed_list(tmp_path):
         ({"grades": "duplicate"}, "must be a list"),
         ({"remove": {"a": 1}}, "must be a list"),
         ({"expected": 5}, "must be a mapping"),
-        ({"rule": "near"}, "allowed: tau, identical, audited, manual, none"),
+        ({"rule": "near"}, "allowed: tau, identical, audited, inside, manual, none"),
     ],
 )
 def test_bad_values(changes, words):

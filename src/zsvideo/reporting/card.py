@@ -80,7 +80,8 @@ def training(record: RunRecord) -> dict[str, Any]:
         "known from": protocol.declared
         or ("nowhere" if protocol.leaks is None else "the run that trained"),
         "protocol": protocol.name or "unknown",
-        "rule": f"{protocol.rule}, tau {protocol.tau}" + " inclusive" * bool(protocol.inclusive),
+        "rule": f"{protocol.rule}, tau {protocol.thresholds}"
+        + " inclusive" * bool(protocol.inclusive),
         "kept out": ", ".join(
             f"{entry.dataset} ({entry.count} classes, sha256 {entry.list_sha256[:12]})"
             for entry in protocol.kept_out

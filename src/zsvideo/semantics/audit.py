@@ -14,7 +14,7 @@ from sklearn.manifold import TSNE
 from zsvideo.semantics.class_vectors import ClassVectors
 from zsvideo.semantics.pairs import LEAKS, VERDICTS, Pair, agreement, find_pairs
 from zsvideo.semantics.protocol import Protocol, kept_out_classes, leaking_grades, separate
-from zsvideo.semantics.records import plain_pair, record
+from zsvideo.semantics.records import inside, plain_pair, record
 from zsvideo.semantics.vectors import WordVectors
 
 GRADES = (*LEAKS, "near", "sibling", "unrelated")  # worst first
@@ -54,6 +54,7 @@ def audit(
             "name": protocol.name,
             "rule": protocol.rule,
             "tau": protocol.tau,
+            **inside(protocol, kept_out),
             "inclusive": protocol.inclusive,
             "keep_out": [classes.dataset for classes in kept_out],
             "tested": list(tested),
@@ -150,6 +151,7 @@ def strictness(
         f"distance <= {protocol.tau}": left(
             replace(base, rule="tau", inclusive=True), classes, kept_out
         ),
+        **({"inside": left(base, classes, kept_out)} if protocol.rule == "inside" else {}),
         "audited, duplicates": left(
             replace(base, rule="audited", grades=["duplicate"]), classes, kept_out
         ),

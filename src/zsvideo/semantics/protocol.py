@@ -41,12 +41,14 @@ class Protocol:
 
     name: Text
     """As in the paper, or the file's."""
-    rule: Literal["tau", "identical", "audited", "manual", "none"]
+    rule: Literal["tau", "identical", "audited", "inside", "manual", "none"]
     """`tau` removes a class nearer than tau to any class kept out, `identical` one with the same
     bag of words, `audited` one that `tau` removes or that leaks by its pairs
-    (`zsvideo.semantics.pairs`), `manual` the classes of a list, `none` nothing."""
+    (`zsvideo.semantics.pairs`), `inside` one nearer to a class kept out than the closest pair of
+    classes inside that data set (Roitberg et al., 2018), `manual` the classes of a list, `none`
+    nothing."""
     tau: Annotated[float, between(0, 2)]
-    """Cosine distance (Eq. 3)."""
+    """Cosine distance (Eq. 3); `inside` computes its own, of each data set kept out."""
     inclusive: Switch
     """Remove also at a distance of exactly tau (Eq. 3); Sec. 4.2 says smaller."""
     keep_out: list[Text]
@@ -160,6 +162,41 @@ class Decision:
     reason: str
 
 
+@dataclass(frozen=True)
+class Closest:
+    """The closest pair of classes inside a data set, which makes the tau of `inside`.
+
+    Attributes:
+        tau: their cosine distance.
+        pair: their names.
+        same: pairs at distance 0, which share their words; no tau is made of them.
+    """
+
+    tau: float
+    pair: tuple[str, str]
+    same: list[tuple[str, str]]
+
+
+def closest_inside(classes: ClassVectors) -> Closest:
+    """Find the closest pair of classes of a data set that have different vectors.
+
+    Raises:
+        UserError: there is none.
+    """
+    rows, columns = np.triu_indices(len(classes.names), k=1)
+    distances = cosine_distances(classes.matrix, classes.matrix)[rows, columns]
+    pairs = [(classes.names[a], classes.names[b]) for a, b in zip(rows, columns, strict=True)]
+    apart = np.where(distances > 0, distances, np.inf)  # neither equal vectors nor none
+    if not np.isfinite(apart).any():
+        raise UserError(
+            f"protocol.rule=inside: {classes.dataset} has no two classes with different vectors, "
+            "so there is no distance inside it; take protocol.rule=tau"
+        )
+    at = int(apart.argmin())
+    same = [pairs[place] for place in np.flatnonzero(distances == 0)]
+    return Closest(float(apart[at]), pairs[at], same)
+
+
 def separate(
     protocol: Protocol, source: ClassVectors, kept_out: Sequence[ClassVectors]
 ) -> list[Decision]:
@@ -172,6 +209,10 @@ def separate(
         for d in nearest_kept_out(source, kept_out)
         for reason in [near(protocol, d)]
     ]
+    if protocol.rule == "inside":
+        for classes in kept_out:
+            near_them = too_near(protocol, source, classes)
+            decisions = [near_them.get(d.name, d) if d.kept else d for d in decisions]
     if protocol.rule == "audited":
         leaks: dict[str, Pair] = {}
         for pair in find_pairs(source, kept_out):
@@ -190,6 +231,22 @@ def separate(
             for d in decisions
         ]
     return decisions
+
+
+def too_near(
+    protocol: Protocol, source: ClassVectors, classes: ClassVectors
+) -> dict[str, Decision]:
+    """Find the source classes nearer to a data set than its closest pair: name to decision."""
+    own = replace(protocol, rule="tau", tau=closest_inside(classes).tau)
+    return {
+        d.name: replace(
+            d,
+            kept=False,
+            reason=f"distance {d.distance:.4f}, inside {classes.dataset} {own.tau:.4f}",
+        )
+        for d in nearest_kept_out(source, [classes])
+        if near(own, d)
+    }
 
 
 def nearest_kept_out(source: ClassVectors, kept_out: Sequence[ClassVectors]) -> list[Decision]:

@@ -9,7 +9,13 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
 from zsvideo.semantics.class_vectors import ClassVectors
 from zsvideo.semantics.pairs import Pair, find_pairs
-from zsvideo.semantics.protocol import TARGETS, Decision, Protocol, separate
+from zsvideo.semantics.protocol import (
+    TARGETS,
+    Decision,
+    Protocol,
+    closest_inside,
+    separate,
+)
 
 UNKNOWN = "not recorded"
 LEAKS = AliasChoices("leaks", "overlap")  # the latter before there were versions
@@ -85,6 +91,18 @@ class Survivor(RecordPart):
         return f"{self.source} ~ {self.target} ({self.grade})"
 
 
+class ClosestPair(RecordPart):
+    """The tau of a data set by the rule `inside`: the distance of its closest pair of classes.
+
+    Attributes:
+        same: pairs at distance 0, of which no tau is made.
+    """
+
+    tau: float
+    pair: list[str]
+    same: list[list[str]] = []
+
+
 class Lineage(RecordPart):
     """Where pretrained weights come from; `leaks` is None where their classes are unknown."""
 
@@ -113,6 +131,7 @@ class ProtocolRecord(RecordPart):
 
     Attributes:
         name: of the protocol; None where what was trained on is unknown.
+        tau: of the rule; where it is `inside`, `taus` are, by data set.
         declared: says that what was trained on is not known but declared, and how.
         leaks: classes trained on that the paper's rule finds in the targets; None if unknown.
         videos_tested_too: how many training videos each target holds.
@@ -121,6 +140,7 @@ class ProtocolRecord(RecordPart):
     name: str | None = None
     rule: str | None = None
     tau: float | None = None
+    taus: dict[str, ClosestPair] = {}
     inclusive: bool | None = None
     counts: Counts | None = None
     borderline: dict[str, list[DecidedClass]] = {}
@@ -137,6 +157,12 @@ class ProtocolRecord(RecordPart):
     leaks: list[DecidedClass] | None = None
     survivors: list[Survivor] | None = None
     pretrain: Lineage | None = None
+
+    @property
+    def thresholds(self) -> str:
+        """The tau, or those of the data sets kept out."""
+        own = [f"{dataset} {pair.tau:.4f}" for dataset, pair in self.taus.items()]
+        return ", ".join(own) or str(self.tau)
 
     @property
     def lineages(self) -> list[Lineage]:
@@ -192,6 +218,7 @@ def record(
         "name": protocol.name,
         "rule": protocol.rule,
         "tau": protocol.tau,
+        **inside(protocol, kept_out),
         "inclusive": protocol.inclusive,
         "counts": {
             "classes": len(decisions),
@@ -210,6 +237,13 @@ def record(
         },
         "kept_out": [describe(classes) for classes in kept_out],
     }
+
+
+def inside(protocol: Protocol, kept_out: Sequence[ClassVectors]) -> dict[str, Any]:
+    """Write down the `taus` of the rule `inside`, by data set; nothing for another rule."""
+    if protocol.rule != "inside":
+        return {}
+    return {"taus": {classes.dataset: asdict(closest_inside(classes)) for classes in kept_out}}
 
 
 def record_targets(

@@ -72,12 +72,19 @@ def save(figure: Figure, stem: Path) -> Path:
     return stem.with_suffix(".svg")
 
 
+def tau_lines(protocol: Mapping[str, Any]) -> dict[str, float]:
+    """Name the tau of an audit's protocol, or those of its data sets: label to distance."""
+    if "taus" not in protocol:
+        return {f"tau = {protocol['tau']}": protocol["tau"]}
+    return {f"tau of {n} = {own['tau']:.4f}": own["tau"] for n, own in protocol["taus"].items()}
+
+
 def distance_figure(audit: Mapping[str, Any], role: str) -> Figure:
     """Draw the sorted distances with the tau line, and the names next to it."""
     rows = [row for row in audit["training"][role]["classes"] if row["distance"] is not None]
-    tau = audit["protocol"]["tau"]
+    taus = tau_lines(audit["protocol"])
     first = sum(row["distance"] == 0 for row in rows)
-    beyond = [i for i, row in enumerate(rows) if row["distance"] >= tau]
+    beyond = [i for i, row in enumerate(rows) if row["distance"] >= max(taus.values())]
     shown = rows[first : (beyond[0] if beyond else len(rows)) + NAMED]
     figure, (whole, near) = plt.subplots(
         1,
@@ -88,13 +95,14 @@ def distance_figure(audit: Mapping[str, Any], role: str) -> Figure:
     )
     whole.plot(range(1, len(rows) + 1), [row["distance"] for row in rows], color=OTHER, lw=1)
     links(whole, audit, role, list(range(1, len(rows) + 1)), rows)
-    whole.axhline(tau, color="red", lw=1, label=f"tau = {tau}")
+    for label, tau in taus.items():
+        whole.axhline(tau, color="red", lw=1, label=label)
+        near.axvline(tau, color="red", lw=1)
     whole.set_xlabel(f"classes, sorted ({first} of them at distance 0)")
     whole.set_ylabel("cosine distance to the nearest class kept out")
     whole.legend(loc="upper left")
     heights = list(range(len(shown)))
     links(near, audit, role, heights, shown, flat=True)
-    near.axvline(tau, color="red", lw=1)
     names = [f"{row['name']} ~ {row['nearest'].split('/', 1)[1]}" for row in shown]
     near.set_yticks(heights, names, fontsize=7)
     near.invert_yaxis()

@@ -84,7 +84,7 @@ def summary(audit: Mapping[str, Any]) -> Table:
 
 def audit_remarks(audit: Mapping[str, Any]) -> list[str]:
     """List in words what a reader of the table must know."""
-    lines = []
+    lines = [tau_inside(*own) for own in audit["protocol"].get("taus", {}).items()]
     for role, entry in audit["training"].items():
         counts, about = entry["counts"], f"{entry['dataset']} ({role})"
         same = [row["name"] for row in entry["classes"] if row["reason"] and row["distance"] == 0]
@@ -117,6 +117,13 @@ def audit_remarks(audit: Mapping[str, Any]) -> list[str]:
                 "alone"
             )
     return lines + video_remarks(audit.get("videos"))
+
+
+def tau_inside(dataset: str, closest: Mapping[str, Any]) -> str:
+    """Say which pair of a data set makes its tau, and which equal ones do not."""
+    line = f"{dataset}: tau {closest['tau']:.4f}, the distance of {' and '.join(closest['pair'])}"
+    same = [" = ".join(pair) for pair in closest["same"]]
+    return line + (f"; pairs at distance 0 make no tau: {listed_names(same)}" if same else "")
 
 
 def video_remarks(videos: Mapping[str, Any] | None) -> list[str]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from matplotlib.figure import Figure
 
-from zsvideo.reporting.audit.figures import KEPT, REMOVED
+from zsvideo.reporting.audit.figures import KEPT, REMOVED, tau_lines
 from zsvideo.reporting.studies import fig2
 from zsvideo.reporting.studies.fig2 import Audit
 from zsvideo.reporting.studies.files import Row
@@ -32,13 +32,14 @@ def rows(audit: Audit) -> list[Row]:
 
 def draw(rows: Sequence[Row], audit: Audit) -> Figure:
     """Draw the classes nearest to the test classes, by name, and all of them inset."""
-    tau = audit.content["protocol"]["tau"]
-    shown = rows[: sum(r["distance"] < tau for r in rows) + BEYOND]
+    taus = tau_lines(audit.content["protocol"])
+    shown = rows[: sum(r["distance"] < max(taus.values()) for r in rows) + BEYOND]
     figure, (panel,) = panels(1, 0.9 + 0.088 * len(shown))
     for kept, colour, name in ((False, REMOVED, "removed"), (True, KEPT, "kept")):
         own = [(r["distance"], place) for place, r in enumerate(shown) if r["kept"] == str(kept)]
         panel.plot(*zip(*own, strict=True), "o", ms=2.5, color=colour, label=name) if own else None
-    panel.axvline(tau, color="red", lw=1, label=f"tau = {tau}")
+    for label, tau in taus.items():
+        panel.axvline(tau, color="red", lw=1, label=label)
     names = [f"{r['row']} ~ {r['nearest'].split('/', 1)[1]}" for r in shown]
     panel.set_yticks(range(len(shown)), names, fontsize=4.8)
     panel.set_ylim(len(shown) - 0.3, -0.7)
@@ -47,7 +48,8 @@ def draw(rows: Sequence[Row], audit: Audit) -> Figure:
     panel.grid(axis="y", alpha=0.25, lw=0.4)
     inset = panel.inset_axes((0.45, 0.68, 0.53, 0.26))
     inset.plot(range(1, len(rows) + 1), [r["distance"] for r in rows], color="black", lw=0.8)
-    inset.axhline(tau, color="red", lw=0.8)
+    for tau in taus.values():
+        inset.axhline(tau, color="red", lw=0.8)
     inset.set_title(f"all {len(rows)} classes, sorted", fontsize=6)
     inset.tick_params(labelsize=5)
     figure.legend(loc="outside upper center", ncols=3, frameon=False)

@@ -172,7 +172,7 @@ def test_what_has_seen_target_videos_stands_beside_nothing_else(tmp_path):
 
 @pytest.mark.slow
 def test_heads_on_real_clips(cli, shared, tmp_path):
-    """Fitted on the features of some actors' videos, by an f_v of a few steps; scored on others'."""
+    """Fitted on features of some actors, by an f_v of a few steps; scored on other actors."""
     first, cache = tmp_path / "first", f"paths.cache={tmp_path}/cache"
     options = ["experiments=weizmann", "hydra.mode=RUN", "trainer.accelerator=cpu", "model=tiny"]
     options += [f"source.root={shared}/datasets/weizmann", "clips.test_clips=3", cache]

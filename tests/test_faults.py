@@ -1,6 +1,5 @@
 """Files that vanish, may not be read, or hang their decoder: counted, or told in one line."""
 
-import ctypes
 import json
 import subprocess
 import sys
@@ -11,6 +10,7 @@ import numpy as np
 import pytest
 
 from helpers.commands import fails, finished, rows
+from helpers.faults import hang
 from helpers.videos import frames_of, grey_video
 from zsvideo.data import preparation
 from zsvideo.data.decoding.faults import UnreadableVideoError
@@ -39,12 +39,6 @@ def test_a_file_that_may_not_be_read(tmp_path, monkeypatch):
             found = preparation.examine(str(file), settings)
             assert found == {"status": "bad", "reason": "no permission to read it"}
     assert preparation.examine(str(file), settings)["status"] == "ok"
-
-
-def hang(*_, **__):
-    lock = ctypes.create_string_buffer(64)
-    for _ in range(2):  # no signal ends a wait for a lock: C code that never returns to Python
-        ctypes.CDLL(None).pthread_mutex_lock(lock)
 
 
 def test_prepare_counts_a_file_that_hangs_in_c(tmp_path, monkeypatch):

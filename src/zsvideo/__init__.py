@@ -27,7 +27,7 @@ def load(
         place: a run folder, a checkpoint of this project or of the authors, or an exported folder.
         device: as PyTorch names it; `auto` takes a GPU where there is one.
         batch: videos at once; None takes what the model was tested with.
-        workers: threads that decode; 0 decodes between the batches.
+        workers: processes that decode; 0 decodes between the batches, without a limit of time.
         vectors: the file of the word vectors it was trained with, where it is not found.
         cache: folder for class vectors; None takes `zsvideo` in the user's cache folder.
 

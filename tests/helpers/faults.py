@@ -1,5 +1,6 @@
 """Faults that a test plants in a training run, as callbacks."""
 
+import ctypes
 import os
 import resource
 import signal
@@ -27,3 +28,10 @@ class DiskFull(Callback):
     def on_train_batch_start(self, trainer, *args):
         if trainer.global_step == self.step:
             resource.setrlimit(resource.RLIMIT_FSIZE, (1024, resource.RLIM_INFINITY))
+
+
+def hang(*_, **__):
+    """Be C code that never returns to Python."""
+    lock = ctypes.create_string_buffer(64)
+    for _ in range(2):  # no signal ends a wait for a lock
+        ctypes.CDLL(None).pthread_mutex_lock(lock)

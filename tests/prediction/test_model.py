@@ -15,9 +15,11 @@ from torchvision.models import video
 
 import zsvideo
 from helpers.commands import finished, read
+from helpers.faults import hang
 from helpers.models import CLIPS, NONE, WORDS, trained_run
 from helpers.videos import grey_video, smooth, write_video
 from zsvideo.errors import UserError
+from zsvideo.prediction import model as prediction
 from zsvideo.prediction.spans import Windows, cuts, settled
 from zsvideo.resources import ROOT
 
@@ -54,6 +56,25 @@ def test_a_run_gives_its_own_numbers_again(cli, folders, tmp_path):
     )
     assert all(len(a.top) == 2 and a.none_of_these is None for a in answers)
     assert answers[0].top[0].nearest and answers[0].top[0].probability is None
+
+
+def test_a_decoder_that_hangs_costs_one_video(model, videos, monkeypatch):
+    """It hangs inside C, where no signal of Python reaches it: the process is killed."""
+    whole = prediction.read_clips
+
+    def some(video, clips):
+        return hang() if video.path.endswith("2.mp4") else whole(video, clips)
+
+    monkeypatch.setattr(prediction, "read_clips", some)
+    monkeypatch.setattr(prediction, "LIMIT", 1.0)
+    answers = list(model.predict(videos, NAMES))
+    assert [answer.reason for answer in answers] == [
+        None,
+        None,
+        "not decoded within 1 s",
+        None,
+        None,
+    ]
 
 
 def test_answers(model, videos, tmp_path):

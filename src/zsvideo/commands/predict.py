@@ -53,7 +53,7 @@ def parser() -> argparse.ArgumentParser:
     add("--vectors", metavar="FILE", help="the word vectors of its training, if not found")
     add("--device", default="auto", help="cpu, cuda, ... (default: a GPU where there is one)")
     add("--batch", type=int, metavar="N", help="videos at once (default: as the model was tested)")
-    add("--workers", type=int, default=2, metavar="N", help="decoding threads (default 2)")
+    add("--workers", type=int, default=2, metavar="N", help="decoding processes (default 2)")
     add("--page", action="store_true", help="open a page in the browser of this machine instead")
     add("--port", type=int, default=7860, help="of the page (default 7860)")
     add("--host", default="127.0.0.1", help="who may open it (default: this machine alone)")

@@ -4,9 +4,7 @@ Shapes: B videos, N clips a video, C channels, T frames, H W, F features, K name
 """
 
 import os
-from collections import deque
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
@@ -18,7 +16,9 @@ from torch import Tensor
 
 from zsvideo.data.clips import assemble, read_clips
 from zsvideo.data.decoding.faults import UnreadableVideoError
+from zsvideo.data.decoding.limits import within
 from zsvideo.data.layouts import Video
+from zsvideo.data.options import ClipSpec
 from zsvideo.errors import UserError
 from zsvideo.evaluation.ranking import cosine_scores, unit
 from zsvideo.models.heads.base import Features
@@ -34,6 +34,8 @@ from zsvideo.semantics.vectors import WordVectors
 TOP = 5  # names of an answer
 CONTACTS = 6  # frames of a contact sheet
 NOT_FINITE = "the network gives no finite numbers for it"
+LIMIT = 300.0  # seconds that the reading of a file may take
+Sample = dict[str, np.ndarray]  # as `read_clips` gives it
 Videos = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
 
@@ -234,34 +236,20 @@ class Model:
             yield from self.embedded_batch(group)
 
     def read_ahead(self, sources: Sequence[Source]) -> Iterator[tuple[Source, Tensor | str]]:
-        """Read the clips of videos, some ahead of the network, in their order."""
-        if self.workers == 0 or len(sources) == 1:
-            yield from ((source, self.read(source)) for source in sources)
-            return
-        with ThreadPoolExecutor(self.workers) as pool:
-            ahead: deque[tuple[Source, Future[Tensor | str]]] = deque()
-            try:
-                for source in sources:
-                    ahead.append((source, pool.submit(self.read, source)))
-                    if len(ahead) > self.workers + self.batch:
-                        first, future = ahead.popleft()
-                        yield first, future.result()
-                while ahead:
-                    first, future = ahead.popleft()
-                    yield first, future.result()
-            finally:
-                for _, future in ahead:
-                    future.cancel()
+        """Read the clips of videos, some ahead of the network, in their order.
 
-    def read(self, source: Source) -> Tensor | str:
-        """Read the test clips (N, C, T, H, W) uint8 of a video, or say why it cannot be read."""
-        if source.reason is not None:
-            return source.reason
-        try:
-            video = Video(source.path, source.path, "", source.window)
-            return assemble(read_clips(video, self.facts.clips))
-        except UnreadableVideoError as error:
-            return str(error)
+        Processes read them, since a decoder that hangs inside C can only be killed.
+        """
+        files = [(source, self.facts.clips) for source in sources]
+        if self.workers == 0 or len(sources) == 1:
+            samples: Iterable[Sample | str | UnreadableVideoError] = (read(*f) for f in files)
+        else:
+            samples = within(LIMIT, read_alone, files, self.workers, self.batch)
+        for source, sample in zip(sources, samples, strict=True):
+            if isinstance(sample, dict):
+                yield source, assemble({k: torch.from_numpy(part) for k, part in sample.items()})
+            else:
+                yield source, str(sample)
 
     @torch.inference_mode()
     def embedded_batch(self, group: Sequence[tuple[Source, Tensor | str]]) -> Iterator[Embedded]:
@@ -307,6 +295,23 @@ class Model:
         sheet = np.concatenate(pictures)
         chosen = np.unique(np.linspace(0, len(sheet) - 1, CONTACTS).round().astype(int))
         return Embedded(source, whole, None, sheet[chosen], windows.with_rows(embeddings))
+
+
+def read(source: Source, clips: ClipSpec) -> Sample | str:
+    """Read the test clips of a video, or say why it cannot be read."""
+    if source.reason is not None:
+        return source.reason
+    try:
+        sample = read_clips(Video(source.path, source.path, "", source.window), clips)
+    except UnreadableVideoError as error:
+        return str(error)
+    return {key: part.numpy() for key, part in sample.items()}
+
+
+def read_alone(source: Source, clips: ClipSpec) -> Sample | str:
+    """Read them in a process of its own, where threads of the process it was made of hang."""
+    torch.set_num_threads(1)
+    return read(source, clips)
 
 
 def middle_frames(clip: Tensor, count: int) -> np.ndarray:

@@ -1,6 +1,9 @@
 """A time limit on a file: the process that reads it is killed, since decoders hang inside C."""
 
+import multiprocessing
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future
 from concurrent.futures import TimeoutError as Timeout
 from typing import Any, TypeVar
 
@@ -12,7 +15,11 @@ Made = TypeVar("Made")
 
 
 def within(
-    limit: float, read: Callable[..., Made], files: Iterable[tuple[Any, ...]], workers: int
+    limit: float,
+    read: Callable[..., Made],
+    files: Iterable[tuple[Any, ...]],
+    workers: int,
+    ahead: int = 100,
 ) -> Iterator[Made | UnreadableVideoError]:
     """Read files in other processes, each for a limited time; Python's own limits stop no decoder.
 
@@ -20,7 +27,8 @@ def within(
         limit: seconds a file may take.
         read: reads one file.
         files: the arguments of `read` for each.
-        workers: processes.
+        workers: processes, forked.
+        ahead: files that are read before they are asked for, which bounds memory.
 
     Yields:
         What `read` returns for each file, in their order, or why it gave nothing.
@@ -28,19 +36,30 @@ def within(
     Raises:
         Exception: what `read` raises.
     """
-    with ProcessPool(workers) as pool:
+    with ProcessPool(workers, context=multiprocessing.get_context("fork")) as pool:
+        begun: deque[Future[Made | UnreadableVideoError]] = deque()
         try:
-            for future in [pool.schedule(read, args=file, timeout=limit) for file in files]:
-                try:
-                    made: Made | UnreadableVideoError = future.result()
-                except Timeout:
-                    made = UnreadableVideoError(late(limit))
-                except ProcessExpired:
-                    made = UnreadableVideoError("the decoder crashed")
-                yield made
+            for file in files:
+                begun.append(pool.schedule(read, args=file, timeout=limit))
+                if len(begun) > workers + ahead:
+                    yield outcome(begun.popleft(), limit)
+            while begun:
+                yield outcome(begun.popleft(), limit)
         except BaseException:
             pool.stop()  # type: ignore[no-untyped-call]  # or the pool first does all that is left
             raise
+
+
+def outcome(
+    reading: Future[Made | UnreadableVideoError], limit: float
+) -> Made | UnreadableVideoError:
+    """Wait for a file, and say why where it gave nothing."""
+    try:
+        return reading.result()
+    except Timeout:
+        return UnreadableVideoError(late(limit))
+    except ProcessExpired:
+        return UnreadableVideoError("the decoder crashed")
 
 
 def late(limit: float) -> str:

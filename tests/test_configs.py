@@ -242,6 +242,8 @@ def test_every_switch_of_the_configs_is_checked(config):
         OmegaConf.update(wrong, name, "abc", force_add=True)
         if name == "subset.legacy" or name == "subset.nested":
             wrong.subset = {"kind": "classes", name.partition(".")[2]: "abc"}
+        if name == "head.adapt":
+            wrong.head = {"kind": "url", "adapt": "abc"}
         with pytest.raises(UserError, match=f"{re.escape(name)}=abc must be true or false"):
             check_options(wrong)
 

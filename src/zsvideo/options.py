@@ -32,6 +32,7 @@ Whole = Annotated[int, Strict()]
 Count = Annotated[int, Strict(), Field(ge=1)]
 NotNegative = Annotated[int, Strict(), Field(ge=0)]
 Number = Annotated[float, Strict(), Field(ge=0)]
+Positive = Annotated[float, Strict(), Field(gt=0)]
 
 
 def between(low: float, high: float) -> BeforeValidator:

@@ -2,9 +2,10 @@
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from zsvideo.models.heads.base import Features, Head, Training
+from zsvideo.models.heads.moments import moments, regression
+from zsvideo.models.heads.similarity import cosines
 from zsvideo.options import Number, options
 
 
@@ -16,7 +17,8 @@ class Ridge(Head):
         """Of `head=ridge`."""
 
         lam: Number | None = None
-        """Weight of |W|^2, times the number of videos and the mean variance of a feature."""
+        """Weight of the squares of W, times the number of videos and the mean variance of a
+        feature."""
 
     choices = {"lam": (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)}
 
@@ -32,29 +34,11 @@ class Ridge(Head):
 
     def fit(self, training: Training) -> None:
         """Add up the moments in one pass over the videos, then solve."""
-        vectors = training.vectors.double()
-        square = torch.zeros(self.feature_dim, self.feature_dim, dtype=torch.float64)
-        cross = torch.zeros(self.feature_dim, self.embedding_dim, dtype=torch.float64)
-        total, aim = (
-            torch.zeros(self.feature_dim).double(),
-            torch.zeros(self.embedding_dim).double(),
-        )
-        for features, labels in training.in_order():
-            x, s = features.mean.double(), vectors[labels]
-            square += x.T @ x
-            cross += x.T @ s
-            total += x.sum(dim=0)
-            aim += s.sum(dim=0)
-        mean, goal = total / len(training), aim / len(training)
-        square -= len(training) * torch.outer(mean, mean)
-        cross -= len(training) * torch.outer(mean, goal)
-        penalty = self.options.lam * square.diagonal().mean()
-        square.diagonal().add_(penalty)
-        self.weight.copy_(torch.linalg.solve(square, cross))
-        self.mean.copy_(mean)
-        self.bias.copy_(goal)
+        sums, vectors = moments(training), training.vectors.double()
+        self.weight.copy_(regression(sums, vectors, self.options.lam))
+        self.mean.copy_(sums.mean)
+        self.bias.copy_(sums.goal(vectors))
 
     def scores(self, features: Features, vectors: Tensor) -> Tensor:
         """Compare by cosine."""
-        embeddings = (features.mean - self.mean) @ self.weight + self.bias
-        return F.normalize(embeddings, dim=1) @ F.normalize(vectors, dim=1).T
+        return cosines((features.mean - self.mean) @ self.weight + self.bias, vectors)

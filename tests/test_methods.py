@@ -16,6 +16,7 @@ from helpers.videos import grey_video
 from zsvideo.experiment.build import build_data, build_model, build_targets, declared_training
 from zsvideo.experiment.composed import Experiment
 from zsvideo.experiment.pretraining import pretrain
+from zsvideo.prediction.loading import read_model
 
 pytestmark = pytest.mark.slow
 
@@ -296,6 +297,28 @@ def test_the_papers_targets_and_the_accuracy_of_training(cli, folders, tmp_path)
     compat = read(run, "card.json")["compat"]
     assert {"loader.partial_batch", "clips.length", "semantics.target_length"} < set(compat)
     assert "not recorded" not in compat.values()
+
+
+def test_alignment_and_uniformity_end_to_end(cli, folders, tmp_path):
+    """Trained, gone on with, tested, begun with and predicted with as any other network."""
+    run, other = tmp_path / "run", tmp_path / "other"
+    options = [*folders, "model.loss=aurl", "loader.batch_size=4", f"hydra.run.dir={run}"]
+    finished(cli("train", *options, "trainer.max_epochs=1"))
+    first = weights(run, "centres.")["centres.rows"]
+    assert first.shape[0] == 4
+    finished(cli("train", *options, "trainer.max_epochs=2", "resume=auto"))
+    assert not torch.equal(first, weights(run, "centres.")["centres.rows"])
+    finished(cli("train", *options[:-1], "trainer.max_epochs=2", f"hydra.run.dir={other}"))
+    assert same(weights(run, ""), weights(other, ""))  # as without an interruption
+    assert read(run, "metrics.json")["setup"]["model"]["loss"] == "aurl"
+    finished(cli("evaluate", f"ckpt={run}", f"hydra.run.dir={tmp_path}/again"))
+    one, two = (np.load(r / "predictions" / "folder.npz") for r in (run, tmp_path / "again"))
+    assert np.allclose(one["embeddings"], two["embeddings"], atol=1e-6)
+    network, _ = read_model(run)
+    assert same(network.f_v.state_dict(), {k[4:]: v for k, v in weights(run, "f_v.").items()})
+    frozen = ["method=baseline", f"pretrain.ckpt={run}", "trainer.max_epochs=1"]
+    finished(cli("train", *options[:-1], *frozen, f"hydra.run.dir={tmp_path}/frozen"))
+    assert same(weights(run, "f_v."), weights(tmp_path / "frozen", "f_v."))
 
 
 def test_training_aims_at_longer_targets_and_nothing_else_sees_them(config, folders, tmp_path):

@@ -88,6 +88,42 @@ def test_cosine_loss_sees_no_length():
     assert not torch.isclose(mean(z, y), module().loss(z, y), atol=1e-2)
 
 
+def aurl(**changes):
+    net = module(loss="aurl", trained_classes=6, **changes)
+    net.class_vectors = F.normalize(torch.randn(6, 300), dim=1)
+    return net
+
+
+def test_aurl_is_learned_from_labels_with_centres_of_its_own():
+    net, plainly = aurl(), module()
+    assert net.learns == "label" and plainly.learns == "target" and plainly.centres is None
+    own, others = net.state_dict(), plainly.state_dict()
+    assert own.keys() - others.keys() == {"centres.rows"}
+    assert all(torch.equal(own[key], value) for key, value in others.items())
+    assert "trained_classes" not in plainly.hparams and net.hparams["trained_classes"] == 6
+    net.loss(net.embed({"clips": clips(4, 1)}), torch.tensor([0, 1, 2, 5])).backward()
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in net.parameters())
+
+
+def test_aurl_sees_directions_of_embeddings_and_is_drawn_by_the_batch():
+    net, labels = aurl(), torch.tensor([0, 3, 5])
+    embeddings = torch.randn(3, 300)
+
+    def value(embeddings, seed=0):
+        torch.manual_seed(seed)
+        return net.loss(embeddings, labels).item()
+
+    assert value(embeddings) == pytest.approx(value(7 * embeddings), rel=1e-5)
+    assert value(embeddings) != value(embeddings, seed=1)
+    assert value(net.class_vectors[labels]) < value(net.class_vectors[labels - 1])
+
+
+def test_a_sum_is_no_reduction_of_aurl():
+    with pytest.raises(UserError, match=r"model\.reduction=sum .* aurl is a mean"):
+        ModelSpec(backbone="tiny", loss="aurl", reduction="sum")
+    assert ModelSpec(backbone="tiny", loss="aurl").reduction == "mean"
+
+
 def test_what_c3d_reads(tmp_path):
     torch.manual_seed(3)
     video = clips(1, 1, 112)

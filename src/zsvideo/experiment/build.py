@@ -94,7 +94,10 @@ def build_model(
     pl.seed_everything(seed, workers=True, verbose=False)
     if classify:
         return Classifier(len(data.source.bank), **plain(options))
-    return ZeroShotModule(embedding_dim=data.dimension, pca=pca, **plain(options))
+    classes = len(data.source.bank) if options.loss == "aurl" else None
+    return ZeroShotModule(
+        embedding_dim=data.dimension, pca=pca, trained_classes=classes, **plain(options)
+    )
 
 
 def load_model(

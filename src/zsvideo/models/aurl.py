@@ -9,10 +9,22 @@ Shapes: B videos, C classes trained on, E embedding.
 """
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 SCALE = 10.0  # of cosines: a temperature of 0.1
+
+
+class Centres(nn.Module):
+    """Learned visual centres of the classes, (C, E), from [0, 1) as in the released code."""
+
+    def __init__(self, classes: int, width: int) -> None:
+        super().__init__()
+        self.rows = nn.Parameter(torch.empty(classes, width))
+
+    def reset_parameters(self) -> None:
+        """Draw them."""
+        nn.init.uniform_(self.rows)
 
 
 def contrast(rows: Tensor, classes: Tensor, labels: Tensor) -> Tensor:

@@ -4,7 +4,7 @@ Shapes: B batch, N clips a video, C channels, T frames, H W, F features, D embed
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 import numpy as np
 import pytorch_lightning as pl
@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from zsvideo.data.clips import assemble
 from zsvideo.errors import UserError
+from zsvideo.models.aurl import Centres, aurl_loss
 from zsvideo.models.network import EmbeddingNetwork
 
 
@@ -24,11 +25,13 @@ class ZeroShotModule(pl.LightningModule, EmbeddingNetwork):
         learns: what `loss` takes from a batch: `target`, the class vectors, or `label`.
         epoch_loss: (2,) sum of the losses of this epoch's clips, and their number.
         class_vectors: (K, D) unit vectors of the classes trained on, for the accuracy of training.
+        centres: of these classes, that `loss=aurl` learns and nothing else needs; else None.
     """
 
-    learns: ClassVar[str] = "target"
+    learns: str = "target"
     epoch_loss: Tensor
     class_vectors: Tensor
+    centres: Centres | None
 
     def __init__(
         self,
@@ -53,6 +56,7 @@ class ZeroShotModule(pl.LightningModule, EmbeddingNetwork):
         c3d_input: str = "kinetics_norm",
         pca: int | None = None,
         head: Mapping[str, Any] | None = None,
+        trained_classes: int | None = None,
     ) -> None:
         """Make a network with random weights.
 
@@ -75,11 +79,14 @@ class ZeroShotModule(pl.LightningModule, EmbeddingNetwork):
             fused: on a GPU, update all weights in one kernel.
             seed: of dropout; each batch draws from (seed, its number, rank) alone, so that a run
                 can be continued anywhere.
-            loss: `squared` error (Eq. 2), or `cosine` distance, which no length has a part in.
+            loss: `squared` error (Eq. 2), `cosine` distance, which no length has a part in, or
+                `aurl`, see `zsvideo.models.aurl`, here without its projections: embeddings are
+                compared with the class vectors themselves.
             c3d_input: what C3D reads: `kinetics_norm`, by `mean` and `std`, or `sports1m_raw`, RGB
                 in 0..255 as its published weights were trained on.
             pca: size to which a fixed linear layer reduces the features of f_v; None for none.
             head: `kind` and `options` of a head in place of f_s, see `zsvideo.models.heads`.
+            trained_classes: how many there are, for `loss=aurl`; None for the others.
 
         Raises:
             UserError: there is no such backbone.
@@ -87,7 +94,8 @@ class ZeroShotModule(pl.LightningModule, EmbeddingNetwork):
         super().__init__()
         if c3d_input == "sports1m_raw":
             mean, std = [0.0] * 3, [1 / 255] * 3
-        self.save_hyperparameters(ignore=None if pca else ["pca"])
+        extra = {"pca": pca, "head": head, "trained_classes": trained_classes}
+        self.save_hyperparameters(ignore=[name for name, value in extra.items() if not value])
         for name in ("milestones", "mean", "std"):
             self.hparams[name] = list(self.hparams[name])
         self.build(
@@ -105,6 +113,10 @@ class ZeroShotModule(pl.LightningModule, EmbeddingNetwork):
         self.register_buffer("epoch_loss", torch.zeros(2, dtype=torch.float32), persistent=False)
         self.register_buffer("class_vectors", torch.zeros(0, embedding_dim), persistent=False)
         self.f_v.requires_grad_(not frozen)
+        self.centres = None
+        if loss == "aurl" and trained_classes:
+            self.centres, self.learns = Centres(trained_classes, embedding_dim), "label"
+            self.centres.reset_parameters()
         self.train()
 
     def train(self, mode: bool = True) -> Self:
@@ -127,7 +139,10 @@ class ZeroShotModule(pl.LightningModule, EmbeddingNetwork):
         return batch
 
     def loss(self, embeddings: Tensor, targets: Tensor) -> Tensor:
-        """Squared error of (B, D) to the targets (Eq. 2), or cosine distance."""
+        """Squared error of (B, D) to the targets (Eq. 2), cosine distance, or AURL."""
+        if self.centres is not None:
+            embeddings, centres = embeddings.float(), self.centres.rows.float()
+            return aurl_loss(embeddings, self.class_vectors, centres, targets)
         if self.hparams["loss"] == "squared":
             return F.mse_loss(embeddings, targets, reduction=self.hparams["reduction"])
         distances = 1 - F.cosine_similarity(embeddings, targets)

@@ -32,8 +32,8 @@ class ModelSpec:
     """Share of features dropped in training, after the mean over clips (authors' code)."""
     normalize_output: Switch = True
     """Scale g(x) to unit length, as in the authors' code; Eq. 2 does not."""
-    loss: Literal["squared", "cosine"] = "squared"
-    """Squared error (Eq. 2), or cosine distance."""
+    loss: Literal["squared", "cosine", "aurl"] = "squared"
+    """Squared error (Eq. 2), cosine distance, or alignment and uniformity (Pu et al., 2022)."""
     reduction: Annotated[Literal["mean", "sum"], BeforeValidator(no_loss)] = "mean"
     """Of the loss over a batch; Eq. 2 has a sum."""
     c3d_input: Literal["kinetics_norm", "sports1m_raw"] = "kinetics_norm"
@@ -64,7 +64,12 @@ class ModelSpec:
     """Of dropout."""
 
     def __post_init__(self) -> None:
-        """Check that the input is one of the network; raises UserError."""
+        """Check that options go with each other; raises UserError."""
+        if (self.loss, self.reduction) == ("aurl", "sum"):
+            raise UserError(
+                "model.reduction=sum is for model.loss=squared and cosine; aurl is a mean over the "
+                "batch: model.reduction=mean"
+            )
         if self.c3d_input == "sports1m_raw" and self.backbone != "c3d":
             raise UserError(
                 f"model.c3d_input={self.c3d_input} is for model=c3d, not for {self.backbone}"

@@ -101,6 +101,7 @@ def read_model(place: str | os.PathLike[str]) -> tuple[EmbeddingNetwork, Facts]:
     config = options_of(content) or options_of_run(run)
     if "pytorch-lightning_version" in content:
         state, options = content["state_dict"], content["hyper_parameters"]
+        state = {k: v for k, v in state.items() if not k.startswith("centres.")}  # loss=aurl
     else:
         imported = import_weights(content, file, "model")
         state = {f"f_v.{k}": v for k, v in imported.f_v.items()}

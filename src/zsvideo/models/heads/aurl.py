@@ -3,26 +3,13 @@
 Shapes: B videos, C classes trained on, K classes asked for, F features, D embedding, E width.
 """
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from zsvideo.models.aurl import aurl_loss
+from zsvideo.models.aurl import Centres, aurl_loss
 from zsvideo.models.heads.base import Features, Head, Training
 from zsvideo.models.heads.descent import Scaling, descend
 from zsvideo.options import Count, Number, options
-
-
-class Centres(nn.Module):
-    """Learned visual centres of the classes, (C, E), from [0, 1) as in the released code."""
-
-    def __init__(self, classes: int, width: int) -> None:
-        super().__init__()
-        self.rows = nn.Parameter(torch.empty(classes, width))
-
-    def reset_parameters(self) -> None:
-        """Draw them."""
-        nn.init.uniform_(self.rows)
 
 
 def projection(size: int, width: int) -> nn.Sequential:

@@ -21,7 +21,7 @@ from zsvideo.experiment import features
 from zsvideo.experiment.build import build_data, build_model
 from zsvideo.experiment.composed import Experiment
 from zsvideo.experiment.environment import settings
-from zsvideo.experiment.features import feature_rows, fit_reduction, training_store
+from zsvideo.experiment.features import feature_rows, fit_reduction
 from zsvideo.experiment.jobs import job_hash, training_hash
 from zsvideo.models.checkpoints import LAST as NAME
 
@@ -106,6 +106,17 @@ def test_half_precision_takes_half_the_disk(built, tmp_path):
     assert sorted(array.dtype.itemsize for array in kept) == [2, 4]
 
 
+def test_nothing_is_kept_of_an_extraction_that_ended_early(built, tmp_path):
+    parts = built("+trainer.limit_predict_batches=1")
+    with pytest.raises(UserError, match=r"features of 4 videos .* trainer\.limit_predict_batches"):
+        rows(parts, parts[1].source, 2)
+    assert not [*tmp_path.rglob("00000*")]
+    parts = built()
+    parts[2].f_v.register_forward_hook(lambda net, args, output: output * 1e9)
+    with pytest.raises(UserError, match=r"features\.dtype=float16 cannot hold them"):
+        rows(parts, parts[1].source, 2, "float16")
+
+
 def test_an_extraction_goes_on_where_it_was_killed(built, tmp_path, monkeypatch):
     monkeypatch.setattr(FeatureStore, "VIDEOS", 3)
     parts = built()
@@ -145,9 +156,9 @@ def test_pca_is_that_of_sklearn_on_clips_of_the_source_alone(built, tmp_path):
 
     plain = build_model(experiment.model, 0, data)
     plain.f_v.load_state_dict(model.f_v.state_dict())
-    store, extract = training_store(experiment.trainer, cache, plain, source, 1)
-    assert not store.missing(source.chosen)  # it was fitted on these
-    sample = store.fill(source.chosen, extract).means(np.arange(8)).double().numpy()
+    kept = sorted((cache / "features").rglob("*.npy"))
+    sample = rows((experiment, data, plain), source, 1).means(np.arange(8)).double().numpy()
+    assert sorted((cache / "features").rglob("*.npy")) == kept  # it was fitted on these
     theirs = IncrementalPCA(4).fit(sample)
     reduced, features = (live(net, source.chosen[0], source.clips) for net in (model, plain))
     assert reduced.shape == (3, 4) and model.f_s.in_features == model.feature_dim == 4

@@ -15,6 +15,7 @@ import fcntl
 import hashlib
 import json
 import logging
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -33,6 +34,7 @@ from zsvideo.data.layouts import Video
 
 log = logging.getLogger(__name__)
 
+FILE = re.compile(r"(\d{5})\.(?:json|npy|mask\.npy)")
 Key = tuple[str, str]
 """Id of a video, and the version of its file."""
 
@@ -67,6 +69,7 @@ class FeatureTable:
     """
 
     MAPS: ClassVar[int] = 256  # files that are open at once
+    BYTES: ClassVar[int] = 1 << 24  # that are read at once
 
     def __init__(
         self, folder: Path, places: np.ndarray, mask: np.ndarray, reasons: dict[int, str]
@@ -87,36 +90,50 @@ class FeatureTable:
 
     def clips(self, rows: np.ndarray) -> tuple[Tensor, Tensor]:
         """Read (B, N, F) float32 in time order, and (B, N) bool, False where a clip repeats."""
-        features = self.gather(rows, lambda parts, _: parts)
+        features = self.gather(rows, lambda shard, positions, _: shard[positions])
         return torch.from_numpy(features), torch.from_numpy(self.mask[rows])
 
     def means(self, rows: np.ndarray) -> Tensor:
-        """Read the mean over all N clips, (B, F) float32."""
-        return torch.from_numpy(
-            self.gather(rows, lambda parts, _: torch.from_numpy(parts).mean(dim=1).numpy())
-        )
+        """Read the mean over all N clips, in single precision: (B, F) float32."""
+
+        def mean(shard: np.ndarray, positions: np.ndarray, _: np.ndarray) -> np.ndarray:
+            clips = torch.from_numpy(np.array(shard[positions]))
+            averages: np.ndarray = clips.float().mean(dim=1).numpy()
+            return averages
+
+        return torch.from_numpy(self.gather(rows, mean))
 
     def single(self, rows: np.ndarray, numbers: np.ndarray) -> Tensor:
         """Read one clip a video, by its number (B,) modulo N: (B, F) float32."""
-        count = self.mask.shape[1]
+        own = numbers % self.mask.shape[1]
         return torch.from_numpy(
-            self.gather(rows, lambda parts, at: parts[np.arange(len(at)), numbers[at] % count])
+            self.gather(rows, lambda shard, positions, at: shard[positions, own[at]])
         )
 
     def gather(
-        self, rows: np.ndarray, reduced: Callable[[np.ndarray, np.ndarray], np.ndarray]
+        self,
+        rows: np.ndarray,
+        read: Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray],
     ) -> np.ndarray:
-        """Read rows, shard by shard, each part reduced: (b, N, F) and its (b,) places in `rows`."""
+        """Read (B, ...) float32 of rows, shard by shard and not too many at once.
+
+        Args:
+            rows: (B,).
+            read: gives some of them from their shard (V, N, F), by their positions (b,) in it; the
+                third argument is where they are in `rows`, (b,).
+        """
         shards, positions = self.places[rows].T
-        assert (shards >= 0).all(), "a video has no features; see `readable`"
+        assert len(rows) and (shards >= 0).all(), "rows without features; see `readable`"
         result: np.ndarray | None = None
-        for shard in np.unique(shards):
-            at = np.flatnonzero(shards == shard)
-            part = reduced(self.mapped(int(shard))[positions[at]].astype(np.float32), at)
-            if result is None:
-                result = np.empty((len(rows), *part.shape[1:]), np.float32)
-            result[at] = part
-        assert result is not None, "no row was asked for"
+        for number in np.unique(shards):
+            shard, own = self.mapped(int(number)), np.flatnonzero(shards == number)
+            step = max(1, self.BYTES // shard[0].nbytes)
+            for at in (own[start : start + step] for start in range(0, len(own), step)):
+                part = read(shard, positions[at], at)
+                if result is None:
+                    result = np.empty((len(rows), *part.shape[1:]), np.float32)
+                result[at] = part
+        assert result is not None
         return result
 
 
@@ -166,7 +183,8 @@ class FeatureStore:
 
     def read(self, warn: bool = False) -> None:
         """Take in the shards that are new since; warn of damaged ones, which are not."""
-        numbers = {int(f.name[:5]) for f in self.folder.glob("[0-9]*") if f.suffix != ".part"}
+        files = (FILE.fullmatch(file.name) for file in self.folder.iterdir())
+        numbers = {int(file[1]) for file in files if file}
         damaged = []
         for shard in sorted(numbers - self.shards):
             try:
@@ -278,7 +296,7 @@ class FeatureStore:
         """Write a shard, whole or not at all."""
         shard = next(n for n in range(len(self.shards) + 1) if n not in self.shards)
         self.file(shard, ".json").unlink(missing_ok=True)  # of a damaged one
-        found.features[list(found.reasons)] = 0
+        found.features[list(found.reasons)] = found.mask[list(found.reasons)] = 0
         hashes = {}
         for suffix, array in ((".npy", found.features), (".mask.npy", found.mask)):
             part = self.file(shard, suffix + ".part")

@@ -35,7 +35,7 @@ from zsvideo.models.module import ZeroShotModule
 
 SAMPLE, BATCH = 20_000, 1024  # videos that PCA is fitted on, and of them at once
 Extract = Callable[[list[Video]], Extracted]
-Precision = Literal["float32", "float16"]
+Dtype = Literal["float32", "float16"]
 
 
 class Extractor(pl.LightningModule):
@@ -47,7 +47,7 @@ class Extractor(pl.LightningModule):
     """
 
     def __init__(
-        self, model: ZeroShotModule, videos: list[Video], clips: int, dtype: Precision
+        self, model: ZeroShotModule, videos: list[Video], clips: int, dtype: Dtype
     ) -> None:
         """Make room for N clips of each video."""
         super().__init__()
@@ -74,6 +74,26 @@ class Extractor(pl.LightningModule):
                 results.features[row, at], results.mask[row, at] = own, mask
                 self.filled[row] += len(own)
 
+    def complete(self) -> Extracted:
+        """Give the results.
+
+        Raises:
+            UserError: the Trainer ended early, or the numbers do not fit.
+        """
+        left = np.flatnonzero(self.filled < self.results.mask.shape[1])
+        if missing := set(left.tolist()) - self.results.reasons.keys():
+            raise UserError(
+                f"the features of {len(missing)} videos were not computed: something ended their "
+                "extraction early, such as trainer.limit_predict_batches or trainer.fast_dev_run"
+            )
+        if not np.isfinite(self.results.features).all():
+            how = "features.dtype=float16 cannot hold them, take float32"
+            raise UserError(
+                "f_v gives features that are not finite; "
+                + (how if self.results.features.dtype == np.float16 else "take other weights")
+            )
+        return self.results
+
 
 def cache_features(
     method: Method,
@@ -81,13 +101,14 @@ def cache_features(
     cache: Path,
     data: ZeroShotDataModule,
     model: ZeroShotModule,
-    dtype: Precision = "float32",
+    dtype: Dtype = "float32",
 ) -> None:
     """Let source and targets give features instead of clips, if f_v is frozen and they are kept."""
     count = method.cached_clips
     if count is None or method.legacy_bn:  # f_v changes with its statistics
         return
-    store, extract = training_store(trainer, cache, model, data.source, count, dtype)
+    sampling = training_clips(data.source, count)
+    store, extract = store_of(trainer, cache, model, sampling, dtype)
     data.source.features[True] = store.fill(data.source.chosen, extract, data.source.name)
     tested = {id(v): v for v in (*data.targets.values(), *data.validation.values())}
     for videos in tested.values():
@@ -101,7 +122,7 @@ def feature_rows(
     model: ZeroShotModule,
     videos: VideoDataModule,
     clips: int,
-    dtype: Precision = "float32",
+    dtype: Dtype = "float32",
 ) -> FeatureTable:
     """Give the features of the test clips of the videos in use; those that lack are extracted.
 
@@ -113,23 +134,8 @@ def feature_rows(
         clips: N test clips a video, whatever `clips.test_clips` is.
         dtype: as which they are kept.
     """
-    spec = replace(videos.clips, test_clips=clips)
-    sample = Sampling(videos, spec, train=False, count=clips)
-    store, extract = store_of(trainer, cache, model, sample, dtype)
+    store, extract = store_of(trainer, cache, model, test_clips(videos, clips), dtype)
     return store.fill(videos.chosen, extract, videos.name)
-
-
-def training_store(
-    trainer: Trainer,
-    cache: Path,
-    model: ZeroShotModule,
-    videos: VideoDataModule,
-    clips: int,
-    dtype: Precision = "float32",
-) -> tuple[FeatureStore, Extract]:
-    """Open the store of random training clips, see `feature_rows`, and give what fills it."""
-    spec = replace(videos.clips, test_clips=1)  # which no training clip depends on
-    return store_of(trainer, cache, model, Sampling(videos, spec, train=True, count=clips), dtype)
 
 
 @dataclass(frozen=True)
@@ -158,8 +164,18 @@ class Sampling:
         return videos.load(clips, sampler, size, train=False)
 
 
+def test_clips(videos: VideoDataModule, count: int) -> Sampling:
+    """Take N test clips of each video, whatever `clips.test_clips` is."""
+    return Sampling(videos, replace(videos.clips, test_clips=count), train=False, count=count)
+
+
+def training_clips(videos: VideoDataModule, count: int) -> Sampling:
+    """Take random clips; they do not depend on `clips.test_clips`."""
+    return Sampling(videos, replace(videos.clips, test_clips=1), train=True, count=count)
+
+
 def store_of(
-    options: Trainer, cache: Path, model: ZeroShotModule, sampling: Sampling, dtype: Precision
+    options: Trainer, cache: Path, model: ZeroShotModule, sampling: Sampling, dtype: Dtype
 ) -> tuple[FeatureStore, Extract]:
     """Open the store of some clips of a data set, and give the function that fills it."""
     videos, count = sampling.videos, sampling.count
@@ -188,7 +204,7 @@ def store_of(
             callbacks=[NarrowProgressBar()],
         )
         trainer.predict(extractor, dataloaders=sampling.load(part), return_predictions=False)
-        return extractor.results
+        return extractor.complete()
 
     return store, extract
 
@@ -198,19 +214,19 @@ def fit_reduction(
 ) -> None:
     """Fit the fixed layer after f_v: the principal components of features of the source.
 
-    One random clip of each of up to `SAMPLE` videos, which the seed draws, decides them; no other
-    data set has a part in it. They are kept, since another processor would give other last digits,
-    and with them other features of all videos.
+    The centre clips of up to `SAMPLE` of its videos decide them, the same for every seed, so that
+    runs of all seeds share their features; no other data set has a part in it. The layer is kept,
+    since another processor would give other last digits, and with them other features.
 
     Raises:
         UserError: fewer videos can be read than components are asked for.
     """
     layer, size = model.reduce, model.feature_dim
     assert isinstance(layer, nn.Linear)
-    drawn = np.random.default_rng((source.seed, size)).permutation(len(source.chosen))[:SAMPLE]
+    drawn = np.random.default_rng(0).permutation(len(source.chosen))[:SAMPLE]
     videos = [source.chosen[row] for row in sorted(drawn)]
     model.reduce = nn.Identity()
-    store, extract = training_store(trainer, cache, model, source, 1)
+    store, extract = store_of(trainer, cache, model, test_clips(source, 1), "float32")
     table = store.fill(videos, extract, source.name)
     model.reduce = layer
     if len(table.readable) < size:

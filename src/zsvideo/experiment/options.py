@@ -80,7 +80,7 @@ class FeatureOptions:
     """As which features are kept on disk."""
     pca: Count | None = None
     """Size to which a fixed layer after f_v reduces the features: the principal components of
-    random clips of up to 20,000 videos of the source. It is a part of the weights."""
+    the centre clips of up to 20,000 videos of the source. It is a part of the weights."""
     ckpt: Text | None = None
     """A run folder: its trained f_v is the encoder, as by `pretrain.ckpt`; f_s begins at random."""
 

@@ -50,6 +50,7 @@ def test_a_store_knows_its_videos(tmp_path):
     store = FeatureStore.open(tmp_path, made_by, 32)
     assert store.missing(found) == found
     table = store.fill(found, extractor({"b": "truncated"}))
+    assert not np.load(store.file(0, ".npy"))[1].any()
     again = FeatureStore.open(tmp_path, made_by, 32)
     assert again.missing(found) == [b]  # tried again: the reason may have passed
     for known in (table, again.fill(found, extractor({"b": "truncated"}))):

@@ -15,6 +15,7 @@ import fcntl
 import hashlib
 import json
 import logging
+import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -80,8 +81,7 @@ class FeatureTable:
 
         @lru_cache(self.MAPS)
         def mapped(shard: int) -> np.ndarray:
-            array: np.ndarray = np.load(folder / f"{shard:05}.npy", mmap_mode="r")
-            return array
+            return np.asarray(np.load(folder / f"{shard:05}.npy", mmap_mode="r"))
 
         self.mapped = mapped
 
@@ -362,10 +362,11 @@ def distinct(frame_indices: np.ndarray) -> np.ndarray:
 def file_version(video: Video) -> str:
     """Return what tells a version of a video's file: size and time; empty if it is gone."""
     try:
-        stat = Path(video.path).stat()
+        stat = os.stat(video.path)  # Path takes three times as long
     except OSError:
         return ""
-    return json.dumps([stat.st_size, stat.st_mtime_ns, video.window])
+    window = "" if video.window is None else " {} {}".format(*video.window)
+    return f"{stat.st_size} {stat.st_mtime_ns}{window}"
 
 
 def text_hash(content: Any) -> str:

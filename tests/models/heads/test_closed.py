@@ -9,6 +9,7 @@ import torch
 from helpers.planted import Rows, permuted, planted, top1
 from zsvideo.errors import UserError
 from zsvideo.models.heads import HEADS, Features
+from zsvideo.models.heads.base import BLOCK
 from zsvideo.models.heads.conse import combine
 from zsvideo.models.heads.eszsl import aims, solve
 from zsvideo.models.heads.moments import moments, regression
@@ -108,6 +109,28 @@ def test_what_is_seen_of_the_targets_is_said(name, more):
     if head.uses:
         with pytest.raises(UserError, match=rf"head\.\w+.* needs the {next(iter(head.uses))}"):
             head.fit(PLANTED.training(head.needs == "sequence"))
+
+
+class OneBlock(Rows):
+    """Rows of which no more than a block may be read at a time."""
+
+    def clips(self, rows):
+        assert len(rows) <= BLOCK
+        return super().clips(rows)
+
+    def means(self, rows):
+        assert len(rows) <= BLOCK
+        return super().means(rows)
+
+
+@pytest.mark.parametrize(("name", "more"), VARIANTS, ids=str)
+def test_no_more_than_a_block_of_videos_is_read_at_a_time(name, more):
+    problem = planted(seen=43, unseen=43, videos=100, clips=2, features=16, embedding=8)
+    problem = replace(problem, rows=OneBlock(problem.rows.array, problem.rows.mask))
+    head = make(name, problem, **more)
+    training = problem.aware(head.needs == "sequence")
+    assert len(training) > BLOCK < len(training.target_rows)
+    head.fit(replace(training, target_rows=OneBlock(*vars(training.target_rows).values())))
 
 
 @pytest.mark.parametrize("name", GIVEN)

@@ -100,7 +100,7 @@ class Bidirectional(Head):
 
     def points(self, vectors: Tensor) -> Tensor:
         """Place classes (K, D) in the latent space: (K, E)."""
-        words = vectors.double().cpu()
+        words = vectors.to("cpu", torch.float64, copy=True)
         if self._last is None or not torch.equal(self._last[0], words):
             points = torch.as_tensor(self._placed(words.numpy()))
             if self.options.self_training:

@@ -16,7 +16,8 @@ from zsvideo.models.heads.similarity import squared_distances
 
 CENTRES = 100  # targets drawn
 FOLDS = 5  # parts of the targets, each held out once to choose the width
-STEPS = 500  # of EM
+STEPS = 500  # of EM at most
+TOLERANCE = 1e-6  # of the proportions, below which it ends
 WIDTHS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)  # of the kernel, times the median squared distance
 
 
@@ -74,7 +75,9 @@ def proportions(ratios: Tensor) -> Tensor:
     """
     share = torch.full((ratios.shape[1],), 1 / ratios.shape[1]).double()
     for _ in range(STEPS):
-        share = em_step(ratios, share)
+        last, share = share, em_step(ratios, share)
+        if (share - last).abs().max() < TOLERANCE:
+            break
     return share
 
 

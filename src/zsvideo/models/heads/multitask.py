@@ -12,13 +12,14 @@ import torch
 from torch import Tensor
 
 from zsvideo.errors import UserError
-from zsvideo.models.heads.base import BLOCK, Features, Head, Training
+from zsvideo.models.heads.base import Features, Head, Training
 from zsvideo.models.heads.kliep import kliep
 from zsvideo.models.heads.moments import Moments, moments
 from zsvideo.models.heads.similarity import cosines
 from zsvideo.options import Count, Positive, options
 
-ROUNDS = 100
+ROUNDS = 100  # of the alternation
+TARGETS = 1000  # videos tested, drawn to weight those trained on
 SMALLEST = 1e-3  # singular values of B, relative to the largest, below which a task counts for none
 
 
@@ -89,7 +90,7 @@ class Multitask(Head):
             return by_class[torch.as_tensor(training.labels)]
         if kind == "videos" and videos is not None:
             order = np.random.default_rng(training.seed).permutation(len(videos))
-            targets = videos.means(np.sort(order[:BLOCK]))
+            targets = videos.means(np.sort(order[:TARGETS]))
             return kliep(lambda: means_of(training), targets, training.seed)
         if kind != "none":
             raise UserError(

@@ -11,7 +11,9 @@ from omegaconf import open_dict
 from helpers.commands import finished, read
 from helpers.planted import planted, top1
 from helpers.runs import finished_run, predictions, trained
+from helpers.videos import grey_video
 from zsvideo.errors import UserError
+from zsvideo.evaluation.predictions import Predictions
 from zsvideo.experiment.composed import check_options
 from zsvideo.experiment.jobs import job_hash
 from zsvideo.models.heads import HEADS
@@ -78,6 +80,27 @@ def test_a_head_is_fitted_kept_and_tested_again(cli, folders, tmp_path):
     answers = json.loads(out.read_text())["videos"]
     best = np.array(sorted(asked))[before.argmax(axis=1)]
     assert [answer["top"][0]["name"] for answer in answers] == best.tolist()
+
+
+@pytest.mark.slow
+def test_classes_trained_on_are_candidates_of_a_head_too(cli, folders, tmp_path):
+    first, run = tmp_path / "first", tmp_path / "run"
+    finished(cli("train", *folders, "trainer.max_epochs=1", f"hydra.run.dir={first}"))
+    for number, name in enumerate(("jump", "run", "swim", "climb")):
+        grey_video(tmp_path / "held-out" / name / "0.avi", 19 + 3 * number)
+    seen = ["source@seen=folder", f"seen.root={tmp_path}/held-out", "evaluation=[full,generalised]"]
+    fit = [*folders, *seen, "head=ridge", "head.lam=0.1", f"pretrain.ckpt={first}"]
+    said = finished(cli("train", *fit, f"hydra.run.dir={run}"))
+    target = Predictions.load(run / "predictions" / "folder.npz")
+    held_out = Predictions.load(run / "predictions" / "seen.npz")
+    assert target.trained_names.tolist() == ["climb", "jump", "run", "swim"]
+    assert target.trained_scores.shape == (8, 4)
+    assert held_out.class_names.tolist() == [*target.trained_names, *target.class_names]
+    assert len(held_out.ids) == 4 and held_out.trained_scores.shape == (4, 4)
+    numbers = read(run, "metrics.json")["targets"]["folder"]["generalised"]
+    assert (numbers["seen_videos"], numbers["classes"]) == (4, 8) and numbers["seen"] is not None
+    assert "generalised, mean over classes" in said
+    finished(cli("report", f"run={run}"))  # the same from its files
 
 
 @pytest.mark.parametrize(

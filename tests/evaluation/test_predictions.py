@@ -1,6 +1,7 @@
 """Saved predictions survive a file."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -22,6 +23,37 @@ def test_predictions_survive_a_file(tmp_path):
         (tmp_path / "bad.npz").write_bytes(content)
         with pytest.raises(UserError, match="predictions"):
             Predictions.load(tmp_path / "bad.npz")
+
+
+def test_what_a_head_and_a_gate_give_survives_a_file(tmp_path):
+    p = replace(
+        trained(predictions(10), count=4),
+        head_scores=np.arange(300.0).reshape(10, 30),
+        trained_scores=np.arange(40.0).reshape(10, 4),
+        novelty=np.arange(10.0),
+        novelty_threshold=2.5,
+    )
+    for threshold in (2.5, np.inf):
+        replace(p, novelty_threshold=threshold).save(tmp_path / "p.npz")
+        again = Predictions.load(tmp_path / "p.npz")
+        assert isinstance(again.novelty_threshold, float)
+        assert again.novelty_threshold == threshold
+    assert all(
+        np.array_equal(getattr(again, k), getattr(p, k)) for k in ("trained_scores", "novelty")
+    )
+    some = p.of(np.array([3, 1]))
+    assert some.novelty.tolist() == [3, 1] and some.novelty_threshold == 2.5
+    assert some.trained_scores[:, 0].tolist() == [12, 4]
+    for wrong in (
+        {"novelty": np.zeros(9)},
+        {"novelty_threshold": None},
+        {"novelty": None},
+        {"trained_scores": np.zeros((10, 5))},
+        {"trained_names": None, "trained_vectors": None},
+    ):
+        replace(p, **wrong).save(tmp_path / "p.npz")
+        with pytest.raises(UserError, match="do not fit"):
+            Predictions.load(tmp_path / "p.npz")
 
 
 def test_a_file_of_an_earlier_version_with_a_hash_of_each_array_is_read(tmp_path):

@@ -54,7 +54,11 @@ class Predictions:
             classes is of data sets.
         head_scores: (V, K), of a head that does not compare by cosine, higher is better;
             None for the cosine.
-        seen: predictions of held-out videos of classes trained on, from another file.
+        trained_scores: (V, S), of such a head for the classes trained on; None without.
+        novelty: (V,) of a gate, higher where a class trained on is less likely; None without.
+        novelty_threshold: of that gate, above which a video is novel, from videos of its own.
+        seen: predictions of held-out videos of classes trained on, from another file. Those of a
+            head have the target's classes among `class_names`.
     """
 
     ids: np.ndarray
@@ -67,6 +71,9 @@ class Predictions:
     trained_vectors: np.ndarray | None = None
     dataset: str | None = None
     head_scores: np.ndarray | None = None
+    trained_scores: np.ndarray | None = None
+    novelty: np.ndarray | None = None
+    novelty_threshold: float | None = None
     seen: "Predictions | None" = None
 
     def arrays(self) -> dict[str, np.ndarray]:
@@ -94,6 +101,8 @@ class Predictions:
                 )
                 if predictions.dataset is not None:
                     predictions = replace(predictions, dataset=str(predictions.dataset))
+                if (threshold := predictions.novelty_threshold) is not None:
+                    predictions = replace(predictions, novelty_threshold=float(threshold))
         except UNREADABLE as error:
             raise UserError(f"{file} holds no predictions ({error})") from None
         predictions.check(file)
@@ -113,6 +122,15 @@ class Predictions:
                 if self.head_scores is None
                 else self.head_scores.shape == (videos, classes)
             )
+            and (
+                self.trained_scores is None
+                or (
+                    self.trained_names is not None
+                    and self.trained_scores.shape == (videos, len(self.trained_names))
+                )
+            )
+            and (self.novelty is None) == (self.novelty_threshold is None)
+            and (self.novelty is None or self.novelty.shape == (videos,))
             and videos > 0
             and self.labels.min() >= 0
             and self.labels.max() < classes
@@ -129,6 +147,8 @@ class Predictions:
             embeddings=self.embeddings[videos],
             splits=None if self.splits is None else self.splits[videos],
             head_scores=None if self.head_scores is None else self.head_scores[videos],
+            trained_scores=None if self.trained_scores is None else self.trained_scores[videos],
+            novelty=None if self.novelty is None else self.novelty[videos],
         )
 
     def scores(self) -> np.ndarray:

@@ -25,6 +25,21 @@ SUMMED = (  # beside metrics.json
 )
 
 
+class Gate(RecordPart):
+    """Generalised scoring where a novelty gate decides between test classes and those trained on.
+
+    Attributes:
+        threshold: None where it is infinite.
+        auroc: of novelty, 0..1; None where it is the same for all videos.
+    """
+
+    unseen: float
+    seen: float
+    harmonic: float
+    threshold: float | None = None
+    auroc: float | None = None
+
+
 class Numbers(RecordPart):
     """What an evaluation gives for a target, accuracies in percent; others have other numbers.
 
@@ -35,6 +50,7 @@ class Numbers(RecordPart):
         list_sha256: of the candidates of all draws.
         curve: points of Fig. 7, or of seen and unseen accuracy.
         distances: of each test class to those trained on.
+        gate: of generalised scoring by a novelty gate; None without one.
     """
 
     options: dict[str, Any] = {}
@@ -49,6 +65,7 @@ class Numbers(RecordPart):
     seen: float | None = None
     harmonic: float | None = None
     ausuc: float | None = None
+    gate: Gate | None = None
     threshold: float = 0.0
     candidates: int | None = None
 

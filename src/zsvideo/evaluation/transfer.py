@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sklearn.metrics import auc
+from sklearn.metrics import auc, roc_auc_score
 
 from zsvideo.errors import UserError
 from zsvideo.evaluation.predictions import Predictions
@@ -74,19 +74,20 @@ def generalised(predictions: Predictions) -> Scored:
     a constant from the cosine of every class trained on; as it grows, seen accuracy falls and
     unseen accuracy rises. The area under that curve does not depend on the constant.
 
+    A gate (`novelty`, Roitberg et al., 2018) decides before that: a video above its threshold is
+    compared with the test classes alone, any other with those trained on alone.
+
     Returns:
         `unseen` and `seen` accuracy without a constant, their `harmonic` mean, `ausuc` (area under
         the seen-unseen curve, 0..1), `best_harmonic` over the curve and its `constant`, which looks
         at test data; all but `unseen` are None without predictions of seen videos. `curve` holds
-        up to 101 of its points.
+        up to 101 of its points. `gate` holds the numbers of a gate, where there is one.
 
     Raises:
         NotApplicable: the classes trained on are unknown, or videos are not compared with them.
     """
     if predictions.trained_vectors is None or predictions.trained_names is None:
         raise NotApplicable("the classes trained on are unknown")
-    if predictions.head_scores is not None:
-        raise NotApplicable("the head gave no scores of the classes trained on")
     unseen = Sides.of(predictions, predictions, predictions.labels, seen=False)
     counts = {
         "classes": len(predictions.class_names) + len(predictions.trained_names),
@@ -122,7 +123,40 @@ def generalised(predictions: Predictions) -> Scored:
         "constant": float(constants[top]) if np.isfinite(constants[top]) else None,
         "curve": [[round(float(unseens[i]), 4), round(float(seens[i]), 4)] for i in shown],
     }
+    if predictions.novelty is not None and others.novelty is not None:
+        numbers["gate"] = gate(predictions, others, unseen, seen)
     return Scored({**numbers, **counts, "seen_videos": len(labels)})
+
+
+def gate(
+    predictions: Predictions, others: Predictions, unseen: "Sides", seen: "Sides"
+) -> dict[str, float | None]:
+    """Score hard routing by a novelty gate, at the threshold that it was fitted to.
+
+    Args:
+        predictions: of videos of the test classes, with novelty and threshold.
+        others: of seen videos, with novelty.
+        unseen: sides of the former.
+        seen: sides of the latter.
+
+    Returns:
+        `unseen` and `seen` accuracy and their `harmonic` mean; `threshold`; and `auroc`, how well
+        novelty alone tells the two kinds of videos apart (0..1), None where all are equal.
+    """
+    assert predictions.novelty is not None and others.novelty is not None
+    threshold = predictions.novelty_threshold
+    assert threshold is not None
+    novelty = np.concatenate([predictions.novelty, others.novelty])
+    novel = np.repeat([True, False], [len(predictions.novelty), len(others.novelty)])
+    right = unseen.routed(predictions.novelty > threshold), seen.routed(others.novelty <= threshold)
+    tied = bool(np.ptp(novelty) == 0)
+    return {
+        "unseen": right[0],
+        "seen": right[1],
+        "harmonic": float(harmonic(np.array(right[:1]), np.array(right[1:]))[0]),
+        "threshold": threshold if np.isfinite(threshold) else None,
+        "auroc": None if tied else float(roc_auc_score(novel, novelty)),
+    }
 
 
 def harmonic(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -151,9 +185,7 @@ class Sides:
     @staticmethod
     def of(both: Predictions, videos: Predictions, labels: np.ndarray, seen: bool) -> "Sides":
         """Compare videos with the classes of both sides; `labels` are rows of their own side."""
-        assert both.trained_vectors is not None
-        unseen_scores = cosine_scores(videos.embeddings, both.class_vectors)
-        seen_scores = cosine_scores(videos.embeddings, both.trained_vectors)
+        unseen_scores, seen_scores = scores_of_sides(both, videos)
         own = seen_scores if seen else unseen_scores
         counts = np.bincount(labels)
         return Sides(
@@ -163,9 +195,37 @@ class Sides:
             seen=seen,
         )
 
+    def routed(self, own: np.ndarray) -> float:
+        """Give the mean accuracy over classes (percent), where `own` (V,) says to ask own side."""
+        return float((self.weights * self.right)[own].sum())
+
     def accuracy(self, constants: np.ndarray) -> np.ndarray:
         """Give the mean accuracy over classes (percent) for each constant; ties are unseen's."""
         order = np.argsort(self.margins)
         below = np.concatenate([[0], np.cumsum((self.weights * self.right)[order])])
         at_most = below[np.searchsorted(self.margins[order], constants, side="right")]
         return below[-1] - at_most if self.seen else at_most
+
+
+def scores_of_sides(both: Predictions, videos: Predictions) -> tuple[np.ndarray, np.ndarray]:
+    """Score videos among the test classes and among those trained on: (V, K) and (V, S).
+
+    Args:
+        both: with the classes of both sides.
+        videos: these, or seen ones.
+
+    Raises:
+        NotApplicable: they are of a head that scored not all of them.
+    """
+    assert both.trained_vectors is not None and both.trained_names is not None
+    if both.head_scores is None:
+        vectors = both.class_vectors, both.trained_vectors
+        unseen, seen = (cosine_scores(videos.embeddings, own) for own in vectors)
+        return unseen, seen
+    if videos.head_scores is None or videos.trained_scores is None:
+        raise NotApplicable("the head gave no scores of the classes trained on")
+    rows = {str(name): row for row, name in enumerate(videos.class_names)}
+    places = [rows.get(str(name), -1) for name in both.class_names]
+    if min(places) < 0:
+        raise NotApplicable("the head gave no scores of the test classes for seen videos")
+    return videos.head_scores[:, places].astype(float), videos.trained_scores.astype(float)

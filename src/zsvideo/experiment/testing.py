@@ -69,6 +69,8 @@ def test(
     trained = trained_bank(data, protocol)
     tests = by_clips(data.targets)
     videos = {**tests, **seen_videos(experiment, data, trained)}
+    if model.head and SEEN in videos:  # a head gives scores alone, so those of both sides
+        videos[SEEN].bank = joined_banks(videos[SEEN].bank, *(t.bank for t in tests.values()))
     process = (trainer.global_rank, trainer.world_size)
     untrained = None if model.head else untrained_videos(data)
     embedded = [*videos.values(), *([untrained] if untrained else [])]
@@ -235,6 +237,15 @@ def seen_videos(
     return {SEEN: seen}
 
 
+def joined_banks(first: ClassBank, *others: ClassBank) -> ClassBank:
+    """Add the classes of other banks; one of the same name has the same vector."""
+    rows = dict(zip(first.names, first.vectors, strict=True))
+    for bank in others:
+        own = zip(bank.names, bank.vectors, strict=True)
+        rows |= {name: vector for name, vector in own if name not in rows}
+    return ClassBank(tuple(rows), np.stack([*rows.values()]), first.provenance)
+
+
 def gather(
     outputs: list[Any],
     target: VideoDataModule,
@@ -274,6 +285,7 @@ def gather(
         trained_vectors=None if trained is None else trained.vectors.astype(np.float32),
         dataset=dataset,
         head_scores=None if scores is None else scores.numpy(),
+        trained_scores=joined["trained_scores"].numpy() if "trained_scores" in joined else None,
     )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from rich.table import Table
 
-from zsvideo.evaluation.record import HeadRecord, Numbers, TargetRecord
+from zsvideo.evaluation.record import Gate, HeadRecord, Numbers, TargetRecord
 from zsvideo.reporting.identity import seen_targets
 from zsvideo.reporting.run import Run
 from zsvideo.semantics.records import Lineage, ProtocolRecord
@@ -191,6 +191,15 @@ def run_remarks(run: Run) -> list[str]:
     return lines
 
 
+def gate_line(gate: Gate) -> str:
+    """Say what a novelty gate makes of generalised scoring."""
+    auroc = "undefined, all are equal" if gate.auroc is None else f"{gate.auroc:.3f}"
+    return (
+        f"by the novelty gate: unseen {gate.unseen:.1f} %, seen {gate.seen:.1f} %, harmonic mean "
+        f"{gate.harmonic:.1f} %, AUROC of novelty {auroc}"
+    )
+
+
 def beyond_the_table(name: str, target: TargetRecord) -> list[str]:
     """Say what the evaluations found that are no accuracy over draws, and which were left out."""
     lines = []
@@ -204,6 +213,8 @@ def beyond_the_table(name: str, target: TargetRecord) -> list[str]:
                     f", seen {numbers.seen:.1f} %, harmonic mean {numbers.harmonic:.1f} %, "
                     f"area {numbers.ausuc:.3f}"
                 )
+            if numbers.gate is not None:
+                text += f"; {gate_line(numbers.gate)}"
             lines.append(text)
         if numbers.distances is not None:
             half = numbers.farthest_half

@@ -16,7 +16,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from zsvideo.errors import UserError
+from zsvideo.errors import InUseError, UserError
 from zsvideo.experiment.composed import check_options
 from zsvideo.experiment.jobs import job_name
 from zsvideo.resources import CONF, PACKAGE
@@ -127,7 +127,7 @@ def run_command(
                 raise UserError("--dry-run tells what a sweep lacks; add -m and what is swept")
             task(config)
         except Exception as error:
-            if sweep:
+            if sweep and not isinstance(error, InUseError):
                 reason.write_text("\n".join([line(error), *traceback.format_exception(error)]))
             if not is_mistake(error):
                 raise

@@ -4,24 +4,70 @@ A checkpoint is tested with the options of its run; what is given on the command
 Saved predictions need neither videos nor network.
 """
 
+import sys
+from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from zsvideo.cli import run_command, stored_options
+from zsvideo.cli import run_command, stored_options, typed_key
+from zsvideo.data.options import ClipSpec
 from zsvideo.errors import UserError
 from zsvideo.experiment.composed import Experiment
+from zsvideo.experiment.options import Semantics
+from zsvideo.options import as_typed_value, parse
+
+ALSO_TESTED = ("unit_words", "word_rules", "oov")  # of `semantics`, beside all of `clips`
 
 
 def run_options(arguments: list[str]) -> list[str]:
-    """List the options that the run of `ckpt=` was started with."""
+    """List the options that the run of `ckpt=` was started with, or that a lone checkpoint holds.
+
+    Raises:
+        UserError: there is no such file, or the record of its run is damaged.
+    """
     from zsvideo.models.files import checkpoint_of
 
     values = [a.removeprefix("ckpt=") for a in arguments if a.startswith("ckpt=")]
-    if not values:
+    if not values or values[-1] == "null":
         return []
-    return stored_options(checkpoint_of(values[-1], "ckpt").parent.parent, "ckpt") or []
+    file = checkpoint_of(values[-1], "ckpt")
+    stored = (
+        stored_options(file.parent.parent, "ckpt") if file.parent.name == "checkpoints" else None
+    )
+    return held_options(file, arguments) if stored is None else stored
+
+
+def held_options(file: Path, typed: Sequence[str]) -> list[str]:
+    """List how a network was tested, of a checkpoint that was taken out of its run.
+
+    Args:
+        file: the checkpoint; of one that does not say it, nothing is listed.
+        typed: options; of a group that is typed, or `compat`, nothing is taken from the file.
+
+    Raises:
+        UserError: what it holds is not as a run writes it.
+    """
+    from zsvideo.models.checkpoints import began_with, read_checkpoint
+
+    began, keys = began_with(read_checkpoint(file) or {}), {typed_key(option) for option in typed}
+    options = []
+    groups: dict[str, tuple[type, Sequence[str]]] = {
+        "clips": (ClipSpec, [field.name for field in fields(ClipSpec)]),
+        "semantics": (Semantics, ALSO_TESTED),
+    }
+    for name, (group, known) in groups.items():
+        values = began.get(name)
+        if not isinstance(values, dict) or {name, "compat"} & keys:
+            continue
+        held = {key: values[key] for key in known if key in values}
+        parse(group, held, f"{file}: {name}")  # names and numbers, nothing else
+        options += [f"{name}.{key}={as_typed_value(value)}" for key, value in held.items()]
+    if options:
+        print(f"tested as {file} says: {' '.join(options)}", file=sys.stderr)
+    return options
 
 
 def evaluate(config: DictConfig) -> None:
@@ -31,6 +77,15 @@ def evaluate(config: DictConfig) -> None:
     experiment, run = Experiment.of(config), Path(HydraConfig.get().runtime.output_dir)
     if config.predictions is None:
         experiment.check_data("target")
+    from zsvideo.experiment.folder import in_use, keep_options
+
+    with in_use(run):
+        tested(config, experiment, run)
+        keep_options(config, run, anew=False)  # a training's own options stay
+
+
+def tested(config: DictConfig, experiment: Experiment, run: Path) -> None:
+    """Score into a run folder; raises UserError."""
     from zsvideo.experiment.scoring import evaluations_of
 
     evaluations = evaluations_of(experiment.evaluation)

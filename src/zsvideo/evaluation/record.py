@@ -294,8 +294,8 @@ def write_record(record: RunRecord, folder: Path) -> None:
     """Write `protocol.json`, `SHA256SUMS` and, last, `metrics.json`, which says that all is there.
 
     `sha256sum -c SHA256SUMS` checks what the run wrote. Not in it is what changes afterwards: the
-    log, the options as typed (each start writes `.hydra/` anew, also one that finds a finished
-    run), and the pictures and texts that `report` makes again.
+    log, the options as typed (a start that goes on writes `.hydra/` anew), and the pictures and
+    texts that `report` makes again.
     """
     metrics = as_json(record.plain() | {"protocol": record.protocol.summary()})
     write_text(folder / "protocol.json", as_json(record.protocol.plain()))

@@ -106,7 +106,7 @@ def write_checkpoint(
         "epoch": 0,
         "global_step": 0,
         "head": record,
-        "callbacks": {"Interruption": {"config": experiment.composed}},
+        "callbacks": {"Interruption": {"config": experiment.recorded}},
     }
     AtomicCheckpointIO().save_checkpoint(content, file)
 

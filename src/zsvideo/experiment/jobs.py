@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from zsvideo.experiment.options import DEFAULTS
 from zsvideo.models.options import LINEAR
@@ -43,6 +45,15 @@ TESTS = (
     "loader.test_batch_size",
 )
 FINISHED = ("metrics.json", "audit.json")
+DAMAGE = (  # what reading a record that is not as it was written may give
+    OSError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    KeyError,
+    YAMLError,
+    OmegaConfBaseException,
+)
 NAMED = (
     "source",
     "model",
@@ -178,12 +189,13 @@ def axis_value(config: DictConfig, axis: str) -> Any:
 
 def is_finished(folder: Path, sha256: str) -> bool:
     """Tell whether a folder holds a finished run of the job with this hash."""
-    if not any((folder / name).is_file() for name in FINISHED):
-        return False
     try:
+        records = [json.loads(f.read_text()) for n in FINISHED if (f := folder / n).is_file()]
+        if not records or not all(isinstance(record, dict) for record in records):
+            return False
         config = OmegaConf.load(folder / ".hydra" / "config.yaml")
         return job_hash(config, vectors=vectors_used(folder)) == sha256  # type: ignore[arg-type]
-    except OSError:
+    except DAMAGE:
         return False
 
 

@@ -1,28 +1,29 @@
 """Where a run begins: anew, or from the checkpoint of an interrupted one."""
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from omegaconf import OmegaConf
 
+from zsvideo.data.zeroshot import ZeroShotDataModule
 from zsvideo.errors import UserError
 from zsvideo.evaluation.record import read_record
 from zsvideo.experiment.composed import Experiment
 from zsvideo.experiment.environment import settings
-from zsvideo.experiment.jobs import MACHINERY, PLACES, PROCESSES, training_hash
+from zsvideo.experiment.jobs import MACHINERY, PLACES, PROCESSES, TESTS, training_hash
 from zsvideo.experiment.options import DEFAULTS, Trainer
 from zsvideo.experiment.vectors import vectors_hash
 from zsvideo.models.checkpoints import LAST, began_with, newest
 from zsvideo.reporting.run import Run
 from zsvideo.reporting.show import show_run
+from zsvideo.semantics.records import lines_hash
 
 log = logging.getLogger(__name__)
 FREE = {  # options that may change when a run is continued
     *MACHINERY,
-    "evaluation",
-    "resamples",
+    *TESTS,
     "trainer.max_epochs",
     "trainer.max_steps",
     *PROCESSES,
@@ -38,11 +39,13 @@ class Begun:
         finished: nothing is left to do.
         checkpoint: to continue from; None begins anew.
         step: its optimiser step.
+        content: hashes of what it was trained on; empty where the checkpoint does not say them.
     """
 
     finished: bool = False
     checkpoint: Path | None = None
     step: int | None = None
+    content: dict[str, Any] = field(default_factory=dict)
 
 
 def resume(experiment: Experiment, run: Path) -> Begun:
@@ -69,7 +72,8 @@ def resume(experiment: Experiment, run: Path) -> Begun:
         log.warning("%s is finished; nothing was left to do", run)
         return Begun(finished=True)
     log.warning("going on from step %d (epoch %d)", state["global_step"], state["epoch"])
-    return Begun(checkpoint=file, step=state["global_step"])
+    content = began_with(state, "content")
+    return Begun(checkpoint=file, step=state["global_step"], content=content)
 
 
 def complete(trainer: Trainer, state: dict[str, Any]) -> bool:
@@ -128,18 +132,82 @@ def check_same_options(state: dict[str, Any], now: dict[str, Any], file: Path) -
     Raises:
         UserError: some differ.
     """
-    if not (before := began_with(state)):
+    before = began_with(state)
+    if not isinstance(before.get("semantics"), dict):
         raise UserError(f"{file} does not say its options; start anew in another hydra.run.dir")
-    if training_hash(OmegaConf.create(before)) == training_hash(OmegaConf.create(now)):
+    both = [{"features": DEFAULTS} | resolved(options) for options in (before, now)]
+    for options in both:
+        sha256 = vectors_hash(OmegaConf.create(options))
+        options["semantics"] = {**options["semantics"], "sha256": sha256}
+    if began_with(state, "content"):  # compared when the data is there
+        both = [without_places(options) for options in both]
+    if len({training_hash(OmegaConf.create(options)) for options in both}) == 1:
         return
-    before, now = (
-        {"features": DEFAULTS}
-        | options
-        | {"semantics": {**options["semantics"], "sha256": vectors_hash(config)}}
-        for options, config in ((o, OmegaConf.create(o)) for o in (before, now))
-    )
-    if changed := changed_options(before, now):
+    if changed := changed_options(both[0], both[1]):
         raise UserError(
             f"resume: {file} began with other options ({'; '.join(changed)}); give the same, or "
             "start anew in another hydra.run.dir"
+        )
+
+
+def resolved(options: dict[str, Any]) -> dict[str, Any]:
+    """Fill in what the options of a checkpoint take from the environment."""
+    return OmegaConf.to_container(OmegaConf.create(options), resolve=True)  # type: ignore[return-value]
+
+
+def without_places(options: dict[str, Any]) -> dict[str, Any]:
+    """Leave out where data, vectors and weights lie: they are known by what they hold."""
+    own = dict(options)
+    for group in ("source", "seen", "target", "pretrain"):
+        own[group] = without_roots(own.get(group))
+    if (own["pretrain"] or {}).get("ckpt") is not None:
+        own["pretrain"]["ckpt"] = "<file>"
+    protocol = {**own.get("protocol", {})}
+    for key in ("vectors", "remove", "test_only"):
+        if isinstance(protocol.get(key), str):
+            protocol[key] = Path(protocol[key]).name
+    return own | {"protocol": protocol}
+
+
+def without_roots(value: Any) -> Any:
+    """Leave out `root` of every data set of a group."""
+    if not isinstance(value, dict):
+        return value
+    return {k: "<root>" if k == "root" and v else without_roots(v) for k, v in value.items()}
+
+
+def content_of(
+    experiment: Experiment, data: ZeroShotDataModule, lineage: dict[str, Any] | None
+) -> dict[str, Any]:
+    """Hash what a run is trained on, wherever it lies.
+
+    Returns:
+        Hashes of the ids and classes of the training videos, of the word vectors, and of the
+        pretrained weights.
+    """
+    lines = sorted(f"{video.id}\t{video.label}" for video in data.source.chosen)
+    return {
+        "videos": lines_hash(lines),
+        "vectors": experiment.semantics.sha256,
+        "pretrain": lineage and lineage["sha256"],
+    }
+
+
+def check_same_content(start: Begun, content: dict[str, Any]) -> None:
+    """Check that a run is continued on what it was trained on.
+
+    Raises:
+        UserError: it is not; names what differs.
+    """
+    options = {
+        "videos": "source.root: other videos or classes to train on",
+        "vectors": "semantics.path: other word vectors",
+        "pretrain": "pretrain: other weights to begin with",
+    }
+    before = content | start.content
+    changed = [options[key] for key in content if before[key] != content[key]]
+    if changed:
+        raise UserError(
+            f"resume: {start.checkpoint} began with others ({'; '.join(changed)}); give the same, "
+            "or start anew in another hydra.run.dir"
         )

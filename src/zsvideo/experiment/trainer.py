@@ -35,6 +35,7 @@ def lightning_trainer(
     run: Path,
     resumed_step: int | None = None,
     callbacks: Sequence[Callback] = (),
+    content: dict[str, Any] | None = None,
 ) -> Iterator[tuple[pl.Trainer, UnreadableVideos]]:
     """Give a Trainer with its loggers and callbacks; a W&B run ends with it, as sweeps need.
 
@@ -43,8 +44,9 @@ def lightning_trainer(
         run: folder of the run.
         resumed_step: the optimiser step to continue from, so that the curve goes on; None begins.
         callbacks: besides those of the config.
+        content: hashes of what is trained on, which checkpoints keep too.
     """
-    composed = experiment.composed
+    composed, last = experiment.composed, run / "checkpoints" / LAST
     loggers = [
         make_logger(composed["logger"], name, run, resumed_step) for name in composed["logger"]
     ]
@@ -56,7 +58,7 @@ def lightning_trainer(
             *callbacks,  # first: the last checkpoint keeps the state of what selects the best
             *(instantiate(c, f"callbacks.{n}") for n, c in composed["callbacks"].items()),
             unreadable,
-            Interruption(experiment.recorded, run / "checkpoints" / LAST, experiment.save_every),
+            Interruption(experiment.recorded, last, experiment.save_every, content or {}),
         ],
         plugins=[AtomicCheckpointIO()],
         profiler=Meter(),
@@ -69,13 +71,14 @@ def lightning_trainer(
             "because each process would start the whole sweep again; take 1, or "
             "hydra/launcher=slurm"
         )
-    if trainer.is_global_zero:
-        for name in ("metrics.json", SUMS):  # of an earlier run in this folder
-            (run / name).unlink(missing_ok=True)
     try:
-        for logger in loggers:
+        for logger in loggers:  # first: where it fails, the folder is as it was
             if isinstance(logger, WandbLogger):
                 open_wandb(logger)
+        if trainer.is_global_zero:
+            for name in ("metrics.json", SUMS):  # of an earlier run in this folder
+                (run / name).unlink(missing_ok=True)
+        for logger in loggers:
             if isinstance(logger, CSVLogger) and trainer.is_global_zero:
                 open_curve(logger, resumed_step)
             logger.log_hyperparams(experiment.recorded)

@@ -13,10 +13,11 @@ from zsvideo.experiment.build import build_data, build_model
 from zsvideo.experiment.classification import record_training
 from zsvideo.experiment.composed import Experiment
 from zsvideo.experiment.features import cache_features, fit_reduction
+from zsvideo.experiment.folder import in_use, keep_options
 from zsvideo.experiment.heads import fit_head
 from zsvideo.experiment.jobs import first_stage, training_hash
 from zsvideo.experiment.pretraining import pretrain
-from zsvideo.experiment.resume import resume
+from zsvideo.experiment.resume import check_same_content, content_of, resume
 from zsvideo.experiment.scoring import evaluations_of
 from zsvideo.experiment.selection import select, selecting
 from zsvideo.experiment.trainer import lightning_trainer
@@ -41,7 +42,8 @@ def train(config: DictConfig, run: Path) -> Run:
     experiment = Experiment.of(config)
     if experiment.resume is None:  # a finished run is shown without its data
         experiment.check_data("source", "target")
-    carry_out(experiment, run)
+    with in_use(run):
+        carry_out(experiment, run)
     return Run(run)
 
 
@@ -50,7 +52,7 @@ def carry_out(experiment: Experiment, run: Path, tested: bool = True) -> None:
     start = resume(experiment, run)
     if start.finished:
         return
-    experiment = experiment.using(settle(experiment))
+    config, experiment = experiment.config, experiment.using(settle(experiment))
     data = build_data(experiment)
     check_lists(evaluations_of(experiment.evaluation), data.lists)
     classify = experiment.method.classify
@@ -63,18 +65,23 @@ def carry_out(experiment: Experiment, run: Path, tested: bool = True) -> None:
     if not experiment.head.fitted:
         dtype = experiment.features.dtype
         cache_features(experiment.method, experiment.trainer, experiment.cache, data, model, dtype)
+    content = content_of(experiment, data, lineage)
+    check_same_content(start, content)
     callbacks = selecting(experiment.selection, data, run)
-    with lightning_trainer(experiment, run, start.step, callbacks) as (trainer, unreadable):
-        parts = (experiment, run, trainer, unreadable, model, data, protocol)
+    parts = (experiment, run, start.step, callbacks, content)
+    with lightning_trainer(*parts) as (trainer, unreadable):
+        if trainer.is_global_zero:
+            keep_options(config, run)
+        results = (experiment, run, trainer, unreadable, model, data, protocol)
         if experiment.head.fitted:
             unreadable.source = fit_head(experiment, run, data, model, start.checkpoint)
-            return testing.test(*parts, run / "checkpoints" / LAST, experiment.selection.name)
+            return testing.test(*results, run / "checkpoints" / LAST, experiment.selection.name)
         trainer.fit(model, data, ckpt_path=start.checkpoint, weights_only=True)
         if classify or not tested:
-            record_training(*parts, shown=tested)
+            record_training(*results, shown=tested)
         else:
             checkpoint = select(experiment.selection, model, run)
-            testing.test(*parts, checkpoint, experiment.selection.name)
+            testing.test(*results, checkpoint, experiment.selection.name)
 
 
 def train_first(experiment: Experiment) -> Path | None:

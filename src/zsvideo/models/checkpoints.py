@@ -86,10 +86,13 @@ class Interruption(Callback):
         config: the resolved options, plain data.
         file: the checkpoint.
         every: optimiser steps between checkpoints within an epoch.
+        content: hashes of what is trained on, wherever it lies.
     """
 
-    def __init__(self, config: dict[str, Any], file: Path, every: int) -> None:
-        self.config, self.file, self.every = config, file, every
+    def __init__(
+        self, config: dict[str, Any], file: Path, every: int, content: dict[str, Any]
+    ) -> None:
+        self.config, self.file, self.every, self.content = config, file, every, content
 
     def on_train_batch_end(self, trainer: pl.Trainer, *args: Any) -> None:
         """Save; after the batch in which the signal came Lightning ends the process."""
@@ -101,10 +104,17 @@ class Interruption(Callback):
 
     def state_dict(self) -> dict[str, Any]:
         """Keep the options in checkpoints."""
-        return {"config": self.config}
+        return {"config": self.config, "content": self.content}
 
 
-def began_with(state: dict[str, Any]) -> dict[str, Any]:
-    """Give the options of the run that wrote a checkpoint; empty where it does not say them."""
-    options: dict[str, Any] = state.get("callbacks", {}).get("Interruption", {}).get("config", {})
-    return options
+def began_with(state: dict[str, Any], what: str = "config") -> dict[str, Any]:
+    """Give the options of the run that wrote a checkpoint; empty where it does not say them.
+
+    Args:
+        state: the checkpoint's content.
+        what: or `content`, the hashes of what it was trained on.
+    """
+    for key in ("callbacks", "Interruption", what):
+        inner = state.get(key)
+        state = inner if isinstance(inner, dict) else {}
+    return state

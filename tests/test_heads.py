@@ -123,6 +123,26 @@ def test_each_mistake_is_one_line(config, options, line):
     assert str(error.value).startswith(line)
 
 
+@pytest.mark.slow
+def test_a_gate_tells_novel_videos(cli, folders, tmp_path):
+    first, run, again = tmp_path / "first", tmp_path / "run", tmp_path / "again"
+    for word in ("jump", "run", "swim", "climb"):
+        grey_video(tmp_path / "held-out" / word / "9.avi", 25)
+    options = [*folders, "source@seen=folder", f"seen.root={tmp_path}/held-out"]
+    options += ["evaluation=[full,generalised]"]
+    finished(cli("train", *options, "trainer.max_epochs=1", f"hydra.run.dir={first}"))
+    fit = [*options, "head=ridge", "head.lam=0.1", "head.gate=informed_democracy"]
+    said = finished(cli("train", *fit, f"features.ckpt={first}", f"hydra.run.dir={run}"))
+    assert "by the novelty gate" in said
+    record = read(run, "metrics.json")
+    assert record["head"]["gate"]["name"] == "informed_democracy"
+    with np.load(run / "predictions" / "folder.npz") as saved:
+        assert saved["novelty"].shape == (8,) and saved["trained_scores"].shape == (8, 4)
+    finished(cli("evaluate", f"ckpt={run}", f"hydra.run.dir={again}"))
+    numbers = [read(r, "metrics.json")["targets"]["folder"]["generalised"] for r in (run, again)]
+    assert numbers[0] == numbers[1] and set(numbers[0]["gate"]) >= {"unseen", "seen", "auroc"}
+
+
 def test_each_head_has_a_config_with_its_options():
     files = {file.stem: yaml.safe_load(file.read_text()) for file in CONF.glob("head/*.yaml")}
     assert files.pop("linear") == {"kind": "linear"}
@@ -131,6 +151,7 @@ def test_each_head_has_a_config_with_its_options():
         assert {"override /method": "baseline"} in content["defaults"], name
         spec = head_of(content["head"])
         assert spec.kind == name and set(content["head"]) == {"kind", *spec.values}, name
+        assert spec.gate == "none", name
         for option, value in spec.values.items():
             assert value is not None or option in HEADS[name].choices, (name, option)
             assert value == vars(HEADS[name].Options())[option], (name, option)

@@ -172,6 +172,7 @@ class HeadRecord(RecordPart):
         target_class_names_used: in training; those of the source always are.
         target_videos_used: in training, without their labels: TRANSDUCTIVE.
         options: it was fitted with.
+        gate: `name` of the novelty gate beside it, and what that has `substituted`; None without.
         choice: how open ones were chosen: `draws`, `share`, `held_out` classes and what was
             `tried`.
         features: the encoder, and how many clips of what size.
@@ -184,6 +185,7 @@ class HeadRecord(RecordPart):
     target_class_names_used: bool = False
     target_videos_used: bool = False
     options: dict[str, Any] = {}
+    gate: dict[str, Any] | None = None
     choice: dict[str, Any] = {}
     features: dict[str, Any] = {}
     videos: int = 0

@@ -21,11 +21,13 @@ from zsvideo.experiment.composed import Experiment
 from zsvideo.experiment.features import feature_rows
 from zsvideo.models.checkpoints import LAST, AtomicCheckpointIO, read_checkpoint
 from zsvideo.models.heads import HEADS, Joined, Training
-from zsvideo.models.heads.choice import all_scores, choose, make, opened
+from zsvideo.models.heads.choice import choose, for_all, make, opened
+from zsvideo.models.heads.gate import InformedDemocracy
 from zsvideo.models.module import ZeroShotModule
 from zsvideo.semantics.class_vectors import ClassBank
 
 log = logging.getLogger(__name__)
+GATE = InformedDemocracy.Options()
 
 
 def fit_head(
@@ -69,17 +71,23 @@ def fit_head(
     head.fit(training)
     times.append(time.monotonic())
     model.use_head(head)
-    model.hparams["head"] = {"kind": spec.kind, "options": dict(vars(choice.options))}
+    made_by: dict[str, Any] = {"kind": spec.kind, "options": dict(vars(choice.options))}
+    if spec.gate != "none":
+        model.gate = InformedDemocracy(model.feature_dim, len(training.vectors), GATE)
+        model.gate.fit(training)
+        made_by["gate_classes"] = len(training.vectors)
+    model.hparams["head"] = made_by
     seconds = dict(
         zip(("features", "choice", "fit"), np.diff(times).round(2).tolist(), strict=True)
     )
-    log.info("head=%s: %s; seconds: %s", spec.kind, model.hparams["head"]["options"], seconds)
-    record = {
+    log.info("head=%s: %s; seconds: %s", spec.kind, made_by["options"], seconds)
+    record: dict[str, Any] = {
         "name": spec.kind,
         "substituted": list(kind.substituted),
         "target_class_names_used": "names" in uses,
         "target_videos_used": "videos" in uses,
-        "options": model.hparams["head"]["options"],
+        "options": made_by["options"],
+        "gate": model.gate and {"name": spec.gate, "substituted": list(model.gate.substituted)},
         "choice": {"draws": spec.draws, "share": spec.share, **asdict(choice)},
         "features": {
             "backbone": model.hparams["backbone"],
@@ -184,12 +192,13 @@ def score_videos(
     model: ZeroShotModule,
     videos: VideoDataModule,
     trained: ClassBank | None,
-) -> tuple[dict[str, Tensor], dict[str, str], float]:
+) -> tuple[dict[str, Any], dict[str, str], float]:
     """Score the classes of a data set for all its videos, as one batch of predictions.
 
     Returns:
         `index` (V,), `label` (V,), `embeddings` (V, 0), `scores` (V, K), and `trained_scores`
-        (V, S) where the classes trained on are known; id to reason of the unreadable videos;
+        (V, S) where the classes trained on are known, `novelty` (V,) and its
+        `threshold` with a gate; id to reason of the unreadable videos;
         and the seconds that scoring took.
     """
     head = model.head
@@ -197,14 +206,17 @@ def score_videos(
     table = rows_of(experiment, model, videos)
     training = as_training(table, videos, videos.bank, head.needs, experiment.seed)
     started = time.monotonic()
-    batch = {
+    batch: dict[str, Any] = {
         "index": torch.from_numpy(table.readable),
         "label": torch.from_numpy(training.labels),
         "embeddings": torch.zeros(len(training), 0),
-        "scores": torch.from_numpy(all_scores(head, training, training.vectors)),
+        "scores": torch.from_numpy(for_all(training, head.scores, training.vectors)),
     }
     if trained is not None:
         batch["trained_scores"] = torch.from_numpy(
-            all_scores(head, training, unit(trained.vectors))
+            for_all(training, head.scores, unit(trained.vectors))
         )
+    if model.gate is not None:
+        batch["novelty"] = torch.from_numpy(for_all(training, model.gate.novelty))
+        batch["threshold"] = float(model.gate.threshold)
     return batch, reasons_of(table, videos), time.monotonic() - started

@@ -263,10 +263,19 @@ def gather(
     order = index.argsort()  # of several processes
     joined = {
         key: torch.cat([batch[key] for batch in batches])[order]
-        for key in ("embeddings", "label", "scores", "trained_scores")
+        for key in ("embeddings", "label", "scores", "trained_scores", "novelty")
         if key in batches[0]
     }
     embeddings, scores = joined["embeddings"], joined.get("scores")
+    of_head: dict[str, Any] = {
+        name: joined[key].numpy()
+        for name, key in (
+            ("head_scores", "scores"),
+            ("trained_scores", "trained_scores"),
+            ("novelty", "novelty"),
+        )
+        if key in joined
+    }
     if not embeddings.isfinite().all():
         raise UserError("the network gives embeddings that are not finite; lower model.lr")
     if scores is not None and not scores.isfinite().all():
@@ -284,8 +293,8 @@ def gather(
         trained_names=None if trained is None else np.array(trained.names),
         trained_vectors=None if trained is None else trained.vectors.astype(np.float32),
         dataset=dataset,
-        head_scores=None if scores is None else scores.numpy(),
-        trained_scores=joined["trained_scores"].numpy() if "trained_scores" in joined else None,
+        novelty_threshold=batches[0].get("threshold"),
+        **of_head,
     )
 
 

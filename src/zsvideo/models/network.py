@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from zsvideo.errors import UserError
 from zsvideo.models import backbones
 from zsvideo.models.heads import HEADS, Features, Head
+from zsvideo.models.heads.gate import InformedDemocracy
 from zsvideo.options import parse
 
 
@@ -26,6 +27,7 @@ class EmbeddingNetwork(nn.Module):
         reduce: a fixed linear layer after it (`features.pca`), or nothing.
         f_s: the linear layer; with a head, features stay as they are.
         head: scores classes by features, in place of f_s; None for the cosine (Eq. 1).
+        gate: says of features whether they are of a class trained on; None without.
     """
 
     reduce: nn.Linear | nn.Identity
@@ -33,6 +35,7 @@ class EmbeddingNetwork(nn.Module):
     mean: Tensor
     std: Tensor
     head: Head | None
+    gate: InformedDemocracy | None
 
     def build(
         self,
@@ -69,15 +72,20 @@ class EmbeddingNetwork(nn.Module):
         self.register_buffer("std", torch.tensor(std).view(-1, 1, 1, 1), persistent=False)
         if channels_last:
             self.f_v.to(memory_format=torch.channels_last_3d)
-        self.embedding_dim, self.head = embedding_dim, None
+        self.embedding_dim, self.head, self.gate = embedding_dim, None, None
         if head:
             self.make_head(head)
 
     def make_head(self, made_by: Mapping[str, Any]) -> None:
-        """Make a head of a `kind` with its `options`, as it is before it is fitted."""
+        """Make a head of a `kind` with its `options`, as it is before it is fitted.
+
+        With `gate_classes`, the number of classes trained on, there is a gate too.
+        """
         kind = HEADS[made_by["kind"]]
         options = parse(kind.Options, made_by["options"], "head")
         self.use_head(kind(self.feature_dim, self.embedding_dim, options))
+        if classes := made_by.get("gate_classes"):
+            self.gate = InformedDemocracy(self.feature_dim, classes, InformedDemocracy.Options())
 
     def use_head(self, head: Head) -> None:
         """Score by a head, in place of f_s and the cosine."""

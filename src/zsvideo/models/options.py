@@ -86,6 +86,8 @@ class HeadSpec:
     """Sets of options that are tried on held-out classes of the source."""
     share: Share = 0.2
     """Of the classes trained on, held out to choose options; then all are trained on."""
+    gate: Literal["none", "informed_democracy"] = "none"
+    """Says which videos are of no class trained on, for `evaluation=[generalised]`."""
     options: Any = None  # of the head itself, in the same group
 
     @property
@@ -101,7 +103,7 @@ class HeadSpec:
 
 def head_of(values: Mapping[str, Any]) -> HeadSpec:
     """Make the typed value of the group `head`; raises UserError."""
-    shared = {key: values[key] for key in ("kind", "draws", "share") if key in values}
+    shared = {key: values[key] for key in ("kind", "draws", "share", "gate") if key in values}
     own = {key: value for key, value in values.items() if key not in shared}
     spec: HeadSpec = parse(HeadSpec, shared, "head")
     if not spec.fitted:

@@ -2,12 +2,13 @@
 
 import itertools
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from zsvideo.errors import UserError
 from zsvideo.models.heads.base import BLOCK, Head, Joined, Training
@@ -112,8 +113,7 @@ def class_accuracy(head: Head, held_out: Training) -> float:
 
 
 @torch.inference_mode()
-def all_scores(head: Head, training: Training, vectors: torch.Tensor) -> np.ndarray:
-    """Score classes for all videos, block by block: (V, K) float32."""
-    head.eval()
-    parts = [head.scores(features, vectors).float() for features, _ in training.in_order(BLOCK)]
-    return torch.cat(parts).numpy() if parts else np.zeros((0, len(vectors)), np.float32)
+def for_all(training: Training, ask: Callable[..., Tensor], *rest: Any) -> np.ndarray:
+    """Ask a head or gate for all videos, block by block: (V, ...) float32."""
+    parts = [ask(features, *rest).float() for features, _ in training.in_order(BLOCK)]
+    return torch.cat(parts).numpy()

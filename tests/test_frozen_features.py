@@ -1,8 +1,10 @@
 """Features of a frozen f_v in an experiment: kept for any set and number of clips, and reduced."""
 
 import json
+import os
 import re
 import shutil
+import signal
 from dataclasses import replace
 
 import numpy as np
@@ -22,12 +24,13 @@ from zsvideo.experiment.build import build_data, build_model
 from zsvideo.experiment.composed import Experiment
 from zsvideo.experiment.environment import settings
 from zsvideo.experiment.features import feature_rows, fit_reduction
-from zsvideo.experiment.jobs import job_hash, training_hash
+from zsvideo.experiment.jobs import first_stage, job_hash, training_hash
 from zsvideo.models.checkpoints import LAST as NAME
 
 LAST = f"checkpoints/{NAME}"
 WORDS = ["jump", "run", "swim", "climb", "read", "write", "sing", "dance"]
 LENGTHS = dict(zip(WORDS, [18, 21, 24, 27] * 2, strict=True))  # frames, by class
+DONE = ["00000.mask.npy", "00000.npy", "00001.mask.npy", "00001.npy"]
 FROZEN = ["method=baseline", "loader.workers=0"]
 
 
@@ -117,7 +120,8 @@ def test_nothing_is_kept_of_an_extraction_that_ended_early(built, tmp_path):
         rows(parts, parts[1].source, 2, "float16")
 
 
-def test_an_extraction_goes_on_where_it_was_killed(built, tmp_path, monkeypatch):
+@pytest.mark.parametrize("end", [ZeroDivisionError, SystemExit])
+def test_an_extraction_goes_on_where_it_ended(built, tmp_path, monkeypatch, end):
     monkeypatch.setattr(FeatureStore, "VIDEOS", 3)
     parts = built()
     _, data, _ = parts
@@ -135,13 +139,15 @@ def test_an_extraction_goes_on_where_it_was_killed(built, tmp_path, monkeypatch)
     def dying(self, *args):
         calls.append(args)
         if len(calls) == 3:
-            raise ZeroDivisionError  # anything that ends the process
+            if end is ZeroDivisionError:
+                raise end
+            os.kill(os.getpid(), signal.SIGTERM)
         return predict(self, *args)
 
     monkeypatch.setattr(features.Extractor, "predict_step", dying)
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(end):
         rows(parts, data.source, 2)
-    assert sum(name.endswith(".json") for name in contents()) < 4
+    assert sorted(name for name in contents() if name.endswith(".npy")) == DONE
     monkeypatch.setattr(features.Extractor, "predict_step", predict)
     rows(parts, data.source, 2)
     assert contents() == undisturbed
@@ -215,6 +221,9 @@ def test_runs_without_these_options_are_known_as_before(config, folders):
     assert job_hash(other) != job_hash(config(*folders, "paths.run=runs", "method=baseline"))
     head = ["paths.run=runs", "method=baseline", "head=ridge"]
     few, many = (config(*folders, *head, f"clips.test_clips={n}") for n in (1, 3))
+    first = first_stage(config(*folders, *head[:2], "pretrain=sun", "features.pca=4"))
+    plain = first_stage(config(*folders, *head[:2], "pretrain=sun"))
+    assert training_hash(first) == training_hash(plain)  # f_v is trained before it is reduced
     assert training_hash(few) != training_hash(many)  # it is fitted on test clips of the source
 
 

@@ -9,6 +9,7 @@ from zipfile import BadZipFile
 import numpy as np
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.utilities.exceptions import SIGTERMException
 from torch import nn
 from torch.utils.data import DataLoader
 
@@ -71,8 +72,11 @@ class Extractor(pl.LightningModule):
             rows = zip(batch["index"].tolist(), features, batch["mask"], strict=True)
             for row, own, mask in rows:
                 at = slice(self.filled[row], self.filled[row] + len(own))
-                results.features[row, at], results.mask[row, at] = own, mask
+                with np.errstate(over="ignore"):  # `complete` says so in a line
+                    results.features[row, at], results.mask[row, at] = own, mask
                 self.filled[row] += len(own)
+        if self.trainer.received_sigterm:  # which Lightning minds in training alone
+            raise SIGTERMException
 
     def complete(self) -> Extracted:
         """Give the results.

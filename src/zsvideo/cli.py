@@ -1,5 +1,6 @@
 """How every command runs: options as typed, the composed config, errors in one line."""
 
+import errno
 import logging
 import os
 import re
@@ -30,6 +31,18 @@ REMOVED = {  # options of earlier versions: what does now what they did
 STORED = re.compile(
     r"(?!hydra\b)[+~]{0,2}(?!hydra\b)\w[\w.@/:-]*(=|$)"
 )  # an option of a run's record
+DISK = (  # what is wrong with a disk or a place there, and not with the program
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EFBIG,
+    errno.EROFS,
+    errno.EACCES,
+    errno.EPERM,
+    errno.EIO,
+    errno.EISDIR,
+    errno.ENOTDIR,
+    errno.ENAMETOOLONG,
+)
 FAILED = "error.txt"  # in the folder of a job: why it failed, in one line, and where
 OmegaConf.register_new_resolver("repo_root", lambda: str(PACKAGE), replace=True)
 OmegaConf.register_new_resolver("usage", lambda _root_: help_of(_root_), replace=True)
@@ -197,7 +210,8 @@ def composed(options: Iterable[str], run: Path) -> DictConfig:
 def is_mistake(error: Exception) -> bool:
     """Tell whether an error is the user's to put right, and not one of the program."""
     hangs = isinstance(error, RuntimeError) and str(error).startswith("DataLoader")
-    return hangs or isinstance(error, (UserError, HydraException, OmegaConfBaseException))
+    disk = isinstance(error, OSError) and error.errno in DISK
+    return hangs or disk or isinstance(error, (UserError, HydraException, OmegaConfBaseException))
 
 
 def tell(error: Exception) -> None:
@@ -221,6 +235,9 @@ def explain(error: BaseException) -> str:
     if error.__cause__ and isinstance(error, InstantiationException | ValueError):
         return explain(error.__cause__)
     text = str(error)
+    if isinstance(error, OSError) and error.errno in DISK:
+        place = error.filename2 or error.filename or "a file"
+        return f"{place} cannot be read or written ({error.strerror}); mend that and start again"
     if isinstance(error, RuntimeError) and text.startswith("DataLoader"):
         return (
             f"a process that loads clips hangs or has ended ({text.partition('.')[0]}): a file "

@@ -324,5 +324,5 @@ def read_sums(folder: Path) -> dict[str, str]:
     """Read the hash (sha256) of each file that `SHA256SUMS` lists; empty for earlier versions."""
     if not (folder / SUMS).is_file():
         return {}
-    lines = (folder / SUMS).read_text(encoding="utf-8").splitlines()
+    lines = (folder / SUMS).read_text(encoding="utf-8", errors="replace").splitlines()
     return {name[1:]: sha256 for sha256, _, name in (line.partition(" ") for line in lines)}

@@ -1,6 +1,5 @@
 """From the config to data, protocol and network."""
 
-import json
 import logging
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
@@ -14,6 +13,7 @@ from zsvideo.data.datamodule import VideoDataModule
 from zsvideo.data.subsets import draw
 from zsvideo.data.zeroshot import TargetsDataModule, ZeroShotDataModule
 from zsvideo.errors import UserError
+from zsvideo.evaluation.record import read_json
 from zsvideo.experiment.composed import Claim, Experiment
 from zsvideo.experiment.vectors import word_vectors
 from zsvideo.models.classifier import Classifier
@@ -22,9 +22,11 @@ from zsvideo.models.options import ModelSpec
 from zsvideo.models.weights import Imported, import_weights, load_strictly, read_file
 from zsvideo.options import plain
 from zsvideo.semantics.protocol import TARGETS
+from zsvideo.semantics.records import ProtocolRecord
 from zsvideo.semantics.words import class_names
 
 log = logging.getLogger(__name__)
+VECTORS = ("sha256", "unit_words", "word_rules")  # by which word vectors are the same
 
 
 def build_data(experiment: Experiment) -> ZeroShotDataModule:
@@ -203,10 +205,24 @@ def no_f_s(backbone: str, file: Path) -> UserError:
 
 
 def read_protocol(run: Path) -> dict[str, Any] | None:
-    """Read what a run was trained on; None where a checkpoint stands alone."""
+    """Read what a run was trained on; None where a checkpoint stands alone.
+
+    Raises:
+        UserError: the file is damaged.
+    """
     file = run / "protocol.json"
     if not file.is_file():
         log.warning("no protocol.json in %s: what the model was trained on is unknown", run)
         return None
-    protocol: dict[str, Any] = json.loads(file.read_text())
+    try:
+        protocol = read_json(file, must_exist=True)
+        record = ProtocolRecord.model_validate(protocol)
+        known = record.vectors and record.source and record.trained_classes
+        if not known or not {"file", *VECTORS} <= {*(record.vectors or ())}:
+            raise ValueError("the classes trained on or the word vectors are missing")
+    except (OSError, ValueError, TypeError) as error:
+        reason = " ".join(str(error).split())
+        raise UserError(
+            f"{file} is damaged ({reason}); restore it, or copy the checkpoint out of its run"
+        ) from None
     return protocol

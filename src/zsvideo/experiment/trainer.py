@@ -72,15 +72,16 @@ def lightning_trainer(
             "hydra/launcher=slurm"
         )
     try:
+        rows = [earlier_rows(logger, resumed_step) for logger in loggers]
         for logger in loggers:  # first: where it fails, the folder is as it was
             if isinstance(logger, WandbLogger):
                 open_wandb(logger)
         if trainer.is_global_zero:
             for name in ("metrics.json", SUMS):  # of an earlier run in this folder
                 (run / name).unlink(missing_ok=True)
-        for logger in loggers:
+        for logger, before in zip(loggers, rows, strict=True):
             if isinstance(logger, CSVLogger) and trainer.is_global_zero:
-                open_curve(logger, resumed_step)
+                open_curve(logger, before)
             logger.log_hyperparams(experiment.recorded)
         yield trainer, unreadable
     finally:
@@ -110,13 +111,30 @@ def make_logger(loggers: dict[str, Any], name: str, run: Path, resumed_step: int
     return logger
 
 
-def open_curve(logger: CSVLogger, resumed_step: int | None) -> None:
-    """Begin the training curve, or go on with the rows before `resumed_step`."""
+def earlier_rows(logger: Any, resumed_step: int | None) -> list[dict[str, str]]:
+    """Read the rows of the training curve before `resumed_step`; of other loggers none.
+
+    Raises:
+        UserError: its file is damaged.
+    """
+    if not isinstance(logger, CSVLogger) or resumed_step is None:
+        return []
     file = Path(logger.log_dir) / "metrics.csv"
-    rows: list[dict[str, str]] = []
-    if resumed_step is not None and file.is_file():
+    if not file.is_file():
+        return []
+    try:
         with file.open(newline="") as opened:
-            rows = [r for r in csv.DictReader(opened) if int(r["step"] or -1) < resumed_step]
+            return [r for r in csv.DictReader(opened) if int(r["step"] or -1) < resumed_step]
+    except (ValueError, TypeError, KeyError, csv.Error) as error:
+        raise UserError(
+            f"{file} is damaged ({type(error).__name__}: {error}); remove it: the run goes on "
+            "without the first rows of its training curve"
+        ) from None
+
+
+def open_curve(logger: CSVLogger, rows: list[dict[str, str]]) -> None:
+    """Begin the training curve, or go on behind some rows."""
+    file = Path(logger.log_dir) / "metrics.csv"
     file.unlink(missing_ok=True)
     writer = logger.experiment
     if rows:

@@ -33,7 +33,8 @@ def fields(run: Run, target: str, evaluation: str) -> dict[str, Any]:
     record = run.record
     entry, protocol, source = record.targets[target], record.protocol, record.protocol.source
     numbers = entry.evaluations[evaluation]
-    clips = {"test_clips": record.test_clips, **record.setup.get("clips", {})}
+    own = record.setup.get("clips")
+    clips = {"test_clips": record.test_clips, **(own if isinstance(own, dict) else {})}
     if entry.test_clips is not None:
         clips["test_clips"] = entry.test_clips
     hashes = entry.hashes or content(run.predictions(target))

@@ -10,6 +10,7 @@ import io
 import json
 import logging
 import os
+import re
 import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -29,6 +30,7 @@ from zsvideo.semantics.words import DATASETS, class_names, read_table, words
 log = logging.getLogger(__name__)
 logging.getLogger("gensim").setLevel(logging.WARNING)
 
+SHA256 = re.compile(r"[0-9a-f]{64}")
 LARGE = 1 << 27  # bytes of a file whose hash is worth keeping
 
 
@@ -117,8 +119,10 @@ class WordVectors:
             return unpacked_hash(self.path, self.state)
         note = self.cache / f"sha256-{text_hash(self.state)}.txt"
         try:
-            return note.read_text()
-        except OSError:
+            if SHA256.fullmatch(known := note.read_text()):
+                return known
+            raise ValueError
+        except (OSError, ValueError):
             digest = unpacked_hash(self.path, self.state)
             write_atomically(note, digest.encode())
             return digest

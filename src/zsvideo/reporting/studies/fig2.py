@@ -31,9 +31,13 @@ def load(top: Path, name: str) -> Audit:
     """Read the audit of an artefact; raises UserError where it has not been run."""
     folder = top / name
     file = folder / "audit.json"
-    if not file.is_file():
-        raise UserError(f"no audit at {folder}; run it: python -m src.audit experiments={name}")
-    return Audit(folder, json.loads(file.read_text(encoding="utf-8")))
+    try:
+        return Audit(folder, dict(json.loads(file.read_text(encoding="utf-8"))))
+    except (OSError, ValueError, TypeError):
+        raise UserError(
+            f"no audit at {folder}, or its audit.json is damaged; run it: python -m src.audit "
+            f"experiments={name}"
+        ) from None
 
 
 def rows(audit: Audit) -> list[Row]:

@@ -150,12 +150,13 @@ class Study:
             file = folder / "cells.json"
         try:
             content = json.loads(file.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            jobs = [(dict(j["axes"]), Outcome(folder / j["folder"])) for j in content[file.stem]]
+            name = str(content["study"]["name"])
+        except (OSError, ValueError, TypeError, KeyError):
             raise UserError(
-                f"no study at {folder}; run it first: python -m src.train -m "
+                f"no study at {folder}, or its {file.name} is damaged; run: python -m src.train -m "
                 f"experiments={folder.name} scale={folder.parent.name}"
             ) from None
-        jobs = [(job["axes"], Outcome(folder / job["folder"])) for job in content[file.stem]]
         trials = [
             trial
             for axes, outcome in jobs
@@ -163,7 +164,7 @@ class Study:
             if not outcome.transductive  # never beside inductive ones; `remarks` names them
         ]
         outcomes = [outcome for _, outcome in jobs]
-        return Study(folder, content["study"]["name"], folder.parent.name, outcomes, trials)
+        return Study(folder, name, folder.parent.name, outcomes, trials)
 
     @property
     def targets(self) -> list[str]:

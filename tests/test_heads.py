@@ -15,7 +15,8 @@ from helpers.videos import grey_video
 from zsvideo.errors import UserError
 from zsvideo.evaluation.predictions import Predictions
 from zsvideo.experiment.composed import check_options
-from zsvideo.experiment.jobs import job_hash
+from zsvideo.experiment.cost import plan
+from zsvideo.experiment.jobs import Job, job_hash
 from zsvideo.models.heads import HEADS
 from zsvideo.models.heads.choice import choose, make
 from zsvideo.models.options import head_of
@@ -166,6 +167,17 @@ def test_no_head_is_no_other_job(config):
     assert job_hash(composed, vectors="0") == job_hash(before, vectors="0")
     other = config("protocol=605", "head=ridge", "method=e2e")
     assert job_hash(other, vectors="0") != job_hash(composed, vectors="0")
+
+
+def test_a_plan_counts_features_once(config, tmp_path):
+    options = ["protocol=664", "clips.test_clips=25"]
+    heads = ("ridge", "eszsl", "tarn")
+    made = [config(*options, f"head={head}", run=tmp_path) for head in heads]
+    jobs = [Job(tmp_path / head, head, {}, [], c) for head, c in zip(heads, made, strict=True)]
+    lines = plan(jobs, 1000.0).splitlines()
+    assert [float(line.split()[0]) > 1 for line in lines[:3]] == [True, False, False]
+    disk = [float(plan(some, 1000.0).split(", ")[-1].split()[0]) for some in (jobs[:1], jobs)]
+    assert 25 < disk[0] <= disk[1] < disk[0] + 2  # GB: 524,000 videos, 25 clips, 512 numbers
 
 
 def test_options_are_chosen_on_held_out_classes_and_then_all_are_trained_on():

@@ -11,6 +11,7 @@ from zsvideo.experiment.composed import Experiment
 from zsvideo.experiment.jobs import Job, axis_value
 
 PARAMETERS = {"r2plus1d": 31.5e6, "r3d": 33.3e6, "c3d": 62.6e6, "tiny": 0.1e6}
+FEATURES = {"r2plus1d": 512, "r3d": 512, "mc3": 512, "c3d": 4096, "tiny": 64}
 FORWARD = 1 / 3  # of the work of a training step
 SCALARS = 3  # a checkpoint holds weights and the two moments of Adam
 TESTED = 300 * 4  # bytes of an embedding
@@ -39,6 +40,8 @@ def training_videos(experiment: Experiment) -> float:
 
 def training_clips(experiment: Experiment) -> float:
     """Count the clips of training; those that a frozen f_v only encodes by their share of work."""
+    if experiment.head.fitted:
+        return FORWARD * kept_clips(experiment)
     videos, method, loader = training_videos(experiment), experiment.method, experiment.loader
     clips = loader.epoch_samples if loader.equal_updates else min(loader.epoch_samples, videos)
     clips *= experiment.trainer.max_epochs
@@ -46,6 +49,25 @@ def training_clips(experiment: Experiment) -> float:
         return clips
     cached = method.cached_clips if not method.legacy_bn else None
     return FORWARD * (videos * cached if cached else clips)
+
+
+def kept_clips(experiment: Experiment) -> float:
+    """Count the clips of the source whose features a head is fitted on."""
+    return training_videos(experiment) * (experiment.features.clips or experiment.clips.counts[-1])
+
+
+def features_of(experiment: Experiment, job: Job) -> str:
+    """Name the features that a head reads; jobs with the same ones share them."""
+    encoder = (experiment.model.backbone, experiment.pretrain, job.pretraining)
+    videos = (experiment.source, experiment.targets, experiment.subset, experiment.protocol)
+    return repr((encoder, videos, experiment.features, experiment.clips))
+
+
+def features_disk(experiment: Experiment) -> float:
+    """Estimate the bytes of the features of the source and the targets."""
+    clips = kept_clips(experiment) + tested_videos(experiment) * sum(experiment.clips.counts)
+    size = experiment.features.pca or FEATURES.get(experiment.model.backbone, 0)
+    return clips * size * (2 if experiment.features.dtype == "float16" else 4)
 
 
 def tested_videos(experiment: Experiment) -> int:
@@ -74,11 +96,17 @@ def plan(jobs: Sequence[Job], rate: float) -> str:
     made = {job.pretraining for job in jobs if job.finished}
     lines, hours, disk = [], 0.0, 0.0
     firsts: dict[str, float] = {}
+    kept: set[str] = set()
     for job in missing:
         experiment = Experiment.of(job.config)
         if job.first is not None and job.pretraining and job.pretraining not in made:
             firsts[job.pretraining] = training_clips(Experiment.of(job.first))
         own = (training_clips(experiment) + tested_clips(experiment)) / rate / 3600
+        if experiment.head.fitted:  # its own fit takes no GPU
+            features = features_of(experiment, job)
+            own *= features not in kept
+            disk += features_disk(experiment) * (features not in kept)
+            kept.add(features)
         tested = tested_videos(experiment) * len(experiment.clips.counts)
         disk += TESTED * tested + SCALARS * 4 * PARAMETERS.get(experiment.model.backbone, 0)
         hours += own

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.utilities import rank_zero_only
 
 from zsvideo.errors import InUseError
@@ -58,7 +58,7 @@ def keep_options(config: DictConfig, run: Path, anew: bool = True) -> None:
     own: dict[str, Any] = {
         CONFIG: config,
         HYDRA: OmegaConf.masked_copy(HydraConfig.instance().cfg, ["hydra"]),  # type: ignore[arg-type]
-        OPTIONS: ListConfig(list(hydra.overrides.task)),
+        OPTIONS: hydra.overrides.task,  # as typed: what it takes from elsewhere is not filled in
     }
     (run / OPTIONS).parent.mkdir(exist_ok=True)
     for name, content in own.items():

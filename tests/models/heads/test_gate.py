@@ -129,6 +129,15 @@ def test_a_gate_follows_from_its_seed_and_survives_a_checkpoint(tmp_path):
     assert torch.allclose(gate.novelty(alone), gate.novelty(features)[5:6], atol=1e-7)
 
 
+def test_a_gate_reads_means_whatever_its_head_reads():
+    problem, gates = planted(seen=6, unseen=2, videos=10, clips=4), []
+    for sequence in (False, True):
+        gates.append(InformedDemocracy(64, 6, InformedDemocracy.Options(**SMALL, epochs=1)))
+        gates[-1].fit(problem.training(sequence))
+    one, other = (gate.state_dict() for gate in gates)
+    assert all(torch.equal(value, other[name]) for name, value in one.items())
+
+
 def test_each_class_keeps_and_holds_out_videos():
     learned, held_out = split(HARD.training(), 0.1)
     assert np.bincount(learned.labels).tolist() == [27] * 40

@@ -87,7 +87,8 @@ class InformedDemocracy(nn.Module):
         Raises:
             UserError: there is no class with several videos.
         """
-        learned, held_out = split(training, self.options.held_out)
+        means = replace(training, sequence=False)  # also beside a head that reads clips
+        learned, held_out = split(means, self.options.held_out)
         if not len(held_out):
             raise UserError("the gate needs held-out videos, and no class has more than one video")
         self.scaling.fit(learned)

@@ -12,9 +12,6 @@ import numpy as np
 import torch
 from scipy.optimize import nnls
 from scipy.spatial.distance import cdist
-from sklearn.cluster import MiniBatchKMeans
-from sklearn.decomposition import non_negative_factorization
-from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 
 from zsvideo.errors import UserError
@@ -155,6 +152,8 @@ class Url(Head):
 
 def blocks_of(training: Training, label: int, bags: int) -> Tensor:
     """Cluster the clips of a class, of some of its videos: (bags, F), fewer of few clips."""
+    from sklearn.cluster import MiniBatchKMeans  # seconds that a prediction need not wait
+
     own = training.of_classes(np.array([label]))
     order = np.random.default_rng((training.seed, label)).permutation(len(own))
     if not len(order):
@@ -186,6 +185,9 @@ def factorise(
     Returns:
         Codes (C, R), the visual half (R, M) of V as it is, the semantic half (R, 2 D).
     """
+    from sklearn.decomposition import non_negative_factorization
+    from sklearn.exceptions import ConvergenceWarning
+
     scale = np.sqrt(len(relations)) / np.linalg.norm(relations)
     joint = np.concatenate([scale * relations, names], axis=1)
     with warnings.catch_warnings():

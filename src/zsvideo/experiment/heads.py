@@ -61,6 +61,7 @@ def fit_head(
         read_head(model, state)
         return reasons_of(table, data.source)
     training = as_training(table, data.source, data.source.bank, kind.needs, experiment.seed)
+    training = replace(training, device=device_of_run(experiment))
     uses = make(kind, opened(kind, spec.values), training).uses
     if uses:
         training = with_targets(training, experiment, data, model, uses)
@@ -161,6 +162,13 @@ def as_training(
     return Training(table, labels, unit(bank.vectors), needs == "sequence", seed, table.readable)
 
 
+def device_of_run(experiment: Experiment) -> torch.device:
+    """Return where mini-batches are learned: the GPU, if the trainer may take one."""
+    accelerator = getattr(experiment.trainer, "accelerator", "auto")
+    gpu = torch.cuda.is_available() and accelerator in ("auto", "gpu", "cuda")
+    return torch.device("cuda" if gpu else "cpu")
+
+
 def unit(vectors: np.ndarray) -> Tensor:
     """Scale class vectors (K, D) to length 1, in single precision."""
     return torch.nn.functional.normalize(torch.from_numpy(vectors).float(), dim=1)
@@ -205,18 +213,20 @@ def score_videos(
     assert head is not None
     table = rows_of(experiment, model, videos)
     training = as_training(table, videos, videos.bank, head.needs, experiment.seed)
+    if list(head.parameters()):
+        head.to(device_of_run(experiment))
     started = time.monotonic()
     batch: dict[str, Any] = {
         "index": torch.from_numpy(table.readable),
         "label": torch.from_numpy(training.labels),
         "embeddings": torch.zeros(len(training), 0),
-        "scores": torch.from_numpy(for_all(training, head.scores, training.vectors)),
+        "scores": torch.from_numpy(for_all(training, head, "scores", training.vectors)),
     }
     if trained is not None:
         batch["trained_scores"] = torch.from_numpy(
-            for_all(training, head.scores, unit(trained.vectors))
+            for_all(training, head, "scores", unit(trained.vectors))
         )
     if model.gate is not None:
-        batch["novelty"] = torch.from_numpy(for_all(training, model.gate.novelty))
+        batch["novelty"] = torch.from_numpy(for_all(training, model.gate, "novelty"))
         batch["threshold"] = float(model.gate.threshold)
     return batch, reasons_of(table, videos), time.monotonic() - started

@@ -102,6 +102,7 @@ class Training:
         target_vectors: (K, D) of the classes that are tested, for the options of a head that ask
             for their names; None where no option does.
         target_rows: features of the videos that are tested, for a TRANSDUCTIVE option; or None.
+        device: where a head that learns by mini-batches shall lie.
     """
 
     rows: FeatureRows
@@ -112,6 +113,7 @@ class Training:
     chosen: np.ndarray | None = None
     target_vectors: Tensor | None = None
     target_rows: FeatureRows | None = None
+    device: torch.device | str = "cpu"
 
     def __len__(self) -> int:
         return len(self.labels)

@@ -2,13 +2,13 @@
 
 import itertools
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from zsvideo.errors import UserError
 from zsvideo.models.heads.base import BLOCK, Head, Joined, Training
@@ -91,29 +91,38 @@ def opened(kind: type[Head], values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def make(kind: type[Head], values: Mapping[str, Any], training: Training) -> Head:
-    """Make a head for features and vectors, with the random numbers of the training's seed."""
+    """Make a head for features and vectors, with the random numbers of the training's seed.
+
+    One that learns by mini-batches lies on the training's device; a closed form takes no GPU.
+    """
     features, _ = training.read(np.arange(1))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(training.seed)
         options = parse(kind.Options, values, "head")
-        return kind(features.mean.shape[1], training.vectors.shape[1], options)
+        head = kind(features.mean.shape[1], training.vectors.shape[1], options)
+    return head.to(training.device) if list(head.parameters()) else head
+
+
+def device_of(module: nn.Module) -> torch.device:
+    """Return where a head or gate lies."""
+    tensors = itertools.chain(module.parameters(), module.buffers())
+    return next((tensor.device for tensor in tensors), torch.device("cpu"))
 
 
 @torch.inference_mode()
 def class_accuracy(head: Head, held_out: Training) -> float:
     """Measure top-1 on classes that a head has not seen, the mean over classes in percent."""
-    head.eval()
+    scores = for_all(held_out, head, "scores", held_out.vectors)
     right = np.zeros(len(held_out.vectors))
-    for features, labels in held_out.in_order():
-        scores = head.scores(features, held_out.vectors)
-        hits = (scores.argmax(dim=1) == labels).numpy()
-        np.add.at(right, labels.numpy(), hits)
+    np.add.at(right, held_out.labels, scores.argmax(axis=1) == held_out.labels)
     counts = np.bincount(held_out.labels, minlength=len(right))
     return float(100 * np.mean(right[counts > 0] / counts[counts > 0]))
 
 
 @torch.inference_mode()
-def for_all(training: Training, ask: Callable[..., Tensor], *rest: Any) -> np.ndarray:
-    """Ask a head or gate for all videos, block by block: (V, ...) float32."""
-    parts = [ask(features, *rest).float() for features, _ in training.in_order(BLOCK)]
-    return torch.cat(parts).numpy()
+def for_all(training: Training, module: nn.Module, method: str, *rest: Tensor) -> np.ndarray:
+    """Ask a head or gate for all videos, block by block, where it lies: (V, ...) float32."""
+    device, ask = device_of(module.eval()), getattr(module, method)
+    moved = [tensor.to(device) for tensor in rest]
+    blocks = (features.to(device) for features, _ in training.in_order(BLOCK))
+    return torch.cat([ask(features, *moved).float().cpu() for features in blocks]).numpy()

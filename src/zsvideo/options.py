@@ -28,10 +28,11 @@ from zsvideo.errors import UserError
 T = TypeVar("T")
 
 Switch = Annotated[bool, Strict()]
-Whole = Annotated[int, Strict()]
-Count = Annotated[int, Strict(), Field(ge=1)]
-NotNegative = Annotated[int, Strict(), Field(ge=0)]
-Number = Annotated[float, Strict(), Field(ge=0)]
+MOST = 10**9  # of anything: a larger number would have no end
+Whole = Annotated[int, Strict(), Field(ge=-MOST, le=MOST)]
+Count = Annotated[int, Strict(), Field(ge=1, le=MOST)]
+NotNegative = Annotated[int, Strict(), Field(ge=0, le=MOST)]
+Number = Annotated[float, Strict(), Field(ge=0, le=MOST, allow_inf_nan=False)]
 Positive = Annotated[float, Strict(), Field(gt=0)]
 
 
@@ -52,6 +53,10 @@ Seed = Annotated[int, Strict(), Field(ge=0, lt=2**32)]
 
 
 def _text(value: Any) -> Any:
+    if isinstance(value, float) and not abs(value) <= MOST:
+        raise ValueError("must be text")
+    if isinstance(value, str) and not value.strip():
+        raise ValueError("must not be empty")
     return str(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else value
 
 
@@ -67,6 +72,8 @@ WORDS = {
     "string_type": "must be text",
     "list_type": "must be a list: [A,B]",
     "tuple_type": "must be a list: [A,B]",
+    "string_too_short": "must not be empty",
+    "dataclass_type": "must be a data set, such as source@pretrain.source=synthetic",
     "dict_type": "must be a mapping: {KEY: VALUE}",
     "missing": "is not set; give a value",
     "missing_argument": "is not set; give a value",

@@ -1,7 +1,9 @@
 """What a clip is, how clips are loaded, and which part of the training videos is taken."""
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Strict
 
 from zsvideo.errors import UserError
 from zsvideo.options import Count, NotNegative, Seed, Share, Switch, options, parse
@@ -131,7 +133,7 @@ class SomeVideos:
 
     kind: Literal["samples"]
     """Which subset this is."""
-    samples: int | float | None = 0.1
+    samples: Count | Annotated[float, Strict()] | None = 0.1
     """A number of videos, or a share of them; null takes all."""
     seed: Seed = 0
     """Of the draw."""

@@ -22,6 +22,7 @@ from zsvideo.semantics.class_lists import ClassList, NotListedError
 from zsvideo.semantics.records import lines_hash
 
 ORDERS = ("authors", "casefold")
+MOST_DRAWS = 1_000_000
 
 
 class NotApplicable(UserError):
@@ -92,8 +93,8 @@ def half(
     """
     if order not in ORDERS:
         raise UserError(f"order={order} of an evaluation is unknown; allowed: {', '.join(ORDERS)}")
-    if not isinstance(draws, int) or draws < 1:
-        raise UserError(f"draws={draws} of an evaluation must be a whole number above 0")
+    if not isinstance(draws, int) or not 1 <= draws <= MOST_DRAWS:
+        raise UserError(f"draws={draws} of an evaluation must be a number from 1 to {MOST_DRAWS}")
     if splits is not None:
         lists = published_draws(splits, classes, dataset)
         chosen = np.zeros((len(lists), len(predictions.class_names)), bool)
@@ -189,8 +190,10 @@ def shuffled(predictions: Predictions, permutations: int) -> Scored:
     Raises:
         UserError: no permutations.
     """
-    if not isinstance(permutations, int) or permutations < 1:
-        raise UserError(f"permutations={permutations} of an evaluation must be a number above 0")
+    if not isinstance(permutations, int) or not 1 <= permutations <= MOST_DRAWS:
+        raise UserError(
+            f"permutations={permutations} of an evaluation must be a number from 1 to {MOST_DRAWS}"
+        )
     count = len(predictions.class_names)
     rng = np.random.default_rng(0)
     everyones = all_ranks(predictions.scores())

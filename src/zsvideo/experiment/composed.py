@@ -23,7 +23,7 @@ from zsvideo.experiment.options import (
     Trainer,
 )
 from zsvideo.models.options import HeadSpec, ModelSpec, head_of
-from zsvideo.options import parse
+from zsvideo.options import as_typed_value, parse
 from zsvideo.semantics.protocol import Protocol
 from zsvideo.targets import check_target, targets
 
@@ -217,7 +217,7 @@ def typed_value(config: DictConfig, name: str) -> Any:
         return subset_of(values)
     if name == "head":
         return head_of(values)
-    if name == "pretrain" and values.get("source"):
+    if name == "pretrain" and isinstance(values.get("source"), dict):
         values["source"] = video_set(values["source"], "pretrain.source")
     if name == "pretrain" and (encoder := OmegaConf.select(config, "features.ckpt")) is not None:
         if values.get("ckpt") is not None or values.get("source"):
@@ -237,11 +237,23 @@ def check_options(config: DictConfig) -> None:
     """
     for key, target in targets(OmegaConf.to_container(config, resolve=False), ""):
         check_target(target, key)
+    check_paths(config)
     for name in ("targets", *config):
         if name in KNOWN:
             typed_value(config, str(name))
     if "trainer" in config:
         Experiment.of(config)
+
+
+def check_paths(config: DictConfig) -> None:
+    """Check that the folders are names; raises UserError."""
+    paths: Any = OmegaConf.to_container(config.get("paths") or OmegaConf.create(), resolve=False)
+    if not isinstance(paths, dict):
+        raise UserError(f"paths={paths!r} must be a mapping: {{KEY: FOLDER}}")
+    for name, value in paths.items():
+        if isinstance(value, bool) or not isinstance(value, str | int) or value == "":
+            shown = as_typed_value(value)
+            raise UserError(f"paths.{name}={shown} is no folder; give its name")
 
 
 def own_values(node: DictConfig) -> dict[str, Any]:

@@ -10,7 +10,6 @@ from zsvideo.errors import UserError
 from zsvideo.models.options import HeadSpec, ModelSpec
 from zsvideo.options import (
     Count,
-    NotNegative,
     Number,
     Seed,
     Share,
@@ -215,10 +214,24 @@ class Trainer:
     """Largest norm of a gradient."""
     log_every_n_steps: Count = 10
     """Steps between rows of the training curve."""
-    devices: int | str | list[int] = 1
+    devices: Whole | Annotated[str, Field(min_length=1)] | list[Whole] = 1
     """How many, or which."""
     precision: Text = "32-true"
     """Of numbers; see `trainer=fast`."""
+    accelerator: Text = "auto"
+    """`auto`, `cpu`, `gpu` or another of Lightning's."""
+    num_nodes: Count = 1
+    """Machines."""
+    strategy: Text | dict[str, Any] = "auto"
+    """Of several devices, `ddp` or another of Lightning's."""
+    sync_batchnorm: Switch = False
+    """BatchNorm over all devices."""
+    enable_model_summary: Switch = False
+    """Print the layers."""
+    use_distributed_sampler: Switch = False
+    """Lightning's own sampler; the samplers here are seeded by epoch."""
+    num_sanity_val_steps: Whole = 0
+    """Batches of validation before training."""
 
     def __post_init__(self) -> None:
         """Check that training ends; raises UserError."""
@@ -239,9 +252,11 @@ class Top:
     """`auto` continues what is in the run's folder; or the folder of a run."""
     save_every: Count = 500
     """Optimiser steps between checkpoints within an epoch."""
-    resamples: NotNegative = 1000
+    compat: Literal["ours", "paper", "authors_code"] = "ours"
+    """Which switches are set; each can be set alone."""
+    resamples: Annotated[int, Strict(), Field(ge=0, le=1_000_000)] = 1000
     """Of the bootstrap intervals; 0 makes none."""
-    rate: Annotated[float, Strict(), Field(gt=0)] = 1000
+    rate: Annotated[float, Strict(), Field(gt=0, le=1e9)] = 1000
     """Training clips a second of one device, for --dry-run: an assumption, give yours."""
     dry_run: Switch = False
     """Tell what a sweep lacks, or what a preparation would do."""

@@ -7,10 +7,11 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BeforeValidator, Field, Strict
 
 from zsvideo.errors import UserError
-from zsvideo.options import Count, Number, Seed, Share, Switch, options, parse
+from zsvideo.options import Count, Number, Seed, Share, Switch, Text, options, parse
 
 LINEAR = "linear"
-Three = Annotated[list[Annotated[float, Strict()]], Field(min_length=3, max_length=3)]
+Finite = Annotated[float, Strict(), Field(allow_inf_nan=False)]
+Three = Annotated[list[Finite], Field(min_length=3, max_length=3)]
 
 
 def no_loss(value: Any) -> Any:
@@ -26,7 +27,7 @@ class ModelSpec:
 
     group: ClassVar[str] = "model"
 
-    backbone: str
+    backbone: Text
     """f_v: a function of `zsvideo.models.backbones`, such as r2plus1d."""
     dropout: Share = 0.05
     """Share of features dropped in training, after the mean over clips (authors' code)."""
@@ -70,6 +71,8 @@ class ModelSpec:
                 "model.reduction=sum is for model.loss=squared and cosine; aurl is a mean over the "
                 "batch: model.reduction=mean"
             )
+        if min(self.std) <= 0:
+            raise UserError(f"model.std={self.std} must be three numbers above 0")
         if self.c3d_input == "sports1m_raw" and self.backbone != "c3d":
             raise UserError(
                 f"model.c3d_input={self.c3d_input} is for model=c3d, not for {self.backbone}"

@@ -1,13 +1,15 @@
 """Generated videos of moving shapes: real files, written before they are read."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field, Strict
 
 from zsvideo.data.datasets.base import Listing, VideoSet
 from zsvideo.data.layouts import Video
 from zsvideo.data.synthetic import DOMAINS, domain_classes, domain_folder, generate
 from zsvideo.errors import UserError
-from zsvideo.options import Count, NotNegative, options
+from zsvideo.options import NotNegative, options
 
 
 @options
@@ -19,7 +21,7 @@ class Synthetic(VideoSet):
 
     domain: Literal["source", "target", "stills"] = "source"
     """What is drawn, and how it is stored."""
-    videos: Count = 16
+    videos: Annotated[int, Strict(), Field(ge=1, le=10_000)] = 16
     """A class."""
     target_classes: NotNegative = 24
     """Classes held out for the target."""

@@ -8,7 +8,7 @@ import torch
 import yaml
 from omegaconf import open_dict
 
-from helpers.commands import finished, read
+from helpers.commands import fails, finished, read
 from helpers.planted import planted, top1
 from helpers.runs import finished_run, predictions, trained
 from helpers.videos import grey_video
@@ -81,6 +81,20 @@ def test_a_head_is_fitted_kept_and_tested_again(cli, folders, tmp_path):
     answers = json.loads(out.read_text())["videos"]
     best = np.array(sorted(asked))[before.argmax(axis=1)]
     assert [answer["top"][0]["name"] for answer in answers] == best.tolist()
+
+    # shared, it answers the same; ONNX has no form for it
+    shared, target = tmp_path / "shared", f"{tmp_path}/target"
+    finished(cli("export", str(run), str(shared)))
+    own = ["--classes", *asked, "--vectors", f"{tmp_path}/toy.bin", "--json", str(out)]
+    finished(cli("predict", str(shared), target, *own))
+    assert json.loads(out.read_text())["videos"] == answers
+    fails(cli("export", str(run), str(tmp_path / "onnx"), "--onnx"), "--onnx writes f_v and f_s")
+
+    # the source may lie elsewhere when the run goes on
+    (run / "metrics.json").unlink()
+    (tmp_path / "source").rename(tmp_path / "moved")
+    finished(cli("train", *fit, f"source.root={tmp_path}/moved", "resume=auto"))
+    assert np.array_equal(scores(run), before)
 
 
 @pytest.mark.slow

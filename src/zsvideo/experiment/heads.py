@@ -35,6 +35,7 @@ def fit_head(
     run: Path,
     data: ZeroShotDataModule,
     model: ZeroShotModule,
+    content: dict[str, Any],
     fitted: Path | None = None,
 ) -> dict[str, str]:
     """Fit the head of `model` on all videos of the source, and write a checkpoint with it.
@@ -46,6 +47,7 @@ def fit_head(
         run: folder of the run.
         data: the source; a target only where an option of the head says so.
         model: with a frozen f_v; gets the head.
+        content: hashes of what is trained on, for the checkpoint.
         fitted: checkpoint of an interrupted run that has fitted it.
 
     Returns:
@@ -100,12 +102,13 @@ def fit_head(
         "seconds": seconds,
     }
     del record["choice"]["options"]
-    write_checkpoint(experiment, model, record, run / "checkpoints" / LAST)
+    options = {"config": experiment.recorded, "content": content}
+    write_checkpoint(model, record, options, run / "checkpoints" / LAST)
     return reasons_of(table, data.source)
 
 
 def write_checkpoint(
-    experiment: Experiment, model: ZeroShotModule, record: dict[str, Any], file: Path
+    model: ZeroShotModule, record: dict[str, Any], options: dict[str, Any], file: Path
 ) -> None:
     """Write a checkpoint as those of a training, with what is known of the head."""
     content = {
@@ -115,7 +118,7 @@ def write_checkpoint(
         "epoch": 0,
         "global_step": 0,
         "head": record,
-        "callbacks": {"Interruption": {"config": experiment.recorded}},
+        "callbacks": {"Interruption": options},
     }
     AtomicCheckpointIO().save_checkpoint(content, file)
 

@@ -74,7 +74,7 @@ def carry_out(experiment: Experiment, run: Path, tested: bool = True) -> None:
             keep_options(config, run)
         results = (experiment, run, trainer, unreadable, model, data, protocol)
         if experiment.head.fitted:
-            unreadable.source = fit_head(experiment, run, data, model, start.checkpoint)
+            unreadable.source = fit_head(experiment, run, data, model, content, start.checkpoint)
             return testing.test(*results, run / "checkpoints" / LAST, experiment.selection.name)
         trainer.fit(model, data, ckpt_path=start.checkpoint, weights_only=True)
         if classify or not tested:

@@ -39,8 +39,11 @@ def export_onnx(network: EmbeddingNetwork, clips: ClipSpec, folder: Path) -> lis
         folder: where to.
 
     Raises:
-        UserError: the packages are not installed, or a part of the network has no form in ONNX.
+        UserError: the network has another head than f_s, the packages are not installed, or a part
+            of the network has no form in ONNX.
     """
+    if network.head is not None:
+        raise UserError("--onnx writes f_v and f_s, and no head in place of f_s; leave it out")
     try:
         import onnxscript  # noqa: F401
     except ImportError:

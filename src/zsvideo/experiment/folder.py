@@ -1,6 +1,7 @@
 """The folder of a run: one process at a time, and its options as the run began."""
 
 import fcntl
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,12 +9,17 @@ from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
-from pytorch_lightning.utilities import rank_zero_only
 
 from zsvideo.errors import InUseError
 from zsvideo.evaluation.record import write_text
 
 OPTIONS, CONFIG, HYDRA = ".hydra/overrides.yaml", ".hydra/config.yaml", ".hydra/hydra.yaml"
+
+
+def rank() -> int:
+    """Return the rank of this process as Lightning finds it, without loading Lightning."""
+    found = (os.environ.get(key) for key in ("RANK", "LOCAL_RANK", "SLURM_PROCID"))
+    return int(next(filter(None, found), 0))
 
 
 @contextmanager
@@ -27,7 +33,7 @@ def in_use(run: Path) -> Iterator[None]:
     """
     run.mkdir(parents=True, exist_ok=True)
     with (run / "lock").open("w") as lock:
-        if not getattr(rank_zero_only, "rank", 0):
+        if not rank():
             try:
                 fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except (BlockingIOError, PermissionError):

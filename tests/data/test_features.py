@@ -14,7 +14,8 @@ import pytest
 import torch
 
 from zsvideo.data.clips import Clips
-from zsvideo.data.features import Extracted, FeatureClips, FeatureStore, distinct
+from zsvideo.data.feature_clips import FeatureClips
+from zsvideo.data.features import Extracted, FeatureStore, distinct
 from zsvideo.data.layouts import Video
 from zsvideo.data.options import ClipSpec
 

@@ -10,7 +10,8 @@ from helpers import runs
 from helpers.runs import finished_run, predictions, trained
 from zsvideo.errors import UserError
 from zsvideo.evaluation.predictions import Predictions, array_hash
-from zsvideo.evaluation.protocols import Scored
+from zsvideo.evaluation.protocols import Scored, full
+from zsvideo.evaluation.ranking import all_ranks
 
 
 def test_predictions_survive_a_file(tmp_path):
@@ -84,3 +85,15 @@ def test_an_evaluation_that_gives_no_number_is_said(tmp_path, monkeypatch):
         finished_run(tmp_path, predictions(20))
     assert (tmp_path / "predictions" / "own.npz").is_file()
     assert not (tmp_path / "metrics.json").exists()
+
+
+def test_scores_of_a_head_rank_as_embeddings_against_one_hot_classes():
+    """Any matrix of scores can be kept as embeddings whose classes are the axes."""
+    scores = np.random.default_rng(2).normal(size=(200, 30)).astype(np.float32)
+    p = predictions(200)
+    head = replace(p, embeddings=np.zeros((200, 0), np.float32), head_scores=scores)
+    axes = replace(p, embeddings=scores, class_vectors=np.eye(30, dtype=np.float32))
+    assert np.array_equal(all_ranks(head.scores()), all_ranks(axes.scores()))
+    one, other = full(head), full(axes)
+    assert np.array_equal(one.ranks, other.ranks)
+    assert one.numbers["top1"] == other.numbers["top1"] > 0

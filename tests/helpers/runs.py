@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from zsvideo.evaluation.predictions import Predictions, file_hash
+from zsvideo.evaluation.predictions import Predictions
 from zsvideo.evaluation.record import SUMS, read_sums
 from zsvideo.experiment.scoring import evaluations_of, score_run
-from zsvideo.semantics.records import lines_hash
+from zsvideo.semantics.records import file_hash, lines_hash
 
 EVALUATIONS = {
     "half": {"_target_": "zsvideo.evaluation.protocols.half", "_partial_": True, "draws": 10},

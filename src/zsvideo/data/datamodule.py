@@ -14,7 +14,8 @@ from zsvideo.data.clips import Clips, collate
 from zsvideo.data.datasets.base import VideoSet
 from zsvideo.data.decoding.packs import SUFFIX
 from zsvideo.data.epochs import EpochSampler
-from zsvideo.data.features import FeatureClips, FeatureTable
+from zsvideo.data.feature_clips import FeatureClips
+from zsvideo.data.features import FeatureTable
 from zsvideo.data.layouts import Video
 from zsvideo.data.options import ClipSpec, LoaderSpec
 from zsvideo.errors import UserError

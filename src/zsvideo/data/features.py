@@ -21,17 +21,15 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
-from itertools import chain
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset
 
-from zsvideo.data.clips import Clips
 from zsvideo.data.layouts import Video
+from zsvideo.semantics.records import file_hash
 
 log = logging.getLogger(__name__)
 
@@ -312,46 +310,6 @@ class FeatureStore:
         self.take(shard, videos)
 
 
-class FeatureClips(Dataset[dict[str, Any]]):
-    """Samples as those of `Clips`, with `features` (F,) in place of frames.
-
-    Epoch e takes the clip e modulo N of a video in training; a test takes the mean of all.
-    """
-
-    def __init__(self, clips: Clips, table: FeatureTable) -> None:
-        """Join clips with the features of their videos."""
-        assert len(clips) == len(table)
-        self.clips, self.table = clips, table
-
-    def __len__(self) -> int:
-        return len(self.clips)
-
-    def __getitem__(self, key: tuple[int, int]) -> dict[str, Any]:
-        return self.__getitems__([key])[0]
-
-    def __getitems__(self, keys: list[tuple[int, int]]) -> list[dict[str, Any]]:
-        samples = [self.about(*key) for key in keys]
-        taken = [
-            (s["index"], epoch) for s, (epoch, _) in zip(samples, keys, strict=True) if s["ok"]
-        ]
-        if taken:
-            rows, epochs = np.array(taken).T
-            train = self.clips.train
-            features = self.table.single(rows, epochs) if train else self.table.means(rows)
-            for sample, row in zip((s for s in samples if s["ok"]), features, strict=True):
-                sample["features"] = row
-        return samples
-
-    def about(self, epoch: int, index: int) -> dict[str, Any]:
-        """Give a sample without its features; another video replaces one that has none."""
-        unreadable: list[tuple[str, str]] = []
-        for other in chain([index], self.clips.others(epoch, index)):
-            if (reason := self.table.reasons.get(other)) is None:
-                return self.clips.about(other, unreadable)
-            unreadable.append((self.clips.videos[other].id, reason))
-        return {"ok": False, "unreadable": unreadable}
-
-
 def distinct(frame_indices: np.ndarray) -> np.ndarray:
     """Tell which clips show other frames than the one before: (B, N, T) to (B, N) bool."""
     mask = np.ones(frame_indices.shape[:2], bool)
@@ -372,14 +330,3 @@ def file_version(video: Video) -> str:
 def text_hash(content: Any) -> str:
     """Hash plain data (sha256)."""
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()
-
-
-def array_hash(array: np.ndarray) -> str:
-    """Hash the numbers of an array (sha256)."""
-    return hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()
-
-
-def file_hash(file: Path) -> str:
-    """Hash a file (sha256)."""
-    with file.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()

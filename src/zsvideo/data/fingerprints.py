@@ -4,7 +4,6 @@ Shapes: T sampled frames.
 """
 
 import csv
-import hashlib
 import os
 import re
 import sqlite3
@@ -21,6 +20,7 @@ from zsvideo.data.decoding.faults import UnreadableVideoError
 from zsvideo.data.decoding.limits import within
 from zsvideo.data.layouts import VIDEO_FILES, existing_root, files_below
 from zsvideo.errors import UserError
+from zsvideo.semantics.records import file_hash
 
 LIMIT = 120.0  # seconds a video may take
 YOUTUBE = r"[A-Za-z0-9_-]{11}"
@@ -131,11 +131,7 @@ def hash_equal_sizes(
     common = set(sizes[0].values()) & set(sizes[1].values())
     hashed = []
     for side in sizes:
-        digests = {}
-        for path in (p for p, size in side.items() if size in common):
-            with open(path, "rb") as file:
-                digests[path] = hashlib.file_digest(file, "sha256").hexdigest()
-        hashed.append(digests)
+        hashed.append({p: file_hash(Path(p)) for p, size in side.items() if size in common})
     return hashed[0], hashed[1]
 
 

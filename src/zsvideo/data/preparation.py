@@ -31,6 +31,7 @@ from zsvideo.data.kenburns import is_image, read_image
 from zsvideo.data.layouts import Video
 from zsvideo.data.manifest import COLUMNS, NAME, write_table
 from zsvideo.errors import UserError
+from zsvideo.semantics.records import file_hash
 
 JOURNAL = "progress.jsonl"
 SAMPLE = 12  # files that the estimate of the disk looks at
@@ -192,8 +193,7 @@ def examine(path: str, settings: Settings) -> dict[str, Any]:
     """
     try:
         check_file(path)
-        with open(path, "rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        digest = file_hash(Path(path))
         facts = examine_image(path) if is_image(path) else examine_video(path, settings)
     except UnreadableVideoError as error:
         return {"status": "bad", "reason": str(error)}

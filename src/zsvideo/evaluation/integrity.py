@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from zsvideo.errors import UserError
-from zsvideo.evaluation.predictions import SEEN, Predictions, array_hash, file_hash
+from zsvideo.evaluation.predictions import SEEN, Predictions, array_hash
 from zsvideo.evaluation.protocols import NotApplicable
 from zsvideo.evaluation.record import SUMS, Numbers, RunRecord, ScoredVideos, read_sums
 from zsvideo.evaluation.scoring import content, score_again
 from zsvideo.evaluation.uncertainty import intervals
-from zsvideo.semantics.records import ListedClasses, lines_hash
+from zsvideo.semantics.records import ListedClasses, file_hash, lines_hash
 from zsvideo.semantics.words import DATASETS, class_names
 
 RECORD_HASH = "record_sha256"

@@ -181,9 +181,3 @@ def array_hash(array: np.ndarray) -> str:
     plain = np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
     head = f"{plain.dtype.str} {plain.shape}\n".encode()
     return hashlib.sha256(head + plain.tobytes()).hexdigest()
-
-
-def file_hash(file: Path) -> str:
-    """Hash a file (sha256)."""
-    with file.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()

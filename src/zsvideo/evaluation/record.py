@@ -9,8 +9,7 @@ from typing import Any
 from pydantic import Field, ValidationError
 
 from zsvideo.errors import UserError
-from zsvideo.evaluation.predictions import file_hash
-from zsvideo.semantics.records import UNKNOWN, ProtocolRecord, RecordPart
+from zsvideo.semantics.records import UNKNOWN, ProtocolRecord, RecordPart, file_hash
 
 VERSION = 1
 SUMS = "SHA256SUMS"

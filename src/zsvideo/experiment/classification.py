@@ -11,7 +11,7 @@ import torch
 from zsvideo.data.datamodule import VideoDataModule
 from zsvideo.data.zeroshot import ZeroShotDataModule
 from zsvideo.errors import UserError
-from zsvideo.evaluation.predictions import SEEN, file_hash
+from zsvideo.evaluation.predictions import SEEN
 from zsvideo.evaluation.record import VERSION, RunRecord, write_record
 from zsvideo.experiment.composed import Experiment
 from zsvideo.experiment.environment import environment, settings
@@ -23,6 +23,7 @@ from zsvideo.models.module import ZeroShotModule
 from zsvideo.models.parallel import gather_objects
 from zsvideo.reporting.run import Run
 from zsvideo.reporting.show import show_run
+from zsvideo.semantics.records import file_hash
 
 
 def record_training(

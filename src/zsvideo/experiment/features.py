@@ -20,7 +20,6 @@ from zsvideo.data.features import (
     Extracted,
     FeatureStore,
     FeatureTable,
-    array_hash,
     distinct,
     file_version,
     text_hash,
@@ -29,6 +28,7 @@ from zsvideo.data.layouts import Video
 from zsvideo.data.options import ClipSpec
 from zsvideo.data.zeroshot import ZeroShotDataModule
 from zsvideo.errors import UserError
+from zsvideo.evaluation.predictions import array_hash
 from zsvideo.experiment.options import Method, Trainer
 from zsvideo.experiment.trainer import make_trainer
 from zsvideo.models.callbacks import NarrowProgressBar

@@ -8,7 +8,6 @@ from torch import nn
 
 from zsvideo.data.zeroshot import TargetsDataModule
 from zsvideo.errors import UserError
-from zsvideo.evaluation.predictions import file_hash
 from zsvideo.experiment.build import read_protocol
 from zsvideo.experiment.options import Pretrain
 from zsvideo.experiment.testing import selection_of
@@ -16,7 +15,7 @@ from zsvideo.models.classifier import Classifier
 from zsvideo.models.files import checkpoint_of
 from zsvideo.models.module import ZeroShotModule
 from zsvideo.models.weights import import_weights, load_strictly, published_weights, read_file
-from zsvideo.semantics.records import ProtocolRecord
+from zsvideo.semantics.records import ProtocolRecord, file_hash
 
 log = logging.getLogger(__name__)
 

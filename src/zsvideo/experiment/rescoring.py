@@ -8,13 +8,13 @@ from typing import Any
 
 from zsvideo.errors import UserError
 from zsvideo.evaluation.integrity import RECORD_HASH, check_record, read_target
-from zsvideo.evaluation.predictions import SEEN, Predictions, file_hash
+from zsvideo.evaluation.predictions import SEEN, Predictions
 from zsvideo.evaluation.protocols import check_lists
 from zsvideo.evaluation.record import RunRecord, read_record
 from zsvideo.evaluation.scoring import Evaluations
 from zsvideo.experiment.environment import environment
 from zsvideo.experiment.scoring import score_run
-from zsvideo.semantics.records import lines_hash
+from zsvideo.semantics.records import file_hash, lines_hash
 
 log = logging.getLogger(__name__)
 

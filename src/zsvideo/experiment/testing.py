@@ -17,7 +17,7 @@ from zsvideo.data.clips import assemble
 from zsvideo.data.datamodule import VideoDataModule
 from zsvideo.data.zeroshot import TargetsDataModule, ZeroShotDataModule
 from zsvideo.errors import UserError
-from zsvideo.evaluation.predictions import SEEN, Predictions, file_hash
+from zsvideo.evaluation.predictions import SEEN, Predictions
 from zsvideo.evaluation.record import read_record
 from zsvideo.experiment.composed import Experiment
 from zsvideo.experiment.environment import environment, settings
@@ -31,6 +31,7 @@ from zsvideo.models.module import ZeroShotModule
 from zsvideo.models.parallel import gather_objects
 from zsvideo.reporting.panels import log_panels
 from zsvideo.semantics.class_vectors import ClassBank
+from zsvideo.semantics.records import file_hash
 
 log = logging.getLogger(__name__)
 

@@ -3,7 +3,6 @@
 Nothing in a file is executed.
 """
 
-import hashlib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -22,6 +21,7 @@ from zsvideo.options import parse
 from zsvideo.prediction.classes import TrainedOn
 from zsvideo.prediction.rejection import NoneOfThese
 from zsvideo.semantics.googlenews import EMBEDDED, embedded_file, full_file
+from zsvideo.semantics.records import file_hash
 from zsvideo.semantics.vectors import WordVectors
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ def read_model(place: str | os.PathLike[str]) -> tuple[EmbeddingNetwork, Facts]:
     loader, clips = known(config, LoaderSpec, "loader"), known(config, ClipSpec, "clips")
     facts = Facts(
         place=os.fspath(place),
-        sha256=file_sha256(file),
+        sha256=file_hash(file),
         network={key: options[key] for key in PARTS if key in options},
         clips=parse(ClipSpec, clips, "clips"),
         batch=parse(LoaderSpec, loader, "loader").test_batch_size,
@@ -239,12 +239,6 @@ def vectors_of_training(facts: Facts, given: str | None, cache: Path, oov: str) 
             "give their file: --vectors FILE"
         )
     return vectors
-
-
-def file_sha256(file: Path) -> str:
-    """Hash a file (sha256)."""
-    with file.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 def open_model_at(

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field
@@ -312,3 +313,9 @@ def plain_pair(pair: Pair) -> dict[str, Any]:
 def lines_hash(lines: Sequence[str]) -> str:
     """Hash lines of text, such as names, in their order (sha256)."""
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def file_hash(file: Path) -> str:
+    """Hash a file (sha256)."""
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()

@@ -4,6 +4,7 @@ Shapes: V videos, B of them, N clips a video, F features, C classes trained on, 
 D embedding.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal, Protocol, Self
@@ -151,7 +152,7 @@ class Training:
         )
 
 
-class Head(nn.Module):
+class Head(nn.Module, ABC):
     """Maps features to scores; all that it has learned is in its buffers and parameters.
 
     A subclass makes them in `__init__`; a buffer whose size is known only after `fit` may begin
@@ -180,13 +181,13 @@ class Head(nn.Module):
         """What of the targets `fit` sees with these options: `names`, `videos`, or nothing."""
         return frozenset()
 
+    @abstractmethod
     def fit(self, training: Training) -> None:
         """Learn from features and class vectors."""
-        raise NotImplementedError
 
+    @abstractmethod
     def scores(self, features: Features, vectors: Tensor) -> Tensor:
         """Score classes by their unit vectors (K, D): (B, K), higher is better."""
-        raise NotImplementedError
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
         for name, buffer in self._buffers.items():

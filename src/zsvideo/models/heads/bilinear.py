@@ -6,6 +6,8 @@ SJE (Akata et al., CVPR 2015, Eq. 4); written from memory.
 Shapes: B videos, C classes trained on, K classes asked for, F features, D embedding.
 """
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -50,7 +52,13 @@ def largest(excess: Tensor) -> Tensor:
 
 
 class Bilinear(Head):
-    """F(x, y) = x^T W s_y of scaled features; `rank` of a subclass makes a loss of violations."""
+    """F(x, y) = x^T W s_y of scaled features; `rank` of a subclass makes a loss of violations.
+
+    Attributes:
+        rank: from violations (B, C) to a loss (B,).
+    """
+
+    rank: Callable[[Tensor], Tensor]
 
     @options
     class Options:
@@ -86,10 +94,6 @@ class Bilinear(Head):
         """Rank the right class (B,) among scores (B, C): a mean over the batch."""
         return self.rank(violations(scores, labels, self.options.margin)).mean()
 
-    def rank(self, excess: Tensor) -> Tensor:
-        """Make a loss (B,) of violations (B, C)."""
-        raise NotImplementedError
-
     def scores(self, features: Features, vectors: Tensor) -> Tensor:
         """Multiply embedding and class vectors."""
         embeddings: Tensor = self.weight(self.scaling(features.mean))
@@ -105,9 +109,7 @@ class Devise(Bilinear):
         "SGD that stops at the first wrong class -> Adam, all classes",
     )
 
-    def rank(self, excess: Tensor) -> Tensor:
-        """Add them up."""
-        return summed(excess)
+    rank = staticmethod(summed)
 
 
 class Ale(Bilinear):
@@ -119,9 +121,7 @@ class Ale(Bilinear):
         "SGD on classes drawn until one violates -> Adam, the rank over all classes",
     )
 
-    def rank(self, excess: Tensor) -> Tensor:
-        """Weight them by their number."""
-        return by_rank(excess)
+    rank = staticmethod(by_rank)
 
 
 class Sje(Bilinear):
@@ -133,6 +133,4 @@ class Sje(Bilinear):
         "SGD of one image a step -> Adam on batches",
     )
 
-    def rank(self, excess: Tensor) -> Tensor:
-        """Take the largest."""
-        return largest(excess)
+    rank = staticmethod(largest)

@@ -3,12 +3,15 @@
 import inspect
 import re
 from dataclasses import replace
+from functools import cache
 
 import pytest
 import yaml
+from hydra import compose, initialize_config_dir
 from hydra.utils import get_method
 from omegaconf import OmegaConf
 
+from zsvideo.cli import quote_digits
 from zsvideo.data.options import ClipSpec, LoaderSpec, subset_of
 from zsvideo.errors import UserError
 from zsvideo.experiment.composed import Experiment, check_options
@@ -27,23 +30,39 @@ GROUPS = [
 ]
 LISTS = ("target", "evaluation")
 AUDITED = ("paths", "hydra", "source", "pretrain", "target", "protocol", "semantics")
-COMMANDS = [
-    (cli, group, option)
-    for cli in ("train", "evaluate", "audit")
-    for group, option in GROUPS
-    if (group in AUDITED if cli == "audit" else True)
-]
-GIVEN = {"clips", "loader", "seed", "option", "embedding_dim", "predictions", "self"}
+BY_GROUP = {g: [o for group, o in GROUPS if group == g] for g, _ in GROUPS}
+BY_GROUP["head"] = [None] * len(BY_GROUP["method"]) + BY_GROUP["head"]  # it sets the method
+APART = ("experiments", "scale")  # presets: see the test of them
+BY_GROUP["method"].sort(key=lambda m: m != "classify")  # with selection=last
+COLUMNS = range(max(len(v) for g, v in BY_GROUP.items() if g not in APART))
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(("cli", "group", "option"), COMMANDS, ids=lambda x: x)
-def test_every_option_composes(config, cli, group, option):
-    value = f"[{option}]" if group in LISTS else option
-    composed = config(f"{group}={value}", cli=cli)
-    if "???" not in OmegaConf.to_yaml(composed):
-        check_options(composed)
-    assert group in ("experiments", "hydra") or composed[group]
+@cache
+def column(cli, number):
+    """Compose the option of this number of every group that has so many; what is missing is x."""
+    chosen = {
+        group: options[number]
+        for group, options in BY_GROUP.items()
+        if number < len(options)
+        and options[number]
+        and group not in APART
+        and (cli != "audit" or group in AUDITED)
+    }
+    typed = [f"{g}=[{o}]" if g in LISTS else f"{g}={o}" for g, o in chosen.items() if g != "hydra"]
+    if "head" in chosen:
+        typed.append("pretrain.ckpt=x")
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        composed = compose(cli, quote_digits(typed))
+    return chosen, OmegaConf.create(OmegaConf.to_yaml(composed).replace("???", "x"))
+
+
+@pytest.mark.parametrize("number", COLUMNS)
+@pytest.mark.parametrize("cli", ["train", "evaluate", "audit"])
+def test_every_option_composes(cli, number):
+    chosen, composed = column(cli, number)
+    check_options(composed)
+    for group in chosen:
+        assert group == "hydra" or composed[group]
 
 
 def accepted(target):
@@ -54,10 +73,10 @@ def accepted(target):
 
 
 @pytest.mark.parametrize(("group", "option"), GROUPS, ids=lambda x: x)
-def test_every_key_is_read(config, group, option):
-    if group in ("paths", "hydra", "experiments"):
+def test_every_key_is_read(group, option):
+    if group in ("paths", "hydra", *APART):
         return
-    composed = config(f"{group}={f'[{option}]' if group in LISTS else option}")
+    composed = column("train", BY_GROUP[group].index(option))[1]
     if group == "compat":  # sets switches of other groups
         ClipSpec(**composed.clips)
         assert composed.compat == option
@@ -82,10 +101,6 @@ def test_every_key_is_read(config, group, option):
     }  # read by zsvideo.experiment.pretraining and zsvideo.experiment.features
     if group in known:
         assert set(plain) <= known[group]
-        return
-    if group == "scale":
-        presets = "".join(f.read_text() for f in (ROOT / "experiments").rglob("*.yaml"))
-        assert all(f"${{scale.{key}}}" in presets for key in plain)
         return
     readers = {"clips": ClipSpec, "loader": LoaderSpec, "protocol": Protocol}
     if group == "subset":
@@ -115,6 +130,8 @@ def test_presets_compose_at_both_scales(config, scale):
         if preset != "demo":
             assert composed.study.name == preset
         assert scale == "full" or composed.model.backbone == "tiny"
+    presets = "".join(f.read_text() for f in (ROOT / "experiments").rglob("*.yaml"))
+    assert all(f"${{scale.{key}}}" in presets for key in composed.scale)
 
 
 def test_the_wandb_sweep_takes_options_of_train(config):

@@ -12,6 +12,7 @@ from itertools import product
 
 import pytest
 from hydra.errors import HydraException
+from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from helpers.commands import fails, finished
@@ -155,22 +156,69 @@ def contexts(option):
     group = option.split(".")[0]
     group = "source" if group == "seen" else group
     key = "source@seen" if option.startswith("seen.") else group
-    names = [file.stem for file in (CONF / group).glob("*.yaml")] if "." in option else []
+    files = [*(CONF / group).glob("*.yaml")] if "." in option else []
+    words = re.findall(r"\w+", option.partition("=")[0])
+    likely = {f.stem: f.stem in words or f"{words[-1]}:" in f.read_text() for f in files}
     lists = group in ("target", "evaluation")
-    return [[], *([f"{key}=[{n}]" if lists else f"{key}={n}"] for n in sorted(names))]
+    names = sorted(likely, key=lambda n: (not likely[n], n))
+    return [[], *([f"{key}=[{n}]" if lists else f"{key}={n}"] for n in names)]
+
+
+def composes(config, name, options):
+    with suppress(HydraException, OmegaConfBaseException, ValueError):
+        return config(*options, cli=name)
+
+
+def not_taken(config, name, quotes):
+    """List those of some options that a command does not take: all at once, or each half."""
+    if not quotes or composes(config, name, [o for options in quotes.values() for o in options]):
+        return {}
+    if len(quotes) == 1:
+        return quotes
+    keys = list(quotes)
+    halves = (keys[: len(keys) // 2], keys[len(keys) // 2 :])
+    return {
+        k: v
+        for half in halves
+        for k, v in not_taken(config, name, {key: quotes[key] for key in half}).items()
+    }
+
+
+def options_of(quote):
+    options = [o for o in shlex.split(quote) if "=" in o and not o.startswith("hydra")]
+    return [re.sub(r"=(\w+),.*", r"=\1", o) if "[" not in o else o for o in options]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("quote", OPTIONS)
-def test_options_in_prose_are_options(config, quote):
-    options = [o for o in shlex.split(quote) if "=" in o and not o.startswith("hydra")]
-    options = [re.sub(r"=(\w+),.*", r"=\1", o) if "[" not in o else o for o in options]
-    commands = [*COMMANDS] if "." not in quote else ["train"]
-    for name, context in product(commands, contexts(quote)):
-        with suppress(HydraException, OmegaConfBaseException, ValueError):
-            assert config(*context, *options, cli=name)
-            return
-    pytest.fail(f"no command takes {quote}")
+def test_options_in_prose_are_options(config):
+    left = {quote: options_of(quote) for quote in OPTIONS}
+    for name in COMMANDS:
+        if name in PLAIN:
+            continue
+        known = config(cli=name)
+        typed = {
+            q: options
+            for q, options in left.items()
+            if all(OmegaConf.select(known, o.partition("=")[0]) is not None for o in options)
+        }
+        while typed:  # each key once
+            keys, batch = set(), {}
+            for quote, options in typed.items():
+                own_keys = {o.partition("=")[0] for o in options}
+                if not own_keys & keys:
+                    keys |= own_keys
+                    batch[quote] = options
+            refused = not_taken(config, name, batch)
+            for quote in batch:
+                typed.pop(quote)
+                if quote not in refused:
+                    left.pop(quote)
+    for quote, options in left.items():
+        commands = [*COMMANDS] if "." not in quote else ["train"]
+        assert any(
+            composes(config, name, [*context, *options])
+            for name, context in product(commands, contexts(quote))
+        ), f"no command takes {quote}"
 
 
 def offline(line):

@@ -83,6 +83,7 @@ def test_selection_on_held_out_source_classes(cli, folders, tmp_path):
         0,
     )
     scores = curve(run, "val/top1")
+    assert metrics["validation"] == pytest.approx(max(scores))
     assert len(scores) == 3 and metrics["selection"] == "val" and "LEAK" not in said
     # two steps an epoch... the first epoch with the best score was tested
     assert metrics["steps"] == metrics["trained_steps"] // 3 * (1 + int(np.argmax(scores)))

@@ -12,14 +12,19 @@ import pytest
 from hydra import compose, initialize_config_dir
 from hydra._internal.callbacks import Callbacks
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
 from hydra.types import HydraContext
 from hydra.utils import instantiate
-from omegaconf import OmegaConf
+from omegaconf import OmegaConf, open_dict
 
 from helpers.commands import fails, finished
+from helpers.runs import finished_run, predictions
 from hydra_plugins.job_sweeper import batches
-from zsvideo.commands.train import resumed_options
+from zsvideo.commands.train import resumed_options, train
+from zsvideo.errors import UserError
 from zsvideo.experiment.jobs import Job, is_finished, job_hash, training_hash
+from zsvideo.experiment.selection import chosen_by, metric_of
+from zsvideo.reporting.run import Run
 from zsvideo.reporting.studies.report import report
 from zsvideo.resources import CONF, ROOT
 
@@ -213,6 +218,87 @@ def test_a_dry_run_of_table3_counts_each_training_once(cli, tmp_path):
     cached = ["method=baseline", "method.cached_clips=10", "protocol=664", "seed=0", "rate=100"]
     said = finished(cli("train", "-m", "--dry-run", *cached, options[1]))
     assert f"{(10 * 513_742 + 25 * 20_086) / 3 / 100 / 3600:,.1f} GPU-hours" in said
+
+
+@pytest.fixture
+def returned(config, folders, tmp_path, monkeypatch):
+    """Give what `train` returns to a sweeper, of a run that ends with some record."""
+
+    def run(*options, about, target="hydra_plugins.optuna", direction="maximize"):
+        composed = config(*folders, *options, run=tmp_path)
+        with open_dict(composed):
+            composed.hydra.mode, composed.hydra.runtime.output_dir = "MULTIRUN", str(tmp_path)
+            composed.hydra.sweeper = {"_target_": target, "direction": direction}
+        HydraConfig.instance().set_config(composed)
+        composed = OmegaConf.masked_copy(composed, [k for k in composed if k != "hydra"])
+        folder = tmp_path / "run"
+        if not folder.exists():
+            finished_run(folder, predictions(videos=20, classes=3), **about)
+        monkeypatch.setattr("zsvideo.experiment.training.train", lambda *_: Run(folder))
+        return train(composed)
+
+    yield run
+    HydraConfig.instance().cfg = None
+
+
+VAL = ["selection=val", "selection.share=0.5"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "about", "value"),
+    [
+        (VAL, {"validation": 40.0}, 40.0),
+        ([], {}, "hold out classes of the source by selection=val"),
+        (VAL, {}, "this run has none"),
+        (["optimized_metric=folder/full/top1"], {}, "this run has none"),  # it has no such target
+        (["optimized_metric=nope/full/top1"], {}, "these would be: folder/half/..."),
+        (["optimized_metric=folder/full"], {}, "must be val/top1 or TARGET"),
+        (["optimized_metric=folder/full/top1/x"], {}, "must be val/top1 or TARGET"),
+        (["optimized_metric=folder/full/percent"], {}, "must be val/top1 or TARGET"),
+    ],
+)
+def test_what_a_sweeper_that_optimises_gets(returned, typed, about, value):
+    if not isinstance(value, str):
+        assert returned(*typed, about=about) == value
+        with pytest.raises(UserError, match=r"sweeper\.direction=minimize would look for the low"):
+            returned(*typed, about=about, direction="minimize")
+        return
+    with pytest.raises(UserError, match=value):
+        returned(*typed, about=about)
+
+
+def test_a_run_by_itself_and_a_sweep_of_ours_return_it_too(returned):
+    tried = {"choice": {"held_out": 2, "tried": [{"top1": 30.0}, {"top1": 50.0}]}, "name": "ridge"}
+    ours = "hydra_plugins.job_sweeper.JobSweeper"
+    assert returned(about={"head": tried}, target=ours, direction=None) == 50
+    assert returned("optimized_metric=folder/full/top5", about={}, target=ours) is None
+
+
+def test_tuning_on_the_test_set_is_a_leak(tmp_path):
+    began = {"optimized_metric": "own/half/top1"}
+    assert chosen_by("last", {}) == chosen_by("last", {"optimized_metric": "val/top1"}) == "last"
+    assert chosen_by(chosen_by("val", began), began) == "val, tuned on test: own/half/top1"
+    run = finished_run(
+        tmp_path, predictions(videos=20, classes=3), selection=chosen_by("last", began)
+    )
+    record = Run(run).record
+    assert metric_of(record, "own/half/top1") == record.targets["own"].evaluations["half"].top1_mean
+    assert metric_of(record, "val/top1") is None
+    assert "LEAK: selected on test" in (run / "results.md").read_text()
+    assert "tuned on test: own/half/top1" in (run / "card.md").read_text()
+
+
+def test_optunas_sweeper_finds_the_best(cli, folders, tmp_path):
+    pytest.importorskip("hydra_plugins.hydra_optuna_sweeper")
+    optuna = ["hydra/sweeper=optuna", "hydra.sweeper.n_trials=2", "hydra.sweeper.sampler.seed=0"]
+    typed = ["loader.workers=0", "resamples=0", "model.lr=interval(0.001,0.1)", *VAL, *optuna]
+    options = [*SWEEP, *folders, *typed, f"hydra.sweep.dir={tmp_path}/sweep"]
+    said = finished(cli("train", *options, "hydra.sweeper.direction=maximize"))
+    best = OmegaConf.load(tmp_path / "sweep" / "optimization_results.yaml")
+    records = [json.loads((run / "metrics.json").read_text()) for run in runs(tmp_path / "sweep")]
+    scores = {r["setup"]["model"]["lr"]: r["validation"] for r in records}
+    assert len(scores) == 2 and best.best_value == max(scores.values()), said
+    assert scores[best.best_params["model.lr"]] == best.best_value
 
 
 SMALL = [

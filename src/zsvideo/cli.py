@@ -43,6 +43,17 @@ DISK = (  # what is wrong with a disk or a place there, and not with the program
     errno.ENOTDIR,
     errno.ENAMETOOLONG,
 )
+MISTAKES = (  # begins of what Hydra and its sweepers say by a bare ValueError
+    "Config group override",
+    "Unable to configure",
+    "Only one of --run, --multirun",
+    "No trials are completed yet",
+)
+PLUGINS = {  # of Hydra, that are packages of their own
+    "optuna": "hydra-optuna-sweeper",
+    "ray": "hydra-ray-launcher",
+    "submitit_slurm": "hydra-submitit-launcher",
+}
 FAILED = "error.txt"  # in the folder of a job: why it failed, in one line, and where
 OmegaConf.register_new_resolver("repo_root", lambda: str(PACKAGE), replace=True)
 OmegaConf.register_new_resolver("usage", lambda _root_: help_of(_root_), replace=True)
@@ -111,7 +122,8 @@ def run_command(
 ) -> None:
     """Run `task` on the config composed from the command line; end with 2 on a user's mistake.
 
-    In a multirun a job that fails so is told, and the others go on; its folder says why.
+    In a multirun a job that fails so is told, and the others go on; its folder says why. To a
+    sweeper that optimises it is raised, since that decides how many may fail.
 
     Args:
         task: what the command does with its config, once a job.
@@ -122,7 +134,7 @@ def run_command(
     in_job = False
 
     @hydra.main(version_base="1.3", config_path=str(CONF), config_name=config_name)
-    def job(config: DictConfig) -> None:
+    def job(config: DictConfig) -> object:
         nonlocal in_job
         in_job = True
         sweep = HydraConfig.get().mode == RunMode.MULTIRUN
@@ -138,14 +150,15 @@ def run_command(
             check_options(config)
             if config.get("dry_run") and "study" in config:
                 raise UserError("--dry-run tells what a sweep lacks; add -m and what is swept")
-            task(config)
+            return task(config)
         except Exception as error:
             if sweep and not isinstance(error, InUseError):
                 reason.write_text("\n".join([line(error), *traceback.format_exception(error)]))
-            if not is_mistake(error):
+            if not is_mistake(error) or is_optimised():
                 raise
             mistakes.append(error)
             tell(error)
+            return None
 
     os.environ["HYDRA_FULL_ERROR"] = "1"
     guard_hydra()
@@ -170,7 +183,7 @@ def run_command(
         mistakes.append(error)
         tell(UserError(f"cannot write the run folder ({error}); set hydra.run.dir=FOLDER"))
     except ValueError as error:
-        if not str(error).startswith(("Config group override", "Unable to configure")):
+        if not str(error).startswith(MISTAKES):
             raise
         mistakes.append(error)
         tell(error)
@@ -205,6 +218,13 @@ def composed(options: Iterable[str], run: Path) -> DictConfig:
     except (HydraException, OmegaConfBaseException) as error:
         raise UserError(line(error)) from None
     return config
+
+
+def is_optimised() -> bool:
+    """Tell whether a sweeper waits for the metric of this job, as Optuna's does."""
+    hydra = HydraConfig.get()
+    own = ("hydra_plugins.job_sweeper.", "hydra._internal.core_plugins.")
+    return hydra.mode == RunMode.MULTIRUN and not hydra.sweeper._target_.startswith(own)
 
 
 def is_mistake(error: Exception) -> bool:
@@ -247,11 +267,15 @@ def explain(error: BaseException) -> str:
         )
     unknown = re.search(r"Could not (?:find|load) '([\w/]+)/([^'/]+)'", text)
     if isinstance(error, MissingConfigException) and unknown:
+        if unknown[1].startswith("hydra/") and (package := PLUGINS.get(unknown[2])):
+            return f"{unknown[1]}={unknown[2]} is not installed; pip install {package}"
         listed = text.split("Available options in", 1)[-1].split("Config search path", 1)[0]
         names = [line.strip() for line in listed.splitlines()[1:] if line.strip()]
         names = names or sorted(file.stem for file in (CONF / unknown[1]).glob("*.yaml"))
         options = ", ".join(names)
         return f"{unknown[1]}={unknown[2]} is unknown; allowed: {options}"
+    if text.startswith("No trials are completed"):
+        return f"no trial ended well; {FAILED} in the folder of each job says why"
     no_key = re.search(r"Could not override '([^']+)'", text)
     if no_key:
         presets = [a for a in sys.argv[1:] if a.startswith(("experiments=", "scale="))]

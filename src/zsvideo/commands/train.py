@@ -10,27 +10,67 @@ from pathlib import Path
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from zsvideo.cli import run_command, stored_options
+from zsvideo.cli import is_optimised, run_command, stored_options
 from zsvideo.errors import UserError
 from zsvideo.experiment.composed import Experiment
+from zsvideo.experiment.options import VALIDATION
 from zsvideo.usage import typed
 
 
-def train(config: DictConfig) -> None:
-    """Train a model and score it, in the run folder that Hydra has made."""
+def train(config: DictConfig) -> float | None:
+    """Train a model and score it, in the run folder that Hydra has made.
+
+    Returns:
+        `optimized_metric`, for a sweeper that optimises; None where the run has none, and in all
+        processes but the first.
+
+    Raises:
+        UserError: data or an option are not as they have to be, or such a sweeper would get None.
+    """
+    experiment = Experiment.of(config)
+    if is_optimised():
+        check_optimised(experiment)
     if config.resume is None:  # said before anything heavy is loaded
-        Experiment.of(config).check_data("source", "target")
+        experiment.check_data("source", "target")
     from pytorch_lightning.utilities.exceptions import SIGTERMException
 
     from zsvideo.experiment import training
+    from zsvideo.experiment.folder import rank
+    from zsvideo.experiment.selection import metric_of
     from zsvideo.models.checkpoints import SIGTERM_STATUS
 
     run = Path(HydraConfig.get().runtime.output_dir)
     try:
-        training.train(config, run)
+        finished = training.train(config, run)
     except SIGTERMException:
         print(f"stopped; continue with: {typed('train')} resume={run}", file=sys.stderr)
         sys.exit(SIGTERM_STATUS)
+    value = None if rank() else metric_of(finished.record, experiment.optimized_metric)
+    if value is None and is_optimised() and not rank():
+        raise no_metric(experiment.optimized_metric)
+    return value
+
+
+def check_optimised(experiment: Experiment) -> None:
+    """Check that a sweeper gets what it optimises, and in the right direction; raises UserError."""
+    chosen = experiment.selection.name != "last" or experiment.head.fitted
+    if experiment.optimized_metric == VALIDATION and not chosen:
+        raise no_metric(VALIDATION)
+    direction = HydraConfig.get().sweeper.get("direction")
+    if getattr(direction, "name", direction) == "minimize":
+        raise UserError(
+            "hydra.sweeper.direction=minimize would look for the lowest "
+            f"{experiment.optimized_metric}; give hydra.sweeper.direction=maximize"
+        )
+
+
+def no_metric(name: str) -> UserError:
+    """Say that a run does not give what a sweeper optimises, and what would."""
+    return UserError(
+        f"optimized_metric={name}: this run has none; hold out classes of the source by "
+        "selection=val, or name a number of the test, which is then recorded as a leak: "
+        "optimized_metric=TARGET/EVALUATION/top1"
+    )
 
 
 def resumed_options(arguments: list[str]) -> list[str]:

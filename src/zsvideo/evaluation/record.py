@@ -213,6 +213,7 @@ class RunRecord(RecordPart):
         seen: held-out videos of classes trained on.
         source: None where nothing was trained.
         selection: how the checkpoint was chosen.
+        validation: best top-1 in percent on what chose the checkpoint; None where nothing did.
         steps: of the optimiser, that the checkpoint has taken.
         trained_steps: of these, taken by the run itself.
         track: what kind of network; only those of a kind are compared.
@@ -230,6 +231,7 @@ class RunRecord(RecordPart):
     source: SourceVideos | None = None
     protocol: ProtocolRecord = ProtocolRecord()
     selection: str = UNKNOWN
+    validation: float | None = None
     checkpoint: Checkpoint = Checkpoint()
     seed: int | str | None = UNKNOWN
     test_clips: int | str | None = UNKNOWN

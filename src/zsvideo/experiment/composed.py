@@ -1,6 +1,6 @@
 """An experiment as one typed value, made where the composed config enters."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +14,7 @@ from zsvideo.data.options import ClipSpec, LoaderSpec, Subset, subset_of
 from zsvideo.errors import UserError
 from zsvideo.experiment.options import (
     GROUPS,
+    VALIDATION,
     FeatureOptions,
     Method,
     Pretrain,
@@ -115,6 +116,7 @@ class Experiment(Claim):
     resume: str | None
     save_every: int
     resamples: int
+    optimized_metric: str
     config: DictConfig
 
     def __post_init__(self) -> None:
@@ -137,6 +139,7 @@ class Experiment(Claim):
                 "method=baseline would freeze random weights; name those to start from: "
                 "pretrain=kinetics400, pretrain=classify, pretrain=sun or pretrain.ckpt=FILE"
             )
+        check_metric(self.optimized_metric, self.targets, self.evaluation)
         if self.head.fitted:
             self.check_head()
         self.features.check(self.method, self.head.fitted)
@@ -179,6 +182,17 @@ class Experiment(Claim):
             config.semantics["_target_"] = "zsvideo.semantics.vectors.WordVectors"
             config.semantics.path, config.semantics.sha256 = semantics.path, semantics.sha256
         return replace(self, semantics=semantics, config=config)
+
+
+def check_metric(name: str, targets: Collection[str], evaluations: Collection[str]) -> None:
+    """Check that the metric that training returns is of what is tested; raises UserError."""
+    target, _, rest = name.partition("/")
+    tested = target in targets and rest.partition("/")[0] in evaluations
+    if name != VALIDATION and not tested:
+        raise UserError(
+            f"optimized_metric={name} is no target and evaluation of this run; these would be: "
+            f"{', '.join(f'{t}/{e}/...' for t in targets for e in evaluations)}"
+        )
 
 
 def keep_names(node: DictConfig | ListConfig) -> None:

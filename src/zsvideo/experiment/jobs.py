@@ -30,6 +30,7 @@ MACHINERY = (
     "scale",
     "resume",
     "save_every",
+    "optimized_metric",
     "rate",
     "dry_run",
 )

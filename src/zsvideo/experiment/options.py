@@ -242,6 +242,20 @@ class Trainer:
             )
 
 
+VALIDATION = "val/top1"
+ACCURACIES = ("top1", "top5", "macro_top1", "unseen", "seen", "harmonic", "ausuc")
+
+
+def metric(value: Any) -> Any:
+    """Check the name of a metric; raises ValueError."""
+    measure = value.split("/")[2] if str(value).count("/") == 2 else ""
+    if value != VALIDATION and measure not in ACCURACIES:
+        raise ValueError(
+            f"must be {VALIDATION} or TARGET/EVALUATION/MEASURE, of {', '.join(ACCURACIES)}"
+        )
+    return value
+
+
 @options
 class Top:
     """Options that are in no group."""
@@ -256,6 +270,10 @@ class Top:
     """Which switches are set; each can be set alone."""
     resamples: Annotated[int, Strict(), Field(ge=0, le=1_000_000)] = 1000
     """Of the bootstrap intervals; 0 makes none."""
+    optimized_metric: Annotated[str, BeforeValidator(metric)] = VALIDATION
+    """What `train` returns to a sweeper that optimises: `val/top1`, the best accuracy on classes of
+    the source held out by `selection=val` or for the options of a head; or
+    `TARGET/EVALUATION/MEASURE`, which is tuning on the test set and recorded as a leak."""
     rate: Annotated[float, Strict(), Field(gt=0, le=1e9)] = 1000
     """Training clips a second of one device, for --dry-run: an assumption, give yours."""
     dry_run: Switch = False

@@ -1,5 +1,6 @@
 """Which checkpoint is tested: the last, or the best on held-out classes or on the targets."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,10 @@ from pytorch_lightning.callbacks import Callback, ModelCheckpoint
 from zsvideo.data.zeroshot import ZeroShotDataModule
 from zsvideo.errors import UserError
 from zsvideo.evaluation.accuracy import ZeroShotAccuracy, cosines
-from zsvideo.experiment.options import Selection
+from zsvideo.evaluation.record import RunRecord
+from zsvideo.experiment.options import VALIDATION, Selection
 from zsvideo.models.checkpoints import BEST, LAST, read_checkpoint
 from zsvideo.models.module import ZeroShotModule
-
-MONITOR = "val/top1"
 
 
 class Validation(Callback):
@@ -55,7 +55,7 @@ class Validation(Callback):
         accuracies = [metric.compute()["top1"] for metric in self.metrics]
         for name, top1 in zip(self.names, accuracies, strict=True):
             pl_module.log(f"val/{name}/top1", top1, add_dataloader_idx=False)
-        pl_module.log(MONITOR, sum(accuracies) / len(accuracies), prog_bar=True)
+        pl_module.log(VALIDATION, sum(accuracies) / len(accuracies), prog_bar=True)
 
 
 def selecting(selection: Selection, data: ZeroShotDataModule, run: Path) -> list[Callback]:
@@ -65,7 +65,7 @@ def selecting(selection: Selection, data: ZeroShotDataModule, run: Path) -> list
     best = ModelCheckpoint(
         run / "checkpoints",
         filename=Path(BEST).stem,
-        monitor=MONITOR,
+        monitor=VALIDATION,
         mode="max",
         save_on_train_epoch_end=True,
         enable_version_counter=False,
@@ -87,3 +87,39 @@ def select(selection: Selection, model: ZeroShotModule, run: Path) -> Path:
     elif file.is_file():
         raise UserError(f"{file} is damaged; train again in another hydra.run.dir")
     return file
+
+
+def chosen_by(selection: str, began: Mapping[str, Any]) -> str:
+    """Say how a network was chosen: which checkpoint, and whether options were tuned on a target.
+
+    Args:
+        selection: how the checkpoint was chosen.
+        began: the options that it was trained with.
+    """
+    metric = began.get("optimized_metric") or VALIDATION
+    told = metric == VALIDATION or "test" in selection
+    return selection if told else f"{selection}, tuned on test: {metric}"
+
+
+def validation_of(state: Mapping[str, Any]) -> float | None:
+    """Read the best top-1 (percent) on what chose a checkpoint; None where nothing did."""
+    for name, callback in (state.get("callbacks") or {}).items():
+        if name.startswith("ModelCheckpoint") and VALIDATION in name:
+            return float(callback["best_model_score"])
+    return None
+
+
+def metric_of(record: RunRecord, name: str) -> float | None:
+    """Read the metric of a finished run that is optimised; None where the run has none.
+
+    Args:
+        record: of the run.
+        name: see `optimized_metric` of `zsvideo.experiment.options.Top`.
+    """
+    if name == VALIDATION:
+        tried = record.head.choice.get("tried") if record.head else None
+        return max(entry["top1"] for entry in tried) if tried else record.validation
+    target, evaluation, measure = name.split("/")
+    scored = record.targets.get(target)
+    numbers = scored.evaluations.get(evaluation) if scored else None
+    return numbers.accuracy(measure) if numbers else None

@@ -24,6 +24,7 @@ from zsvideo.experiment.environment import environment, settings
 from zsvideo.experiment.heads import score_videos
 from zsvideo.experiment.rejection import none_of_these, untrained_videos
 from zsvideo.experiment.scoring import evaluations_of, score_run
+from zsvideo.experiment.selection import chosen_by, validation_of
 from zsvideo.models.callbacks import UnreadableVideos
 from zsvideo.models.checkpoints import LAST, began_with, read_checkpoint
 from zsvideo.models.meter import Meter
@@ -121,7 +122,8 @@ def test(
         predictions = {name: replace(own, seen=seen) for name, own in predictions.items()}
     about = {
         "source": source_counts(data, unreadable.source),
-        "selection": selection,
+        "selection": chosen_by(selection, began_with(state)),
+        "validation": validation_of(state),
         "checkpoint": {"file": str(checkpoint), "sha256": file_hash(checkpoint), **(beside or {})},
         "seed": experiment.seed,
         "test_clips": experiment.clips.counts[-1],

@@ -34,6 +34,7 @@ BY_GROUP = {g: [o for group, o in GROUPS if group == g] for g, _ in GROUPS}
 BY_GROUP["head"] = [None] * len(BY_GROUP["method"]) + BY_GROUP["head"]  # it sets the method
 APART = ("experiments", "scale")  # presets: see the test of them
 BY_GROUP["method"].sort(key=lambda m: m != "classify")  # with selection=last
+BY_GROUP["callbacks"].sort(key=lambda c: c == "early_stopping")  # with selection=val
 COLUMNS = range(max(len(v) for g, v in BY_GROUP.items() if g not in APART))
 
 

@@ -33,14 +33,14 @@ GROUPS = {
     "clips": "frames, test clips, sizes, decoder",
     "loader": "batch and decoding processes",
     "trainer": "Lightning's Trainer: epochs, device, precision",
-    "callbacks": "checkpoint, progress bar, learning rate",
+    "callbacks": "beside checkpoint and progress bar: what ends training early, averages weights",
     "logger": "where the training curve goes",
     "paths": "data, cache and run folders",
     "experiments": "a table or figure of the paper",
     "scale": "of experiments: the paper's sizes, or generated videos and a tiny network",
     "hydra/launcher": "what runs the jobs of a sweep (-m)",
 }
-LISTS = ("target", "evaluation")  # several options, as target=[ucf101,hmdb51]
+LISTS = ("target", "evaluation", "callbacks")  # several options, as target=[ucf101,hmdb51]
 
 
 def usage(command: str, keys: Collection[str]) -> str:

@@ -140,6 +140,7 @@ class Experiment(Claim):
                 "pretrain=kinetics400, pretrain=classify, pretrain=sun or pretrain.ckpt=FILE"
             )
         check_metric(self.optimized_metric, self.targets, self.evaluation)
+        self.check_callbacks()
         if self.head.fitted:
             self.check_head()
         self.features.check(self.method, self.head.fitted)
@@ -162,6 +163,17 @@ class Experiment(Claim):
             wrong = "one device: trainer.devices=1"
         if wrong:
             raise UserError(f"head={kind} needs {wrong}")
+
+    def check_callbacks(self) -> None:
+        """Check that a metric that callbacks watch is measured; raises UserError."""
+        for name, own in (self.config.get("callbacks") or {}).items():
+            watched = own.get("monitor") if OmegaConf.is_dict(own) else None
+            if watched == VALIDATION and self.selection.name == "last":
+                raise UserError(
+                    f"callbacks.{name}.monitor={watched} is not measured by selection=last; hold "
+                    "out classes of the source by selection=val, or watch the loss: "
+                    f"callbacks.{name}.monitor=train/loss_epoch"
+                )
 
     @cached_property
     def composed(self) -> dict[str, Any]:

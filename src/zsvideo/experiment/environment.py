@@ -9,6 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from zsvideo.experiment.jobs import deciding
 from zsvideo.experiment.options import DEFAULTS
 from zsvideo.resources import ROOT
 
@@ -72,6 +73,8 @@ def settings(options: Mapping[str, Any]) -> dict[str, Any]:
     given = {key: options[key] for key in SETTINGS if options.get(key) is not None}
     if given.get("features") == DEFAULTS:
         del given["features"]
+    if callbacks := deciding(options):
+        given["callbacks"] = callbacks
     return {key: without_paths(value) for key, value in given.items()}
 
 

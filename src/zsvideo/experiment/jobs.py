@@ -34,6 +34,14 @@ MACHINERY = (
     "rate",
     "dry_run",
 )
+DECIDING = (  # callbacks that change the numbers all the same
+    "StopEarly",
+    "MovingAverage",
+    "EarlyStopping",
+    "EMAWeightAveraging",
+    "StochasticWeightAveraging",
+    "WeightAveraging",
+)
 PROCESSES = ("loader.workers", "loader.timeout", "trainer.accelerator", "trainer.log_every_n_steps")
 PLACES = ("semantics._target_", "semantics.path", "semantics.cache")  # of what is known by its hash
 # What only decides how a trained network is tested.
@@ -131,7 +139,20 @@ def job_hash(config: DictConfig, without: Sequence[str] = (), vectors: str | Non
         for group in groups:
             inner = inner.get(group) or {}
         inner.pop(last, None)
+    if own := deciding(config):
+        content["callbacks"] = own
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def deciding(config: Mapping[str, Any] | DictConfig) -> dict[str, Any]:
+    """Give the callbacks of a config that change what is computed, as plain data, by name."""
+    plain = config if isinstance(config, DictConfig) else OmegaConf.create(dict(config))
+    callbacks: Mapping[str, Any] = plain.get("callbacks") or {}
+    return {
+        name: OmegaConf.to_container(own, resolve=True)
+        for name, own in callbacks.items()
+        if OmegaConf.is_dict(own) and str(own.get("_target_")).rpartition(".")[2] in DECIDING
+    }
 
 
 def training_hash(config: DictConfig) -> str:
@@ -167,6 +188,8 @@ def first_stage(config: DictConfig) -> DictConfig | None:
         stage.features = DEFAULTS
         stage.resume = "auto"
         stage.selection = {"name": "last", "share": 0}
+        for name in deciding(config):
+            del stage.callbacks[name]
         if not config.pretrain.filter and not config.pretrain.classify:
             stage.protocol.rule = "none"
     return stage

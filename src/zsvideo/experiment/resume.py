@@ -12,9 +12,10 @@ from zsvideo.errors import UserError
 from zsvideo.evaluation.record import read_record
 from zsvideo.experiment.composed import Experiment
 from zsvideo.experiment.environment import settings
-from zsvideo.experiment.jobs import MACHINERY, PLACES, PROCESSES, TESTS, training_hash
+from zsvideo.experiment.jobs import MACHINERY, PLACES, PROCESSES, TESTS, deciding, training_hash
 from zsvideo.experiment.options import DEFAULTS, Trainer
 from zsvideo.experiment.vectors import vectors_hash
+from zsvideo.models.callbacks import has_stopped
 from zsvideo.models.checkpoints import LAST, began_with, newest
 from zsvideo.reporting.run import Run
 from zsvideo.reporting.show import show_run
@@ -22,7 +23,7 @@ from zsvideo.semantics.records import lines_hash
 
 log = logging.getLogger(__name__)
 FREE = {  # options that may change when a run is continued
-    *MACHINERY,
+    *(key for key in MACHINERY if key != "callbacks"),
     *TESTS,
     "trainer.max_epochs",
     "trainer.max_steps",
@@ -81,6 +82,8 @@ def complete(trainer: Trainer, state: dict[str, Any]) -> bool:
     epochs, steps = trainer.max_epochs, trainer.max_steps
     if "head" in state:
         return True
+    if has_stopped(state):
+        return True
     return bool(state["epoch"] + 1 >= epochs > 0 or state["global_step"] >= steps > 0)
 
 
@@ -135,7 +138,10 @@ def check_same_options(state: dict[str, Any], now: dict[str, Any], file: Path) -
     before = began_with(state)
     if not isinstance(before.get("semantics"), dict):
         raise UserError(f"{file} does not say its options; start anew in another hydra.run.dir")
-    both = [{"features": DEFAULTS} | resolved(options) for options in (before, now)]
+    both = [
+        {"features": DEFAULTS} | resolved(options) | {"callbacks": deciding(options)}
+        for options in (before, now)
+    ]
     for options in both:
         sha256 = vectors_hash(OmegaConf.create(options))
         options["semantics"] = {**options["semantics"], "sha256": sha256}

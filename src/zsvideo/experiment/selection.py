@@ -105,7 +105,8 @@ def validation_of(state: Mapping[str, Any]) -> float | None:
     """Read the best top-1 (percent) on what chose a checkpoint; None where nothing did."""
     for name, callback in (state.get("callbacks") or {}).items():
         if name.startswith("ModelCheckpoint") and VALIDATION in name:
-            return float(callback["best_model_score"])
+            score = callback.get("best_model_score")
+            return None if score is None else float(score)
     return None
 
 

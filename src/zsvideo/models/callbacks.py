@@ -1,10 +1,19 @@
-"""What is watched while a model trains and embeds: unreadable videos, progress."""
+"""What is watched while a model trains and embeds, and what it may end with or average."""
 
-from typing import Any
+import logging
+from typing import Any, Literal
 
 import pytorch_lightning as pl
-from pytorch_lightning.callbacks import Callback, RichProgressBar
+from pytorch_lightning.callbacks import (
+    Callback,
+    EarlyStopping,
+    EMAWeightAveraging,
+    RichProgressBar,
+)
 
+from zsvideo.options import Count, Number, Share
+
+log = logging.getLogger(__name__)
 LOSS = "train/loss_step"
 
 
@@ -62,3 +71,53 @@ class NarrowProgressBar(RichProgressBar):
         """Show the loss of the last batch; the training curve has the rest."""
         metrics = super().get_metrics(trainer, pl_module)
         return {"loss": metrics[LOSS]} if LOSS in metrics else {}
+
+
+class StopEarly(EarlyStopping):
+    """Ends training when it gets no better, for good: a run that is continued ends there too.
+
+    Args:
+        monitor: `val/top1` of `selection=val`, or the loss.
+        patience: epochs without an improvement.
+        min_delta: a change of no more is none.
+    """
+
+    def __init__(
+        self,
+        monitor: Literal["val/top1", "train/loss_epoch"] = "val/top1",
+        patience: Count = 10,
+        min_delta: Number = 0.0,
+    ) -> None:
+        mode = "min" if monitor == "train/loss_epoch" else "max"
+        super().__init__(monitor, min_delta, patience, mode=mode)
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """End a run at once that had ended."""
+        trainer.should_stop = trainer.should_stop or bool(self.stopping_reason_message)
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Say why training ended."""
+        if self.stopping_reason_message:
+            log.info("%s", self.stopping_reason_message.removesuffix(" Signaling Trainer to stop."))
+
+
+def has_stopped(state: dict[str, Any]) -> bool:
+    """Tell whether the training of a checkpoint was ended by `StopEarly`."""
+    callbacks = state.get("callbacks") or {}
+    own = [inner for name, inner in callbacks.items() if name.startswith(StopEarly.__name__)]
+    return any(isinstance(inner, dict) and inner.get("stopping_reason_message") for inner in own)
+
+
+class MovingAverage(EMAWeightAveraging):
+    """Keeps the exponential moving average of the weights, which is what is stored and tested.
+
+    Args:
+        decay: of the weights before, in each optimiser step.
+    """
+
+    def __init__(self, decay: Share = 0.999) -> None:
+        super().__init__(decay=decay)
+
+    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Take the average also where no step was left to do."""
+        self._copy_average_to_current(pl_module)

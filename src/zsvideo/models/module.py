@@ -111,7 +111,7 @@ class ZeroShotModule(pl.LightningModule, EmbeddingNetwork):
             head,
         )
         self.register_buffer("epoch_loss", torch.zeros(2, dtype=torch.float32), persistent=False)
-        self.register_buffer("class_vectors", torch.zeros(0, embedding_dim), persistent=False)
+        self.class_vectors = torch.zeros(0, embedding_dim)
         self.f_v.requires_grad_(not frozen)
         self.centres = None
         if loss == "aurl" and trained_classes:

@@ -16,7 +16,7 @@ from zsvideo.data.clips import Clips, Video, assemble, collate, read_clips
 from zsvideo.data.datamodule import VideoDataModule
 from zsvideo.data.datasets.base import VideoSet
 from zsvideo.data.decoding.reading import claimed_length
-from zsvideo.data.epochs import EpochSampler
+from zsvideo.data.epochs import EpochSampler, class_weights
 from zsvideo.data.options import ClipSpec, LoaderSpec
 from zsvideo.data.sampling import authors_frames, hold_last
 from zsvideo.errors import UserError
@@ -191,6 +191,28 @@ def test_an_epoch_is_shared_without_double_and_can_be_continued():
     assert sorted(tested[0] + tested[1]) == [(0, i) for i in range(7)]
 
 
+@pytest.mark.parametrize(("balance", "shares"), [(0.5, [2 / 3, 1 / 3]), (1, [0.5, 0.5])])
+def test_classes_of_few_videos_are_drawn_more_often(balance, shares):
+    labels = np.array([0] * 80 + [1] * 20)
+    weights = class_weights(labels, balance)
+    whole = EpochSampler(100, 3, True, length=20_000, weights=weights)
+    pairs = epoch(whole, 2)
+    assert len(pairs) == len(whole) == len(set(pairs)) == 20_000  # no clip comes twice
+    counts = np.bincount(labels[[index for _, index in pairs]]) / len(pairs)
+    assert np.allclose(counts, shares, atol=0.01)  # 3 standard deviations
+    videos = np.bincount([index for _, index in pairs])
+    expected = 20_000 * np.array(shares)[labels] / np.array([80, 20])[labels]
+    assert np.abs(videos - expected).max() < 4.5 * np.sqrt(expected).max()
+    assert not set(pairs) & set(epoch(whole, 3)) and epoch(whole, 2) == pairs
+
+    more = {"length": 20_000, "weights": weights}
+    ranks = [epoch(EpochSampler(100, 3, True, rank=r, world_size=3, **more), 2) for r in range(3)]
+    assert sorted(ranks[0] + ranks[1] + ranks[2]) == sorted(pairs)
+    continued = EpochSampler(100, 3, True, rank=1, world_size=3, **more)
+    continued.start_at(2, 555)
+    assert list(continued) == ranks[1][555:]
+
+
 def test_a_small_set_taken_again_gives_other_clips():
     pairs = epoch(EpochSampler(3, 0, True, length=7), 4)
     assert len(set(pairs)) == 7 and {p for p, _ in pairs} == {12, 13, 14}
@@ -307,6 +329,11 @@ def test_batches_of_a_small_set(tmp_path, partial, sizes):
         assert sorted(torch.cat([b["index"] for b in data.train_dataloader()])) == list(range(10))
         shares = [len(b["label"]) for rank in (0, 1) for b in data.train_dataloader(rank, 2)]
         assert shares == [4, 1, 4, 1]
+    assert data.train_dataloader().sampler.weights is None
+    labels = [data.bank.rows[video.label] for video in data.chosen]
+    data.loader = replace(loader, balance=1.0)
+    sampler = data.train_dataloader(rank=1, world_size=2, batches_done=3).sampler
+    assert np.array_equal(sampler.weights, class_weights(np.array(labels), 1.0))
 
 
 @pytest.mark.parametrize("claimed", ["", "41"])

@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, Dataset
 from zsvideo.data.clips import Clips, collate
 from zsvideo.data.datasets.base import VideoSet
 from zsvideo.data.decoding.packs import SUFFIX
-from zsvideo.data.epochs import EpochSampler
+from zsvideo.data.epochs import EpochSampler, class_weights
 from zsvideo.data.feature_clips import FeatureClips
 from zsvideo.data.features import FeatureTable
 from zsvideo.data.layouts import Video
@@ -160,7 +160,12 @@ class VideoDataModule(pl.LightningDataModule):
         if not self.loader.equal_updates:
             length = min(length, len(clips) // world_size * world_size)
             batches = -(-length // (size * world_size))
-        sampler = EpochSampler(len(clips), self.seed, True, length, rank, world_size)
+        balance, weights = self.loader.balance, None
+        if balance:
+            rows = self.bank.rows
+            labels = np.array([rows[video.label] for video in self.chosen])
+            weights = class_weights(labels, balance)
+        sampler = EpochSampler(len(clips), self.seed, True, length, rank, world_size, weights)
         epoch, skip = divmod(batches_done, batches)
         sampler.start_at(epoch, skip * size)
         return self.load(clips, sampler, size, train=True)

@@ -85,6 +85,9 @@ class LoaderSpec:
     """Clips an epoch, at most (authors' code)."""
     equal_updates: Switch = False
     """Take a smaller set again until `epoch_samples`, for ablations."""
+    balance: Share = 0.0
+    """0 takes each video once an epoch; above it videos are drawn with replacement, so that a class
+    of n videos has the share n^(1 - balance): 1 is as many of each class, 0.5 the square root."""
     partial_batch: Switch = False
     """What is left of a small epoch is a batch too."""
 

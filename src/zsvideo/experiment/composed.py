@@ -159,6 +159,8 @@ class Experiment(Claim):
             wrong = "features that stay as they are: method.legacy_bn=false"
         elif self.selection.name != "last":
             wrong = "selection=last: it chooses its options itself, by head.share and head.draws"
+        elif self.loader.balance:
+            wrong = "each video once: loader.balance=0"
         elif self.trainer.devices not in (1, "1", "auto"):
             wrong = "one device: trainer.devices=1"
         if wrong:

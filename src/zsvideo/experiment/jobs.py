@@ -131,6 +131,8 @@ def job_hash(config: DictConfig, without: Sequence[str] = (), vectors: str | Non
         content.pop("head")
     if content.get("features") == DEFAULTS:
         content.pop("features")
+    if not (loader := content.get("loader") or {}).get("balance"):
+        loader.pop("balance", None)
     if semantics := content.get("semantics"):
         semantics["sha256"] = vectors or vectors_hash(config)
     for key in (*MACHINERY, *PROCESSES, *PLACES, *without):

@@ -143,6 +143,8 @@ def check_same_options(state: dict[str, Any], now: dict[str, Any], file: Path) -
         for options in (before, now)
     ]
     for options in both:
+        options["loader"] = {"balance": 0, **(options.get("loader") or {})}
+    for options in both:
         sha256 = vectors_hash(OmegaConf.create(options))
         options["semantics"] = {**options["semantics"], "sha256": sha256}
     if began_with(state, "content"):  # compared when the data is there

@@ -109,12 +109,16 @@ def test_half_precision_takes_half_the_disk(built, tmp_path):
     assert sorted(array.dtype.itemsize for array in kept) == [2, 4]
 
 
-def test_nothing_is_kept_of_an_extraction_that_ended_early(built, tmp_path):
-    parts = built("+trainer.limit_predict_batches=1")
-    with pytest.raises(UserError, match=r"features of 4 videos .* trainer\.limit_predict_batches"):
-        rows(parts, parts[1].source, 2)
+def test_nothing_is_kept_of_an_extraction_that_ended_early(built, tmp_path, monkeypatch):
+    parts = built("++trainer.limit_predict_batches=1")  # limits what is tested, not what is kept
+    with monkeypatch.context() as patch:
+        make = features.make_trainer
+        early = {"limit_predict_batches": 1}
+        patch.setattr(features, "make_trainer", lambda *a, **parts: make(*a, **parts | early))
+        with pytest.raises(UserError, match=r"features of 4 videos were not computed"):
+            rows(parts, parts[1].source, 2)
     assert not [*tmp_path.rglob("00000*")]
-    parts = built()
+    rows(parts, parts[1].source, 2)
     parts[2].f_v.register_forward_hook(lambda net, args, output: output * 1e9)
     with pytest.raises(UserError, match=r"features\.dtype=float16 cannot hold them"):
         rows(parts, parts[1].source, 2, "float16")

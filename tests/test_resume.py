@@ -61,8 +61,8 @@ def test_interrupted_thrice_ends_bit_identical(cli, options, tmp_path):
         return cli("train", *options, *where, *more, **OWN)
 
     assert go(*wandb, *planted("Signal", step=stops[0], name="SIGKILL")).returncode == -9
-    told = go(*planted("Signal", step=stops[1], name="SIGTERM"))
-    assert told.returncode == 143 and f"resume={broken}" in told.stderr, told.stderr[-3000:]
+    told = go(*planted("Signal", step=stops[1], name="SIGINT"))
+    assert told.returncode == 130 and f"resume={broken}" in told.stderr, told.stderr[-3000:]
     saved = stops[0] - stops[0] % 2
     assert f"going on from step {saved} (epoch {(saved - 1) // 4})" in told.stdout + told.stderr
     told = go(*planted("DiskFull", step=stops[2]))
@@ -134,7 +134,7 @@ def test_a_stop_while_the_first_weights_are_made(cli, folders, tmp_path):
         f"hydra.run.dir={run}",
     ]
     told = cli("train", *options, *planted("Signal", step=1, name="SIGTERM"), **OWN)
-    assert told.returncode == 143 and f"resume={run}" in told.stderr, told.stderr[-3000:]
+    assert told.returncode == 143 and "start it again" in told.stderr, told.stderr[-3000:]
 
 
 def test_a_run_that_is_not_there(cli, tmp_path):

@@ -4,9 +4,11 @@ import errno
 import logging
 import os
 import re
+import signal
 import sys
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import hydra
@@ -74,6 +76,16 @@ def quote_digits(arguments: Iterable[str]) -> list[str]:
             value = re.sub(r"(?<![^\s,(\[=])(\d+)(?![^\s,)\]])", r'"\1"', value)
         quoted.append(key + equals + value)
     return quoted
+
+
+def with_plus(arguments: Iterable[str]) -> list[str]:
+    """Let any option of Lightning's Trainer be typed with or without the `+` of a new key."""
+    known = yaml.safe_load((CONF / "trainer" / "default.yaml").read_text())
+
+    def plus(key: re.Match[str]) -> str:
+        return key[0] if key[1] in known else f"++trainer.{key[1]}="
+
+    return [re.sub(r"^\+{0,2}trainer\.(\w+)=", plus, argument) for argument in arguments]
 
 
 def stored_options(run: Path, without: str) -> list[str] | None:
@@ -168,9 +180,11 @@ def run_command(
     except UserError as error:
         tell(error)
         sys.exit(2)
-    sys.argv[1:] = quote_digits("dry_run=true" if a == "--dry-run" else a for a in sys.argv[1:])
+    typed = ["dry_run=true" if a == "--dry-run" else a for a in sys.argv[1:]]
+    sys.argv[1:] = with_plus(quote_digits(typed))
     try:
-        job()
+        with interruptible():
+            job()
     except (UserError, HydraException, OmegaConfBaseException) as error:
         mistakes.append(error)
         tell(error)
@@ -189,6 +203,37 @@ def run_command(
         tell(error)
     if mistakes:
         sys.exit(2)
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Let Ctrl-C end a training as SIGTERM does, after its batch, and all else at once: status 130.
+
+    A terminal tells all processes of a command; those that were forked leave it to the first.
+    """
+    first, signals = os.getpid(), []
+
+    def stop(number: int, frame: object) -> None:
+        if os.getpid() != first:
+            return
+        signals.append(number)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        if not callable(signal.getsignal(signal.SIGTERM)):  # which Lightning minds
+            raise KeyboardInterrupt
+        print("stopping after this batch; Ctrl-C again stops at once", file=sys.stderr)
+        os.kill(first, signal.SIGTERM)
+
+    before = signal.signal(signal.SIGINT, stop)
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit) as end:
+        if not signals:
+            raise
+        if isinstance(end, KeyboardInterrupt):
+            print("stopped", file=sys.stderr)
+        sys.exit(128 + signal.SIGINT)
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def help_of(config: DictConfig) -> str:
@@ -211,7 +256,8 @@ def composed(options: Iterable[str], run: Path) -> DictConfig:
     try:
         check_removed(options := list(options))
         with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
-            config = hydra.compose("train", [*quote_digits(options), f"paths.run={run}"])
+            typed = with_plus(quote_digits(options))
+            config = hydra.compose("train", [*typed, f"paths.run={run}"])
         if unset := sorted(OmegaConf.missing_keys(config)):
             raise UserError(f"not set: {', '.join(unset)}")
         check_options(config)

@@ -1,6 +1,7 @@
 """Faults that a test plants in a training run, as callbacks."""
 
 import ctypes
+import multiprocessing
 import os
 import resource
 import signal
@@ -9,14 +10,19 @@ from pytorch_lightning.callbacks import Callback
 
 
 class Signal(Callback):
-    """Sends a signal to its own process before the batch after `step` optimiser steps."""
+    """Sends a signal to its own process before the batch after `step` optimiser steps.
+
+    Ctrl-C goes to the processes that load clips too, as a terminal tells all of a command.
+    """
 
     def __init__(self, step, name):
         self.step, self.name = step, name
 
     def on_train_batch_start(self, trainer, *args):
         if trainer.global_step == self.step:
-            os.kill(os.getpid(), getattr(signal, self.name))
+            others = multiprocessing.active_children() if self.name == "SIGINT" else []
+            for process in (*(p.pid for p in others), os.getpid()):
+                os.kill(process, getattr(signal, self.name))
 
 
 class DiskFull(Callback):

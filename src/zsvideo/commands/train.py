@@ -32,18 +32,18 @@ def train(config: DictConfig) -> float | None:
         check_optimised(experiment)
     if config.resume is None:  # said before anything heavy is loaded
         experiment.check_data("source", "target")
-    from pytorch_lightning.utilities.exceptions import SIGTERMException
-
     from zsvideo.experiment import training
-    from zsvideo.experiment.folder import rank
+    from zsvideo.experiment.folder import OPTIONS, rank
     from zsvideo.experiment.selection import metric_of
     from zsvideo.models.checkpoints import SIGTERM_STATUS
 
     run = Path(HydraConfig.get().runtime.output_dir)
     try:
         finished = training.train(config, run)
-    except SIGTERMException:
-        print(f"stopped; continue with: {typed('train')} resume={run}", file=sys.stderr)
+    except (SystemExit, KeyboardInterrupt):  # SIGTERM, or Ctrl-C
+        begun = (run / OPTIONS).is_file()
+        how = f"continue with: {typed('train')} resume={run}" if begun else "start it again"
+        print(f"stopped; {how}", file=sys.stderr)
         sys.exit(SIGTERM_STATUS)
     value = None if rank() else metric_of(finished.record, experiment.optimized_metric)
     if value is None and is_optimised() and not rank():

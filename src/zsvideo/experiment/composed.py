@@ -163,6 +163,8 @@ class Experiment(Claim):
             wrong = "each video once: loader.balance=0"
         elif self.trainer.devices not in (1, "1", "auto"):
             wrong = "one device: trainer.devices=1"
+        elif self.trainer.limit_predict_batches:
+            wrong = "all videos: no trainer.limit_predict_batches and no trainer.fast_dev_run"
         if wrong:
             raise UserError(f"head={kind} needs {wrong}")
 

@@ -88,7 +88,7 @@ class Extractor(pl.LightningModule):
         if missing := set(left.tolist()) - self.results.reasons.keys():
             raise UserError(
                 f"the features of {len(missing)} videos were not computed: something ended their "
-                "extraction early, such as trainer.limit_predict_batches or trainer.fast_dev_run"
+                "extraction early, such as an option of trainer or callbacks"
             )
         if not np.isfinite(self.results.features).all():
             how = "features.dtype=float16 cannot hold them, take float32"
@@ -205,7 +205,8 @@ def store_of(
             strategy="auto",
             logger=False,
             enable_checkpointing=False,
-            callbacks=[NarrowProgressBar()],
+            limit_predict_batches=1.0,  # a limit is for tests
+            callbacks=[NarrowProgressBar()] if options.enable_progress_bar else [],
         )
         trainer.predict(extractor, dataloaders=sampling.load(part), return_predictions=False)
         return extractor.complete()

@@ -42,7 +42,13 @@ DECIDING = (  # callbacks that change the numbers all the same
     "StochasticWeightAveraging",
     "WeightAveraging",
 )
-PROCESSES = ("loader.workers", "loader.timeout", "trainer.accelerator", "trainer.log_every_n_steps")
+PROCESSES = (
+    "loader.workers",
+    "loader.timeout",
+    "trainer.accelerator",
+    "trainer.log_every_n_steps",
+    "trainer.enable_progress_bar",
+)
 PLACES = ("semantics._target_", "semantics.path", "semantics.cache")  # of what is known by its hash
 # What only decides how a trained network is tested.
 TESTS = (
@@ -52,6 +58,8 @@ TESTS = (
     "clips.test_clips",
     "clips.test_rule",
     "loader.test_batch_size",
+    "trainer.limit_predict_batches",
+    "trainer.limit_test_batches",
 )
 FINISHED = ("metrics.json", "audit.json")
 DAMAGE = (  # what reading a record that is not as it was written may give

@@ -1,5 +1,6 @@
 """The options of an experiment, typed, group by group."""
 
+import inspect
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, Strict
@@ -9,13 +10,16 @@ from zsvideo.data.options import SUBSETS, ClipSpec, LoaderSpec
 from zsvideo.errors import UserError
 from zsvideo.models.options import HeadSpec, ModelSpec
 from zsvideo.options import (
+    MOST,
     Count,
+    NotNegative,
     Number,
     Seed,
     Share,
     Switch,
     Text,
     Whole,
+    as_typed_value,
     between,
     described,
     options,
@@ -198,6 +202,31 @@ class StudyOptions:
     """Lists of sets of options, each set taken as it stands; all combinations."""
 
 
+def batches(value: Any) -> Any:
+    """Check a number of batches, or a share of them; raises ValueError."""
+    whole = type(value) is int and 1 <= value <= MOST
+    if value is not None and not whole and not (type(value) is float and 0 < value <= 1):
+        raise ValueError("must be a number of batches, or a share of them from above 0 to 1.0")
+    return value
+
+
+Batches = Annotated[int | float | None, BeforeValidator(batches)]
+LIMITS = ("limit_train_batches", "limit_val_batches", "limit_predict_batches")
+OURS = {  # options of Lightning's Trainer that are decided elsewhere: their default, and where
+    "overfit_batches": (0, "subset=samples subset.samples=N trains on N videos again and again"),
+    "enable_checkpointing": (True, "a run tests its last checkpoint, and goes on from it"),
+    "profiler": (None, "a run times itself, see `bottleneck` in its metrics.json"),
+    "barebones": (False, "trainer.fast_dev_run=true tries a run out"),
+    "logger": (None, "choose one by logger=csv, logger=tensorboard or logger=wandb"),
+    "callbacks": (
+        None,
+        "add one by +callbacks.NAME._target_=..., take one away by ~callbacks.NAME",
+    ),
+    "plugins": (None, "checkpoints are written by an own one"),
+    "default_root_dir": (None, "set hydra.run.dir=FOLDER"),
+}
+
+
 @options
 class Trainer:
     """Lightning's Trainer: these are checked here, all others by Lightning itself."""
@@ -232,14 +261,58 @@ class Trainer:
     """Lightning's own sampler; the samplers here are seeded by epoch."""
     num_sanity_val_steps: Whole = 0
     """Batches of validation before training."""
+    max_time: Text | dict[str, int] | None = None
+    """Longest training, as DD:HH:MM:SS; `resume=RUN` goes on."""
+    limit_train_batches: Batches = None
+    """Batches of an epoch, a number or a share of them."""
+    limit_val_batches: Batches = None
+    """Batches of each set that chooses the checkpoint (`selection`)."""
+    limit_predict_batches: Batches = None
+    """Batches of each target; the result is marked INCOMPLETE."""
+    limit_test_batches: Batches = None
+    """The same, by another name."""
+    fast_dev_run: Annotated[NotNegative, BeforeValidator(lambda v: 1 if v is True else v or 0)] = 0
+    """Try a run out with so many batches of an epoch, of validation and of each target; true is
+    one."""
+    enable_progress_bar: Switch = True
+    """Show how far training and testing are."""
 
     def __post_init__(self) -> None:
-        """Check that training ends; raises UserError."""
+        """Check that training ends, and set the limits that others stand for.
+
+        Raises:
+            UserError: an option is decided elsewhere, or Lightning has none of its name.
+        """
+        self.check_others()
+        limits = {"limit_predict_batches": self.limit_predict_batches or self.limit_test_batches}
+        if count := self.fast_dev_run:
+            limits |= dict.fromkeys(LIMITS, count) | {"max_epochs": 1, "max_steps": -1}
+        for name, value in limits.items():
+            object.__setattr__(self, name, value)  # before anyone has seen this value
         if self.max_epochs < 0 and self.max_steps < 0:
             raise UserError(
                 f"trainer.max_epochs={self.max_epochs} would train without end; give "
                 "trainer.max_epochs or trainer.max_steps"
             )
+
+    def check_others(self) -> None:
+        """Check the options that have no field here; raises UserError as `__post_init__`."""
+        others = {k: v for k, v in vars(self).items() if k not in self.__dataclass_fields__}
+        for name, (default, instead) in OURS.items():
+            if (value := others.pop(name, default)) != default:
+                shown = as_typed_value(value)
+                raise UserError(f"trainer.{name}={shown} has no effect here; {instead}")
+        if others:
+            from pytorch_lightning import Trainer as Lightning  # heavy
+
+            known = inspect.signature(Lightning).parameters
+            if unknown := [f"trainer.{name}" for name in others if name not in known]:
+                raise UserError(f"there is no option {', '.join(unknown)}; Lightning has none")
+
+    def lightning(self) -> dict[str, Any]:
+        """Give what Lightning takes; its own `fast_dev_run` would leave no checkpoint to test."""
+        ours = {"fast_dev_run", "limit_test_batches", *OURS}
+        return {name: value for name, value in vars(self).items() if name not in ours}
 
 
 VALIDATION = "val/top1"

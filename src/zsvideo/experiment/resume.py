@@ -27,6 +27,7 @@ FREE = {  # options that may change when a run is continued
     *TESTS,
     "trainer.max_epochs",
     "trainer.max_steps",
+    "trainer.max_time",
     *PROCESSES,
     *PLACES,
 }

@@ -102,7 +102,7 @@ def test(
         predictions[name] = gather(outputs[number], target, trained, target.table or main)
         predictions[name].save(run / "predictions" / f"{name}.npz")
         if name in data.targets:
-            save_samples(target, run / "samples" / f"{name}.npz")
+            save_samples(target, predictions[name], run / "samples" / f"{name}.npz")
         count = len(target.videos) + len(target.quarantined)
         counts[name] = {
             "used": len(predictions[name].ids),
@@ -301,10 +301,13 @@ def gather(
     )
 
 
-def save_samples(target: VideoDataModule, file: Path, count: int = 12) -> None:
-    """Keep the middle clip of some test videos, spread over the set, as the network saw it."""
-    clips = target.decoded(train=False)
-    numbers = np.unique(np.linspace(0, len(target.chosen) - 1, count).astype(int))
+def save_samples(
+    target: VideoDataModule, predictions: Predictions, file: Path, count: int = 12
+) -> None:
+    """Keep the middle clip of some tested videos, spread over the set, as the network saw it."""
+    clips, ids = target.decoded(train=False), set(predictions.ids)
+    tested = np.array([i for i, video in enumerate(target.chosen) if video.id in ids])
+    numbers = tested[np.unique(np.linspace(0, len(tested) - 1, count).astype(int))]
     samples = [s for s in (clips[(0, int(i))] for i in numbers) if s["ok"]]
     if samples:
         middle = torch.stack([assemble(s)[len(s["frame_indices"]) // 2] for s in samples])

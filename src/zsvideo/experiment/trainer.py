@@ -13,7 +13,7 @@ from typing import Any
 import pytorch_lightning as pl
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
-from pytorch_lightning.callbacks import Callback
+from pytorch_lightning.callbacks import Callback, ProgressBar
 from pytorch_lightning.loggers import CSVLogger, Logger, WandbLogger
 
 from zsvideo.errors import UserError
@@ -51,12 +51,15 @@ def lightning_trainer(
         make_logger(composed["logger"], name, run, resumed_step) for name in composed["logger"]
     ]
     unreadable = UnreadableVideos()
+    own = [instantiate(c, f"callbacks.{n}") for n, c in composed["callbacks"].items()]
+    if not experiment.trainer.enable_progress_bar:
+        own = [callback for callback in own if not isinstance(callback, ProgressBar)]
     trainer = make_trainer(
         experiment.trainer,
         logger=loggers,
         callbacks=[
             *callbacks,  # first: the last checkpoint keeps the state of what selects the best
-            *(instantiate(c, f"callbacks.{n}") for n, c in composed["callbacks"].items()),
+            *own,
             unreadable,
             Interruption(experiment.recorded, last, experiment.save_every, content or {}),
         ],
@@ -91,7 +94,7 @@ def lightning_trainer(
 
 def make_trainer(options: Trainer, **parts: Any) -> pl.Trainer:
     """Make Lightning's Trainer, of its options and of what is made here."""
-    values = {"_target_": "pytorch_lightning.Trainer", **vars(options)}
+    values = {"_target_": "pytorch_lightning.Trainer", **options.lightning()}
     trainer: pl.Trainer = instantiate(values, "trainer", **parts)
     return trainer
 

@@ -3,6 +3,7 @@
 import os
 import pickle
 import signal
+import sys
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile, ZipFile
@@ -101,6 +102,11 @@ class Interruption(Callback):
         # After the last batch it is the end of the epoch that saves: with its validation.
         if due and not loop.batch_progress.is_last_batch and not loop._should_accumulate():
             trainer.save_checkpoint(self.file)
+
+    def on_predict_batch_end(self, trainer: pl.Trainer, *args: Any) -> None:
+        """End a test when told to, which Lightning minds in training alone."""
+        if trainer.received_sigterm:
+            sys.exit(SIGTERM_STATUS)
 
     def state_dict(self) -> dict[str, Any]:
         """Keep the options in checkpoints."""

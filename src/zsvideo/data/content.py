@@ -17,6 +17,7 @@ import imagehash
 import numpy as np
 from PIL import Image
 
+from zsvideo.data.decoding.conversion import orientation, oriented
 from zsvideo.data.decoding.faults import UnreadableVideoError
 from zsvideo.data.decoding.pyav_reader import open_stream
 
@@ -54,7 +55,7 @@ def sampled(path: str) -> Iterator[Image.Image]:
             if time >= due:
                 due = time + STEP - 1e-3
                 small = frame.reformat(64, 64, "rgb24", interpolation="AREA").to_ndarray()
-                picture = Image.fromarray(np.rot90(small, frame.rotation // 90))
+                picture = Image.fromarray(oriented(small, orientation(frame)))
                 if np.asarray(picture.convert("L")).std() >= FLAT:
                     yield picture
 

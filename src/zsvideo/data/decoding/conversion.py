@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from functools import cache, partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from av.filter import Graph
@@ -15,8 +15,42 @@ from zsvideo.data.transforms import View
 CUT = {"yuv420p", "yuvj420p"}  # with even sides converted pixel by pixel, else interpolated
 
 
+class Orientation(NamedTuple):
+    """How a frame becomes upright: rows and columns change places, then it is mirrored."""
+
+    transposed: bool = False
+    upside_down: bool = False
+    mirrored: bool = False
+
+    @property
+    def is_mirror_image(self) -> bool:
+        """Whether no turning alone makes it upright."""
+        return self.transposed ^ self.upside_down ^ self.mirrored
+
+
+def orientation(frame: Any) -> Orientation:
+    """Read how a frame of PyAV is to be shown, by the display matrix of its file.
+
+    The matrix (a b u, c d v, x y w; ISO 14496-12, 8.3.2) shows the pixel (x, y) at
+    (a x + c y, b x + d y); of cameras only quarter turns and mirrorings are known.
+    """
+    if (matrix := frame.side_data.get("DISPLAYMATRIX")) is None:
+        return Orientation()
+    a, b, _, c, d, *_ = np.frombuffer(matrix, np.int32).tolist()
+    if abs(b) > abs(a):
+        return Orientation(True, b < 0, c < 0)
+    return Orientation(False, d < 0, a < 0)
+
+
+def oriented(pixels: np.ndarray, how: Orientation) -> np.ndarray:
+    """Make a frame (H, W, 3) upright."""
+    pixels = pixels.swapaxes(0, 1) if how.transposed else pixels
+    pixels = pixels[::-1] if how.upside_down else pixels
+    return np.ascontiguousarray(pixels[:, ::-1] if how.mirrored else pixels)
+
+
 def upright(frames: Iterable[Any], view: View | None = None) -> Iterator[np.ndarray]:
-    """Convert frames to (H, W, 3) uint8 RGB, turned as the file says; give their part.
+    """Convert frames to (H, W, 3) uint8 RGB, turned and mirrored as the file says; give their part.
 
     Args:
         frames: of PyAV.
@@ -31,10 +65,10 @@ def upright(frames: Iterable[Any], view: View | None = None) -> Iterator[np.ndar
     for frame in frames:
         if frame.is_corrupt:
             raise UnreadableVideoError(DAMAGED)
-        turns, width, height = frame.rotation // 90, frame.width, frame.height
-        if turns or frame.format.name not in CUT or width % 2 or height % 2:
+        how, width, height = orientation(frame), frame.width, frame.height
+        if any(how) or frame.format.name not in CUT or width % 2 or height % 2:
             pixels = convert.reformat(frame, format="rgb24", threads=1).to_ndarray()
-            turned = np.ascontiguousarray(np.rot90(pixels, turns)) if turns else pixels
+            turned = oriented(pixels, how)
             yield part(*turned.shape[:2]).of(turned)
             continue
         kept = part(height, width)

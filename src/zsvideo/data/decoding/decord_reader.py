@@ -1,12 +1,20 @@
-"""Frames by index with decord: another choice of decoder (`clips.decoder=decord`)."""
+"""Frames by index with decord: another choice of decoder (`clips.decoder=decord`).
+
+What decord does not give as it is, PyAV decodes: mirrored videos, which decord turns instead, and
+some small ones, whose rows decord pads and then refuses (24, 48 or 72 pixels wide).
+"""
 
 from collections.abc import Iterator
+from functools import cached_property
+from itertools import islice
 
 import decord
 import numpy as np
 
 from zsvideo.data.decoding.base import VideoReader, part_of
+from zsvideo.data.decoding.conversion import orientation
 from zsvideo.data.decoding.faults import DAMAGED, ShorterVideoError, UnreadableVideoError
+from zsvideo.data.decoding.pyav_reader import PyAVReader, open_stream
 from zsvideo.data.transforms import View
 
 decord.logging.set_level(decord.logging.QUIET)
@@ -28,20 +36,40 @@ class DecordReader(VideoReader):
 
     def decode(self, indices: np.ndarray, view: View | None) -> Iterator[np.ndarray]:
         """Decode frames, in chunks."""
+        done = 0
+        if not self.is_mirror_image:
+            try:
+                for frame in self.frames(indices):
+                    yield part_of(view, *frame.shape[:2]).of(frame)
+                    done += 1
+                return
+            except (decord.DECORDError, RuntimeError):
+                pass
+        with PyAVReader(self.path, length=self.length) as reader:
+            if indices[-1] >= len(reader):
+                raise ShorterVideoError(len(reader))
+            yield from reader.decode(indices[done:], view)
+
+    def frames(self, indices: np.ndarray) -> Iterator[np.ndarray]:
+        """Decode whole frames with decord."""
         # AVI with packed B-frames (HMDB51) has no time stamps to seek by: decord is exact there
         # only when it decodes every frame from the first on.
         is_avi = self.path.suffix.lower() == ".avi"
         needed = np.arange(indices[-1] + 1) if is_avi else indices
-        try:
-            for start in range(0, len(needed), CHUNK):
-                chunk = needed[start : start + CHUNK]
+        for start in range(0, len(needed), CHUNK):
+            chunk = needed[start : start + CHUNK]
+            try:
                 frames = self.video.get_batch(chunk).asnumpy()
-                for frame in frames[np.isin(chunk, indices)]:
-                    yield part_of(view, *frame.shape[:2]).of(frame)
-        except IndexError:
-            raise ShorterVideoError(len(self.video)) from None
-        except (decord.DECORDError, RuntimeError) as error:
-            raise UnreadableVideoError(decord_reason(error)) from None
+            except IndexError:
+                raise ShorterVideoError(len(self.video)) from None
+            yield from frames[np.isin(chunk, indices)]
+
+    @cached_property
+    def is_mirror_image(self) -> bool:
+        """Whether the file says that its frames are to be mirrored."""
+        container, stream = open_stream(self.path)
+        with container:
+            return any(orientation(f).is_mirror_image for f in islice(container.decode(stream), 1))
 
 
 def decord_reason(error: Exception) -> str:

@@ -11,7 +11,7 @@ from helpers.commands import run_cli
 from helpers.shared import SHARED
 from helpers.vectors import toy_vectors
 from helpers.videos import grey_video
-from zsvideo.cli import quote_digits
+from zsvideo.overrides import readable
 from zsvideo.resources import CONF
 
 
@@ -37,7 +37,7 @@ def config(tmp_path):
 
     def make(*options, cli="train", run=None):
         with initialize_config_dir(str(CONF), version_base="1.3"):
-            return compose(cli, quote_digits(options), return_hydra_config=run is not None)
+            return compose(cli, readable(options), return_hydra_config=run is not None)
 
     return make
 

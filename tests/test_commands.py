@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from helpers.commands import fails, finished
-from zsvideo.cli import REMOVED, check_removed, quote_digits, stored_options
+from zsvideo.cli import REMOVED, check_removed, stored_options
 from zsvideo.data.datasets.activitynet import ActivityNet
 from zsvideo.data.datasets.base import VideoSet
 from zsvideo.data.datasets.hmdb51 import HMDB51
@@ -17,6 +17,7 @@ from zsvideo.data.datasets.sun397 import SUN397
 from zsvideo.data.datasets.ucf101 import UCF101
 from zsvideo.errors import UserError
 from zsvideo.experiment.composed import Claim
+from zsvideo.overrides import quote_digits
 from zsvideo.resources import CONF, ROOT
 from zsvideo.usage import COMMANDS, GROUPS, as_typed
 

@@ -11,7 +11,6 @@ from hydra import compose, initialize_config_dir
 from hydra.utils import get_method
 from omegaconf import OmegaConf
 
-from zsvideo.cli import quote_digits
 from zsvideo.data.options import ClipSpec, LoaderSpec, subset_of
 from zsvideo.errors import UserError
 from zsvideo.experiment.composed import Experiment, check_options
@@ -19,6 +18,7 @@ from zsvideo.experiment.environment import settings
 from zsvideo.experiment.options import GROUPS as GROUPS_TYPED
 from zsvideo.experiment.options import fields_page
 from zsvideo.models.options import head_of
+from zsvideo.overrides import quote_digits
 from zsvideo.resources import CONF, ROOT
 from zsvideo.semantics.protocol import Protocol
 

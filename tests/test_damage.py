@@ -18,6 +18,7 @@ from zsvideo.experiment import training
 from zsvideo.experiment.build import read_protocol
 from zsvideo.experiment.composed import Experiment
 from zsvideo.experiment.jobs import is_finished, job_hash
+from zsvideo.overrides import readable
 from zsvideo.prediction.loading import read_model
 from zsvideo.reporting.studies.study import Study
 from zsvideo.semantics.vectors import WordVectors
@@ -62,11 +63,10 @@ def trained(tmp_path_factory):
 
     from helpers.vectors import toy_vectors
     from helpers.videos import grey_video
-    from zsvideo.cli import quote_digits
     from zsvideo.experiment.folder import CONFIG, OPTIONS
     from zsvideo.resources import CONF
 
-    top = tmp_path_factory.mktemp("damage")
+    top = tmp_path_factory.mktemp("damage é,[1]=a 'b' #2")
     words = ["jump", "run", "swim", "climb", "read", "write"]
     toy_vectors(words).save_word2vec_format(str(top / "toy.bin"), binary=True)
     for number, word in enumerate(words):
@@ -95,8 +95,8 @@ def trained(tmp_path_factory):
     with initialize_config_dir(str(CONF), version_base="1.3"):
         configs = {
             "report": compose("report"),
-            "evaluate": compose("evaluate", quote_digits(options)),
-            "train": compose("train", quote_digits(options)),
+            "evaluate": compose("evaluate", readable(options)),
+            "train": compose("train", readable(options)),
         }
     whole = top / "whole"
     configs["train"].paths.run = str(whole)
@@ -128,11 +128,11 @@ def read(trained, tmp_path):
             return read_model(run)
         if name in ("evaluate", "rescore"):
             option = "ckpt" if name == "evaluate" else "predictions"
-            evaluate.run_options([f"{option}={run}"])
+            evaluate.run_options(readable([f"{option}={run}"]))
             config = composed("evaluate", paths__run=str(out), **{option: str(run)})
             return evaluate.tested(config, Experiment.of(config), out)
         if name == "resume":
-            resumed_options([f"resume={run}"])
+            resumed_options(readable([f"resume={run}"]))
             values = {"paths__run": str(run), "resume": str(run), "trainer__max_epochs": 2}
             return training.train(composed("train", **values), run)
         values = {"paths__run": str(out), "pretrain__ckpt": str(run)}

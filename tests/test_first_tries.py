@@ -10,9 +10,10 @@ from types import SimpleNamespace
 import pytest
 
 import zsvideo
-from zsvideo.cli import interruptible, with_plus
+from zsvideo.cli import interruptible
 from zsvideo.errors import UserError
 from zsvideo.models.checkpoints import SIGTERM_STATUS, Interruption
+from zsvideo.overrides import with_plus
 
 SMALL = ["loader.workers=0", "trainer.max_epochs=1", "resamples=5"]
 

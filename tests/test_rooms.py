@@ -9,6 +9,7 @@ from zsvideo.resources import ROOT
 ROOMS = [
     "errors",
     "resources",
+    "usage",
     "options",
     "targets",
     "semantics",

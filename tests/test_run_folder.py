@@ -50,7 +50,8 @@ def at_work(run, tmp_path):
 
 @pytest.fixture
 def trained(cli, folders, tmp_path):
-    run = tmp_path / "run"
+    """A run in a folder whose name Hydra's grammar would trip over."""
+    run = tmp_path / "run é,[1]=a 'b' \"c\" #2 $x;&~"
     finished(cli("train", *folders, "trainer.max_epochs=1", f"hydra.run.dir={run}"))
     return run
 

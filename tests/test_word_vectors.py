@@ -18,7 +18,7 @@ from data.test_downloads import Server
 from helpers.commands import fails, finished
 from helpers.vectors import toy_vectors
 from helpers.videos import grey_video
-from zsvideo.cli import CONF, quote_digits
+from zsvideo.cli import CONF
 from zsvideo.commands.train import train
 from zsvideo.data.datamodule import VideoDataModule
 from zsvideo.data.datasets.base import Archive
@@ -33,6 +33,7 @@ from zsvideo.experiment.vectors import (
     settle_names,
     vectors_hash,
 )
+from zsvideo.overrides import readable
 from zsvideo.semantics.googlenews import EMBEDDED
 from zsvideo.semantics.vectors import WordVectors, say_left_out
 from zsvideo.semantics.words import DATASETS, RULES, class_names, words
@@ -117,7 +118,7 @@ def job(data, home, tmp_path, monkeypatch):
 
     def make(*options, root=data, cli="train"):
         with initialize_config_dir(str(CONF), version_base="1.3"):
-            typed = quote_digits([*options, f"paths.data={root}", f"paths.cache={tmp_path}/cache"])
+            typed = readable([*options, f"paths.data={root}", f"paths.cache={tmp_path}/cache"])
             typed += [f"hydra.runtime.output_dir={tmp_path}/run", "hydra.job.num=0"]
             config = compose(cli, typed, return_hydra_config=True)
         HydraConfig.instance().set_config(config)

@@ -16,10 +16,11 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.utils import JobReturn
 from omegaconf import OmegaConf
 
-from zsvideo.cli import FAILED, quote_digits
+from zsvideo.cli import FAILED
 from zsvideo.errors import UserError
 from zsvideo.experiment.composed import Claim
 from zsvideo.experiment.jobs import Job, axis_value, job_hash, write_study
+from zsvideo.overrides import readable
 
 log = logging.getLogger(__name__)
 LISTED = 5
@@ -83,7 +84,8 @@ class JobSweeper(BasicSweeper):
         typed = parser.parse_overrides(list(arguments))
         keys = {override.key_or_group for override in typed}
         params = [f"{key}={plain(value)}" for key, value in self.params.items() if key not in keys]
-        swept = self.split_arguments(parser.parse_overrides(quote_digits(params)) + typed, None)[0]
+        given = parser.parse_overrides(readable(params, sweep=True)) + typed
+        swept = self.split_arguments(given, None)[0]
         axes = [*(self.config.study.get("axes") or [])]
         axes += [o.key_or_group for o in typed if o.is_sweep_override()]
         self.axes = list(dict.fromkeys(axes))
@@ -95,7 +97,7 @@ class JobSweeper(BasicSweeper):
             for dimension in self.config.study.get("rows") or []
         ]
         return [
-            [*quote_digits(itertools.chain(*parts)), *options]
+            [*readable(itertools.chain(*parts)), *options]
             for *parts, options in itertools.product(*rows, swept)
         ]
 

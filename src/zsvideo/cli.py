@@ -14,7 +14,12 @@ from pathlib import Path
 import hydra
 import yaml
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException, InstantiationException, MissingConfigException
+from hydra.errors import (
+    HydraException,
+    InstantiationException,
+    MissingConfigException,
+    OverrideParseException,
+)
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -22,6 +27,7 @@ from omegaconf.errors import OmegaConfBaseException
 from zsvideo.errors import InUseError, UserError
 from zsvideo.experiment.composed import check_options
 from zsvideo.experiment.jobs import job_name
+from zsvideo.overrides import path_option, readable, typed_key
 from zsvideo.resources import CONF, PACKAGE
 from zsvideo.targets import guard_hydra
 from zsvideo.usage import as_typed, usage
@@ -62,32 +68,6 @@ OmegaConf.register_new_resolver("usage", lambda _root_: help_of(_root_), replace
 OmegaConf.register_new_resolver("job_name", lambda _root_: job_name(_root_), replace=True)
 
 
-def quote_digits(arguments: Iterable[str]) -> list[str]:
-    """Put quotes around all-digit options of config groups, so that `protocol=605` is a name.
-
-    Hydra reads a bare 605 as a number and refuses it as the option of a group. Lists and sweeps
-    (`protocol=605,664`) are covered; keys that are no group (`trainer.max_epochs=3`) stay.
-    """
-    groups = {folder.name for folder in CONF.iterdir() if folder.is_dir()} | {"experiments"}
-    quoted = []
-    for argument in arguments:
-        key, equals, value = argument.partition("=")
-        if equals and key.lstrip("+~").split("@")[0] in groups:
-            value = re.sub(r"(?<![^\s,(\[=])(\d+)(?![^\s,)\]])", r'"\1"', value)
-        quoted.append(key + equals + value)
-    return quoted
-
-
-def with_plus(arguments: Iterable[str]) -> list[str]:
-    """Let any option of Lightning's Trainer be typed with or without the `+` of a new key."""
-    known = yaml.safe_load((CONF / "trainer" / "default.yaml").read_text())
-
-    def plus(key: re.Match[str]) -> str:
-        return key[0] if key[1] in known else f"++trainer.{key[1]}="
-
-    return [re.sub(r"^\+{0,2}trainer\.(\w+)=", plus, argument) for argument in arguments]
-
-
 def stored_options(run: Path, without: str) -> list[str] | None:
     """List the options that a run was started with, but for one; None where there is no run.
 
@@ -113,11 +93,6 @@ def stored_options(run: Path, without: str) -> list[str] | None:
             )
     kept = [o for o in options if typed_key(o) != without and typed_key(o) not in REMOVED]
     return ["hydra.mode=RUN", *kept]
-
-
-def typed_key(option: str) -> str:
-    """Give the key that an option as typed sets."""
-    return option.partition("=")[0].lstrip("+~")
 
 
 def check_removed(options: Iterable[str]) -> None:
@@ -174,14 +149,13 @@ def run_command(
 
     os.environ["HYDRA_FULL_ERROR"] = "1"
     guard_hydra()
+    typed = readable("dry_run=true" if a == "--dry-run" else a for a in sys.argv[1:])
     try:
-        check_removed(sys.argv[1:])
-        sys.argv[1:1] = earlier(sys.argv[1:])
+        check_removed(typed)
+        sys.argv[1:] = [*earlier(typed), *typed]
     except UserError as error:
         tell(error)
         sys.exit(2)
-    typed = ["dry_run=true" if a == "--dry-run" else a for a in sys.argv[1:]]
-    sys.argv[1:] = with_plus(quote_digits(typed))
     try:
         with interruptible():
             job()
@@ -256,8 +230,7 @@ def composed(options: Iterable[str], run: Path) -> DictConfig:
     try:
         check_removed(options := list(options))
         with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
-            typed = with_plus(quote_digits(options))
-            config = hydra.compose("train", [*typed, f"paths.run={run}"])
+            config = hydra.compose("train", [*readable(options), path_option("paths.run", run)])
         if unset := sorted(OmegaConf.missing_keys(config)):
             raise UserError(f"not set: {', '.join(unset)}")
         check_options(config)
@@ -310,6 +283,12 @@ def explain(error: BaseException) -> str:
             "stops its decoder; find and quarantine it with python -m src.prepare dataset=NAME "
             "root=ROOT out=OUT form=check, then train with source.root=OUT; or raise "
             "loader.timeout; or give it more memory: fewer loader.workers"
+        )
+    if isinstance(error, OverrideParseException):
+        key = error.override.partition("=")[0]
+        return (
+            f"{error.override} cannot be read as an option; put quotes around the value, and "
+            f"others around all of it: '{key}=\"VALUE\"'"
         )
     unknown = re.search(r"Could not (?:find|load) '([\w/]+)/([^'/]+)'", text)
     if isinstance(error, MissingConfigException) and unknown:

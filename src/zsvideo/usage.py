@@ -1,6 +1,7 @@
 """What can be chosen, in a line each: the help of the commands."""
 
 import re
+import shlex
 import sys
 from collections.abc import Collection
 from pathlib import Path
@@ -82,6 +83,11 @@ def typed(command: str) -> str:
     """Name a command as the user began this one."""
     console = Path(sys.argv[0]).stem == "zsvideo"
     return f"zsvideo {command}" if console else f"python -m src.{command}"
+
+
+def typed_option(key: str, value: object) -> str:
+    """Write an option as it is typed in a shell."""
+    return shlex.quote(f"{key}={value}")
 
 
 def as_typed(text: str) -> str:

@@ -12,12 +12,13 @@ from pathlib import Path
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from zsvideo.cli import run_command, stored_options, typed_key
+from zsvideo.cli import run_command, stored_options
 from zsvideo.data.options import ClipSpec
 from zsvideo.errors import UserError
 from zsvideo.experiment.composed import Experiment
 from zsvideo.experiment.options import Semantics
 from zsvideo.options import as_typed_value, parse
+from zsvideo.overrides import typed_key, typed_path
 
 ALSO_TESTED = ("unit_words", "word_rules", "oov")  # of `semantics`, beside all of `clips`
 
@@ -30,10 +31,9 @@ def run_options(arguments: list[str]) -> list[str]:
     """
     from zsvideo.models.files import checkpoint_of
 
-    values = [a.removeprefix("ckpt=") for a in arguments if a.startswith("ckpt=")]
-    if not values or values[-1] == "null":
+    if (path := typed_path(arguments, "ckpt")) is None:
         return []
-    file = checkpoint_of(values[-1], "ckpt")
+    file = checkpoint_of(path, "ckpt")
     stored = (
         stored_options(file.parent.parent, "ckpt") if file.parent.name == "checkpoints" else None
     )

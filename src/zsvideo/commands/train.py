@@ -14,7 +14,8 @@ from zsvideo.cli import is_optimised, run_command, stored_options
 from zsvideo.errors import UserError
 from zsvideo.experiment.composed import Experiment
 from zsvideo.experiment.options import VALIDATION
-from zsvideo.usage import typed
+from zsvideo.overrides import path_option, typed_path
+from zsvideo.usage import typed, typed_option
 
 
 def train(config: DictConfig) -> float | None:
@@ -42,7 +43,11 @@ def train(config: DictConfig) -> float | None:
         finished = training.train(config, run)
     except (SystemExit, KeyboardInterrupt):  # SIGTERM, or Ctrl-C
         begun = (run / OPTIONS).is_file()
-        how = f"continue with: {typed('train')} resume={run}" if begun else "start it again"
+        how = (
+            f"continue with: {typed('train')} {typed_option('resume', run)}"
+            if begun
+            else "start it again"
+        )
         print(f"stopped; {how}", file=sys.stderr)
         sys.exit(SIGTERM_STATUS)
     value = None if rank() else metric_of(finished.record, experiment.optimized_metric)
@@ -79,13 +84,13 @@ def resumed_options(arguments: list[str]) -> list[str]:
     Raises:
         UserError: there is no such run.
     """
-    values = [a.removeprefix("resume=") for a in arguments if a.startswith("resume=")]
-    if not values or values[-1] in ("auto", "null", ""):
+    path = typed_path(arguments, "resume")
+    if path in (None, "auto"):
         return []
-    run = Path(values[-1]).expanduser()
+    run = Path(path).expanduser()
     if (options := stored_options(run, "resume")) is None:
         raise UserError(f"no run at {run} (resume); give a run folder, or resume=auto")
-    return [*options, f"hydra.run.dir={run}"]
+    return [*options, path_option("hydra.run.dir", run)]
 
 
 def main() -> None:

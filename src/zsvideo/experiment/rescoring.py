@@ -15,6 +15,7 @@ from zsvideo.evaluation.scoring import Evaluations
 from zsvideo.experiment.environment import environment
 from zsvideo.experiment.scoring import score_run
 from zsvideo.semantics.records import file_hash, lines_hash
+from zsvideo.usage import typed_option
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +40,7 @@ def rescore(places: Any, evaluations: Evaluations, resamples: int, track: str, o
         own = out if len(runs) == 1 else out / str(number)
         rescore_run(folder, names, evaluations, resamples, track, own)
     if len(runs) > 1:
-        command = f"python -m src.report compare={out}"
+        command = f"python -m src.report {typed_option('compare', out)}"
         log.info("%d runs scored in %s; `%s` compares them", len(runs), out, command)
 
 

@@ -13,6 +13,7 @@ from zsvideo.evaluation.scoring import Evaluations, content, score_target
 from zsvideo.reporting.run import Run
 from zsvideo.reporting.show import show_run
 from zsvideo.targets import instantiate
+from zsvideo.usage import typed_option
 
 
 def evaluations_of(options: Mapping[str, Any]) -> Evaluations:
@@ -69,7 +70,8 @@ def score_run(
         where = ".".join(map(str, first["loc"]))
         raise UserError(
             f"{where}={first['input']!r} cannot be recorded ({first['msg']}); mend the evaluation "
-            f"that gave it, then score again: python -m src.evaluate predictions={run}"
+            f"that gave it, then score again: python -m src.evaluate "
+            f"{typed_option('predictions', run)}"
         ) from None
     write_record(record, run)
     return show_run(Run(run, dict(predictions)))

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from zsvideo.data.datasets.base import Listing, VideoSet
+from zsvideo.usage import typed_option
 
 LISTED = 10
 
@@ -61,7 +62,8 @@ def show_prepared(
             f"lie in {out}/videos too: {size / 1e9:.3f} GB"
         )
     console.print(
-        f"written: {out}/manifest.csv, classes.csv, quarantine.csv; use it as source.root={out}"
+        f"written: {out}/manifest.csv, classes.csv, quarantine.csv; use it as "
+        f"{typed_option('source.root', out)}"
     )
 
 

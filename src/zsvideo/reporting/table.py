@@ -8,6 +8,7 @@ from zsvideo.evaluation.record import Gate, HeadRecord, Numbers, TargetRecord
 from zsvideo.reporting.identity import seen_targets
 from zsvideo.reporting.run import Run
 from zsvideo.semantics.records import Lineage, ProtocolRecord
+from zsvideo.usage import typed_option
 
 COLUMNS = ["target", "evaluation", "classes", "top-1 %", "top-5 %", "chance %", "videos"]
 SHOWN = 5  # names of a list
@@ -95,7 +96,8 @@ def classification(run: Run) -> str:
     )
     return (
         "method=classify has no zero-shot test, it names only classes trained on; its top-1 among "
-        f"these, one clip a video: {numbers}; next: method=baseline pretrain.ckpt={run.folder}"
+        f"these, one clip a video: {numbers}; next: method=baseline "
+        f"{typed_option('pretrain.ckpt', run.folder)}"
     )
 
 

@@ -182,48 +182,80 @@ def test_each_fault_has_its_reason_and_training_goes_on(mixed, cli, tmp_path):
         assert (source["found"], source["used"]) == (found, found - len(told))
 
 
+def noise(root, count):
+    rng = np.random.default_rng(0)
+    for number in range(count):
+        pixels = rng.integers(0, 255, (25, 48, 64, 3), dtype=np.uint8)
+        write_video(root / f"c{number % 3}" / f"{number}.avi", pixels)
+
+
+def start(root, out, *more):
+    options = ["dataset=folder", f"root={root}", f"out={out}", *more]
+    return subprocess.Popen(
+        [sys.executable, "-m", "src.prepare", *options],
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
+def killed_after(process, journal, done):
+    """Kill a preparation as soon as its journal has so many lines; tell whether it came to that."""
+    limit = time.monotonic() + 60
+    while process.poll() is None and time.monotonic() < limit:
+        if journal.exists() and journal.read_bytes().count(b"\n") >= done:
+            os.killpg(process.pid, signal.SIGKILL)
+            return process.wait() == -signal.SIGKILL
+        time.sleep(0.002)
+    return False
+
+
+def content(out):
+    return {
+        str(f.relative_to(out)): f.read_bytes()
+        for f in out.rglob("*")
+        if f.is_file() and not f.name.startswith("progress")
+    }
+
+
 @pytest.mark.parametrize("form", ["pack", "h264"])
 def test_killed_at_any_moment_it_ends_as_if_undisturbed(tmp_path, form):
-    root = tmp_path / "videos"
-    rng = np.random.default_rng(0)
-    for number in range(60):
-        noise = rng.integers(0, 255, (25, 48, 64, 3), dtype=np.uint8)
-        write_video(root / f"c{number % 3}" / f"{number}.avi", noise)
-
-    def start(out):
-        options = ["dataset=folder", f"root={root}", f"out={out}", f"form={form}"]
-        return subprocess.Popen(
-            [sys.executable, "-m", "src.prepare", *options],
-            cwd=ROOT,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-
-    assert start(tmp_path / "calm").wait(120) == 0
-    killed = 0
+    root, calm, killed = tmp_path / "videos", tmp_path / "calm", tmp_path / "killed"
+    noise(root, 60)
+    assert start(root, calm, f"form={form}").wait(120) == 0
     for done in (1, 12, 35):
-        process = start(tmp_path / "killed")
-        journal = tmp_path / "killed" / "progress.jsonl"
-        limit = time.monotonic() + 60
-        while process.poll() is None and time.monotonic() < limit:
-            if journal.exists() and journal.read_bytes().count(b"\n") >= done:
-                os.killpg(process.pid, signal.SIGKILL)
-                killed += process.wait() == -signal.SIGKILL
-                break
-            time.sleep(0.002)
-    assert killed == 3
-    assert not (tmp_path / "killed" / "manifest.csv").exists()
-    assert start(tmp_path / "killed").wait(120) == 0
-    files = [
-        {
-            str(f.relative_to(tmp_path / out)): f.read_bytes()
-            for f in (tmp_path / out).rglob("*")
-            if f.is_file() and f.name != "progress.jsonl"
-        }
-        for out in ("calm", "killed")
-    ]
-    assert files[0] == files[1] and len(files[0]) == 63
+        process = start(root, killed, f"form={form}")
+        assert killed_after(process, killed / "progress.jsonl", done)
+    assert not (killed / "manifest.csv").exists()
+    assert start(root, killed, f"form={form}").wait(120) == 0
+    assert content(killed) == content(calm) and len(content(calm)) == 63
+
+
+def test_shards_of_which_one_is_killed_join_to_what_one_process_makes(cli, tmp_path):
+    root, calm, out = tmp_path / "videos", tmp_path / "calm", tmp_path / "out"
+    noise(root, 30)
+    for name in ("text.avi", "more.avi"):
+        (root / "c0" / name).write_text("no video " * 50)
+    options = ["dataset=folder", f"root={root}", f"out={out}"]
+    assert start(root, calm).wait(120) == 0
+    journal = out / "progress-1-of-3.jsonl"
+    assert killed_after(start(root, out, "shards=3", "shard=1", "workers=1"), journal, 3)
+    before = journal.read_text()
+    fails(cli("prepare", *options, "shards=3"), "30 files", "src.prepare -m shard=0,1,2")
+    launcher = ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "workers=1"]
+    sweep = ["-m", "shard=0,2,3", f"hydra.sweep.dir={tmp_path}/sweep", *launcher]
+    fails(cli("prepare", *sweep, *options, "shards=3"), "shard=3", "shards=N")
+    fails(cli("prepare", *options, "shards=3"), "src.prepare shard=1")
+    finished(cli("prepare", *options, "shards=3", "shard=1"))
+    lines = journal.read_text().splitlines()
+    assert lines[: before.count("\n")] == before.splitlines()
+    states = [json.loads(line).get("state") for line in lines if line != before.rpartition("\n")[2]]
+    assert len(states) == len(set(states))
+    assert not (out / "manifest.csv").exists()
+    said = finished(cli("prepare", *options, "shards=3"))
+    assert "30 of 32 videos can be used" in said
+    assert content(out) == content(calm) and len(content(out)) == 33
 
 
 def listed(root):
@@ -320,6 +352,11 @@ def test_two_at_once_and_a_folder_that_cannot_be_written(tmp_path, monkeypatch):
         (["dataset=folder", "root=.", "out=./prepared"], ["choose another folder"]),
         (["dataset=folder", "root=.", "out=y", "quality=high"], ["quality"]),
         (["dataset=folder", "root=.", "out=y", "form=raw"], ["form=raw", "pack, h264, check"]),
+        (["dataset=folder", "root=.", "out=y", "shard=1"], ["shard=1", "shards=N"]),
+        (
+            ["dataset=ucf101", "root=x", "out=y", "shard=1", "shards=2", "download=true"],
+            ["download_only=true"],
+        ),
     ],
 )
 def test_bad_options(cli, tmp_path, options, words):

@@ -145,6 +145,8 @@ def run_command(
                 raise
             mistakes.append(error)
             tell(error)
+            if sweep and "study" not in config:  # `train` has a sweep that finds out by itself
+                raise UserError(line(error)) from None
             return None
 
     os.environ["HYDRA_FULL_ERROR"] = "1"
@@ -160,8 +162,9 @@ def run_command(
         with interruptible():
             job()
     except (UserError, HydraException, OmegaConfBaseException) as error:
+        if not mistakes:
+            tell(error)
         mistakes.append(error)
-        tell(error)
     except OSError as error:
         if in_job:
             raise

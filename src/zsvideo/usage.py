@@ -41,6 +41,7 @@ GROUPS = {
     "scale": "of experiments: the paper's sizes, or generated videos and a tiny network",
     "hydra/launcher": "what runs the jobs of a sweep (-m)",
 }
+SWEPT = ("train", "prepare")  # commands with -m
 LISTS = ("target", "evaluation", "callbacks")  # several options, as target=[ucf101,hmdb51]
 
 
@@ -56,7 +57,7 @@ def usage(command: str, keys: Collection[str]) -> str:
         f"{typed(command)}: {COMMANDS[command]}",
         "",
         f"usage: {typed(command)} {'[GROUP=OPTION] [GROUP.KEY=VALUE] ' if groups else ''}"
-        f"[KEY=VALUE] {'[-m] ' if command == 'train' else ''}[--cfg job]",
+        f"[KEY=VALUE] {'[-m] ' if command in SWEPT else ''}[--cfg job]",
     ]
     if groups:
         lines += ["", "groups (--cfg job prints every key of them):", *map(group_line, groups)]

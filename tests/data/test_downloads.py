@@ -16,7 +16,7 @@ from urllib.parse import unquote
 
 import pytest
 
-from helpers.commands import fails
+from helpers.commands import fails, finished
 from zsvideo.data import downloads, unpacking
 from zsvideo.data.datasets.activitynet import ActivityNet
 from zsvideo.data.datasets.base import Archive
@@ -360,3 +360,6 @@ def test_by_the_command_line(server, cli, tmp_path):
     told = cli("prepare", "dataset=activitynet", *options, **proxy)
     fails(told, "no videos of activitynet", "activity-net.org")
     assert (tmp_path / "set" / "activity_net.v1-3.min.json").exists()
+    options[-1] = "download_only=true"
+    finished(cli("prepare", "dataset=activitynet", *options, **proxy))
+    assert not (tmp_path / "out").exists()

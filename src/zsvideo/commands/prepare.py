@@ -35,7 +35,13 @@ def prepare(config: DictConfig) -> None:
         return video_set(values | {"root": str(config.root)})
 
     videos = named(config.dataset)
-    if config.download:
+    part = preparation.Part(config.shards, config.shard)
+    if part.shard is not None and not (part.shards and part.shard < part.shards):
+        raise UserError(f"shard={part.shard} is a number below shards=N, which says how many")
+    download = config.download or config.download_only
+    if download and part.shards:
+        raise UserError("shards share what is there; fetch it before, by download_only=true alone")
+    if download:
         if not (items := videos.archives):
             addressed = ", ".join(name for name in known if named(name).archives)
             raise UserError(
@@ -46,20 +52,26 @@ def prepare(config: DictConfig) -> None:
             return
         folder = Path(str(config.root)).expanduser()
         downloads.download(items, folder, growth=config.growth)
+        if config.download_only:
+            return
     listing = videos.scan()
     out, root = Path(str(config.out)).expanduser(), listing.root.resolve()
     if root in (out.resolve(), *out.resolve().parents, (out / NAME).resolve()):
         raise UserError(f"out={out} lies in the data set itself; choose another folder")
-    needed = preparation.disk_needed(listing.videos, spec)
-    show_plan(videos, listing, out, spec.form, needed)
+    joined = part.shards is not None and part.shard is None
+    needed = 0 if joined else preparation.disk_needed(listing.videos, spec)
+    if not joined:
+        show_plan(videos, listing, out, spec.form, needed)
     if config.dry_run:
         return
-    preparation.check_disk(out, needed)
     workers = config.workers or len(os.sched_getaffinity(0))
     root = root if root.is_dir() else root.parent
     rows = preparation.prepare(
-        listing.videos, root, out, spec, workers, config.limit, config.dataset
+        listing.videos, root, out, spec, workers, config.limit, config.dataset, part, needed
     )
+    if part.shard is not None:
+        print(f"shard {part.shard} of {part.shards} is prepared; join all without shard")
+        return
     counts = inventory.by_class(videos, listing, rows)
     missing = inventory.missing_videos(videos, listing)
     write_table(out / "classes.csv", inventory.COLUMNS, counts)

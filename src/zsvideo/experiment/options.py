@@ -355,6 +355,8 @@ class Top:
     """Compare rows of other protocols too, with what differs."""
     download: Switch = False
     """Fetch the official archives first."""
+    download_only: Switch = False
+    """Fetch the official archives, and do no more than that."""
     growth: Annotated[float, between(1, 1e6)] = 20
     """Times its size that an archive may take unpacked; 100 MB are always allowed."""
     videos: Switch = False
@@ -363,6 +365,10 @@ class Top:
     """Seconds that the preparation of a file may take."""
     workers: Count | None = None
     """Processes that prepare; null takes all cores."""
+    shards: Count | None = None
+    """Parts of a preparation, for several machines; without `shard` they are joined."""
+    shard: NotNegative | None = None
+    """Number of the part that is prepared here, from 0."""
 
 
 GROUPS: dict[str, Any] = {

@@ -125,7 +125,8 @@ def test_each_job_of_a_multirun_is_its_own_wandb_run(cli, folders, tmp_path):
         "seed=0,1",
         "study.name=mine",
     ]
-    finished(cli("train", "-m", *folders, *options, f"hydra.sweep.dir={sweep}"))
+    where = {"HOME": "/proc/nope"}  # nothing can be written there
+    finished(cli("train", "-m", *folders, *options, f"hydra.sweep.dir={sweep}", **where))
     runs = sorted(sweep.glob("*/wandb/offline-run-*"))
     assert len({r.parent.parent.name for r in runs}) == len(runs) == 2
     assert all(list(r.glob("files/media/table/results*")) for r in runs)
@@ -156,7 +157,7 @@ def test_each_job_of_a_multirun_is_its_own_wandb_run(cli, folders, tmp_path):
 
 def test_tensorboard(cli, folders, tmp_path):
     options = ["logger=tensorboard", "trainer.max_epochs=1", f"hydra.run.dir={tmp_path}/run"]
-    finished(cli("train", *folders, *options))
+    finished(cli("train", *folders, *options, PYTHONIOENCODING="ascii"))  # a terminal's letters
     assert list((tmp_path / "run" / "tensorboard").glob("events*"))
 
 

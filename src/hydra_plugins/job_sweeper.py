@@ -165,7 +165,7 @@ def batches(jobs: Sequence[Job], size: int | None) -> list[list[Job]]:
 def why(folder: Path) -> str:
     """Give the first line of what a job left as its error."""
     file = folder / FAILED
-    return file.read_text().split("\n", 1)[0] if file.is_file() else "no result"
+    return file.read_text(encoding="utf-8").split("\n", 1)[0] if file.is_file() else "no result"
 
 
 def plain(value: Any) -> str:

@@ -30,7 +30,7 @@ from zsvideo.experiment.jobs import job_name
 from zsvideo.overrides import path_option, readable, typed_key
 from zsvideo.resources import CONF, PACKAGE
 from zsvideo.targets import guard_hydra
-from zsvideo.usage import as_typed, usage
+from zsvideo.usage import as_typed, prepare_process, usage
 
 REMOVED = {  # options of earlier versions: what does now what they did
     "paths.trained": "clips.test_clips=[1,25], which tests one training with each",
@@ -140,7 +140,8 @@ def run_command(
             return task(config)
         except Exception as error:
             if sweep and not isinstance(error, InUseError):
-                reason.write_text("\n".join([line(error), *traceback.format_exception(error)]))
+                text = "\n".join([line(error), *traceback.format_exception(error)])
+                reason.write_text(text, encoding="utf-8", errors="replace")
             if not is_mistake(error) or is_optimised():
                 raise
             mistakes.append(error)
@@ -149,6 +150,7 @@ def run_command(
                 raise UserError(line(error)) from None
             return None
 
+    prepare_process()
     os.environ["HYDRA_FULL_ERROR"] = "1"
     guard_hydra()
     typed = readable("dry_run=true" if a == "--dry-run" else a for a in sys.argv[1:])

@@ -65,7 +65,7 @@ def quote_digits(arguments: Iterable[str]) -> list[str]:
 
 def with_plus(arguments: Iterable[str]) -> list[str]:
     """Let any option of Lightning's Trainer be typed with or without the `+` of a new key."""
-    known = yaml.safe_load((CONF / "trainer" / "default.yaml").read_text())
+    known = yaml.safe_load((CONF / "trainer" / "default.yaml").read_text(encoding="utf-8"))
 
     def plus(key: re.Match[str]) -> str:
         return key[0] if key[1] in known else f"++trainer.{key[1]}="

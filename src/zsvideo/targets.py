@@ -26,6 +26,7 @@ MODULES = (  # whose own classes and functions may be named
     "zsvideo.models.heads",
 )
 NAMES = {
+    "zsvideo.models.loggers": ["PatientWandbLogger"],
     "zsvideo.models.module": ["ZeroShotModule"],
     "zsvideo.semantics.vectors": ["WordVectors", "embedded"],
     "pytorch_lightning": ["Trainer"],

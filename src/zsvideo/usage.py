@@ -1,8 +1,13 @@
 """What can be chosen, in a line each: the help of the commands."""
 
+import atexit
+import io
+import os
 import re
 import shlex
+import shutil
 import sys
+import tempfile
 from collections.abc import Collection
 from pathlib import Path
 
@@ -41,6 +46,7 @@ GROUPS = {
     "scale": "of experiments: the paper's sizes, or generated videos and a tiny network",
     "hydra/launcher": "what runs the jobs of a sweep (-m)",
 }
+CACHES = ("XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "WANDB_CONFIG_DIR")
 SWEPT = ("train", "prepare")  # commands with -m
 LISTS = ("target", "evaluation", "callbacks")  # several options, as target=[ucf101,hmdb51]
 
@@ -76,8 +82,29 @@ def group_line(group: str) -> str:
 
 def own_options(name: str) -> list[str]:
     """List the options in a config file that are in no group, with their comments."""
-    text = (CONF / f"{name}.yaml").read_text()
+    text = (CONF / f"{name}.yaml").read_text(encoding="utf-8")
     return re.findall(r"^(?!hydra|defaults|study)(\w+: .*)$", text, re.M)
+
+
+def prepare_process() -> None:
+    """Make a command independent of what it inherits: terminal, notebook, home.
+
+    A letter that the terminal's encoding has not is shown as `?`. A notebook names a backend of its
+    own in `MPLBACKEND`, which another environment has not, and nothing here is drawn in it. Where
+    no home can be written, as in a container, libraries keep their caches in a folder that goes
+    with the command.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+    os.environ["MPLBACKEND"] = "agg"
+    if not os.access(home := os.path.expanduser("~"), os.W_OK):
+        place = tempfile.mkdtemp(prefix="zsvideo-")
+        atexit.register(shutil.rmtree, place, ignore_errors=True)
+        for name in CACHES:
+            os.environ.setdefault(name, place)
+        if not os.path.isdir(home):
+            os.environ["HOME"] = place
 
 
 def typed(command: str) -> str:

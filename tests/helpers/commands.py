@@ -37,6 +37,9 @@ def play(name, options, variables, place):
         os.dup2(os.open(place / stream, os.O_WRONLY | os.O_CREAT), descriptor)
     os.chdir(ROOT)
     os.environ |= variables
+    if encoding := variables.get("PYTHONIOENCODING"):
+        sys.stdout.reconfigure(encoding=encoding)
+        sys.stderr.reconfigure(encoding=encoding)
     sys.path[:0] = ["", *filter(None, variables.get("PYTHONPATH", "").split(os.pathsep))]
     sys.argv = [name, *options]
     status = 0

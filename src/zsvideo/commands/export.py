@@ -8,7 +8,7 @@ from pathlib import Path
 
 from zsvideo.commands.predict import Parser
 from zsvideo.errors import UserError
-from zsvideo.usage import COMMANDS, as_typed, typed
+from zsvideo.usage import COMMANDS, as_typed, prepare_process, typed
 
 
 def parser() -> Parser:
@@ -22,6 +22,7 @@ def parser() -> Parser:
 
 def main() -> None:
     """Run the command line."""
+    prepare_process()
     arguments = parser().parse_args()
     try:
         from zsvideo.prediction.export import export

@@ -9,7 +9,7 @@ import sys
 from typing import NoReturn
 
 from zsvideo.errors import UserError
-from zsvideo.usage import as_typed, typed
+from zsvideo.usage import as_typed, prepare_process, typed
 
 EXAMPLES = """examples:
   {0} runs/demo clip.mp4 --classes "pour tea" "climb a ladder"
@@ -66,6 +66,7 @@ OOV_HELP = "names with words without a vector: leave out, try other spellings, o
 
 def main() -> None:
     """Run the command line."""
+    prepare_process()
     arguments = parser().parse_args()
     try:
         if arguments.page:

@@ -31,7 +31,7 @@ def prepare(config: DictConfig) -> None:
     spec = FormSpec(*(config[key] for key in keys))
 
     def named(dataset: str) -> VideoSet:
-        values = yaml.safe_load((CONF / "source" / f"{dataset}.yaml").read_text())
+        values = yaml.safe_load((CONF / "source" / f"{dataset}.yaml").read_text(encoding="utf-8"))
         return video_set(values | {"root": str(config.root)})
 
     videos = named(config.dataset)

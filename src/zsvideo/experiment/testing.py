@@ -27,6 +27,7 @@ from zsvideo.experiment.scoring import evaluations_of, score_run
 from zsvideo.experiment.selection import chosen_by, validation_of
 from zsvideo.models.callbacks import UnreadableVideos
 from zsvideo.models.checkpoints import LAST, began_with, read_checkpoint
+from zsvideo.models.loggers import patient
 from zsvideo.models.meter import Meter
 from zsvideo.models.module import ZeroShotModule
 from zsvideo.models.parallel import gather_objects
@@ -143,7 +144,7 @@ def test(
     shown = score_run(*options, run, protocol, predictions, counts, about)
     for logger in trainer.loggers:
         if isinstance(logger, WandbLogger):
-            log_panels(shown, logger.experiment)
+            patient(log_panels)(shown, logger.experiment)
 
 
 def by_clips(targets: dict[str, VideoDataModule]) -> dict[str, VideoDataModule]:

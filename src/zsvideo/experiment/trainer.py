@@ -2,6 +2,7 @@
 
 import csv
 import logging
+import os
 import secrets
 import sys
 import warnings
@@ -22,9 +23,11 @@ from zsvideo.experiment.composed import Experiment
 from zsvideo.experiment.options import Trainer
 from zsvideo.models.callbacks import UnreadableVideos
 from zsvideo.models.checkpoints import LAST, AtomicCheckpointIO, Interruption
+from zsvideo.models.loggers import patient
 from zsvideo.models.meter import Meter
 from zsvideo.targets import instantiate
 
+STAGING = "WANDB_DATA_DIR"
 logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
 warnings.filterwarnings("ignore", module="(pytorch_lightning|lightning_fabric)")
 
@@ -74,7 +77,7 @@ def lightning_trainer(
             "because each process would start the whole sweep again; take 1, or "
             "hydra/launcher=slurm"
         )
-    try:
+    with wandb_run(run):
         rows = [earlier_rows(logger, resumed_step) for logger in loggers]
         for logger in loggers:  # first: where it fails, the folder is as it was
             if isinstance(logger, WandbLogger):
@@ -87,9 +90,20 @@ def lightning_trainer(
                 open_curve(logger, before)
             logger.log_hyperparams(experiment.recorded)
         yield trainer, unreadable
+
+
+@contextmanager
+def wandb_run(run: Path) -> Iterator[None]:
+    """End a W&B run at last, if there is one; what it sends later lies in the run's folder."""
+    own = os.environ.get(STAGING)
+    os.environ[STAGING] = own or str(run / "wandb")
+    try:
+        yield
     finally:
         if "wandb" in sys.modules:
-            sys.modules["wandb"].finish()
+            patient(sys.modules["wandb"].finish)()
+        if own is None:
+            del os.environ[STAGING]
 
 
 def make_trainer(options: Trainer, **parts: Any) -> pl.Trainer:
@@ -150,14 +164,12 @@ def open_curve(logger: CSVLogger, rows: list[dict[str, str]]) -> None:
 
 def open_wandb(logger: WandbLogger) -> None:
     """Start the W&B run, with epochs as x axis of curves; raises UserError where it cannot be."""
-    import wandb
-
     try:
         run = logger.experiment
-    except wandb.errors.Error as error:
+        run.define_metric("train/loss_epoch", step_metric="epoch", summary="min")
+        run.define_metric("val/*", step_metric="epoch", summary="max")
+    except Exception as error:
         raise UserError(
             f"W&B does not start ({error}); run `wandb login`, or log without an account: "
             "logger.wandb.offline=true"
         ) from None
-    run.define_metric("train/loss_epoch", step_metric="epoch", summary="min")
-    run.define_metric("val/*", step_metric="epoch", summary="max")

@@ -42,8 +42,9 @@ def export(network: EmbeddingNetwork, facts: Facts, folder: Path, onnx: bool = F
     try:
         folder.mkdir(parents=True, exist_ok=True)
         write_safetensors(files[0], network.state_dict(), {"format": "pt"})
-        files[1].write_text(json.dumps(config_of(facts), indent=1, ensure_ascii=False) + "\n")
-        files[2].write_text(card_of(facts))
+        config = json.dumps(config_of(facts), indent=1, ensure_ascii=False)
+        files[1].write_text(config + "\n", encoding="utf-8")
+        files[2].write_text(card_of(facts), encoding="utf-8")
         if onnx:
             from zsvideo.prediction.onnx import export_onnx
 
@@ -77,7 +78,7 @@ def read_export(folder: Path) -> tuple[EmbeddingNetwork, Facts]:
     """
     file = folder / CONFIG
     try:
-        config = json.loads(file.read_text())
+        config = json.loads(file.read_text(encoding="utf-8"))
         if config["format"] != FORMAT:
             raise UserError(f"{file} is of another version ({config['format']}; known: {FORMAT})")
         trained = config["trained_on"]
@@ -108,7 +109,7 @@ def card_of(facts: Facts) -> str:
     if facts.trained is not None:
         known = f"{len(facts.trained.names)} classes of {facts.trained.dataset}"
     own = (
-        card.read_text()
+        card.read_text(encoding="utf-8")
         if card.is_file()
         else "No protocol card lies beside the checkpoint: what was kept out of training, and what "
         "leaks, is not known.\n"

@@ -174,7 +174,7 @@ def options_of(checkpoint: Mapping[str, Any]) -> dict[str, Any]:
 def options_of_run(run: Path) -> dict[str, Any]:
     """Read the composed options of a run folder that are plain; empty where it has none."""
     try:
-        content = yaml.safe_load((run / ".hydra" / "config.yaml").read_text())
+        content = yaml.safe_load((run / ".hydra" / "config.yaml").read_text(encoding="utf-8"))
     except (OSError, ValueError, yaml.YAMLError):
         return {}
     return {key: content[key] for key in ("clips", "loader") if key in content}

@@ -143,7 +143,7 @@ class Handler(BaseHTTPRequestHandler):
         """Write the page."""
         if self.path != "/":
             return self.nothing()
-        return Template(PAGE.read_text()).substitute(
+        return Template(PAGE.read_text(encoding="utf-8")).substitute(
             style=STYLE,
             limit=self.limit // MB,
             nonce=self.nonce,

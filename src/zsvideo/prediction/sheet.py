@@ -9,7 +9,7 @@ from typing import Any
 
 from zsvideo.prediction.results import SHEET
 
-STYLE = (Path(__file__).parent / "answers.css").read_text()
+STYLE = (Path(__file__).parent / "answers.css").read_text(encoding="utf-8")
 MOST = 500  # videos of a page; browsers are slow with more
 NONE = "None of these"
 

@@ -26,7 +26,7 @@ def show_run(run: Run) -> Run:
         table.markdown_table(run),
         *(f"- {remark}\n" for remark in remarks),
     ]
-    (folder / "results.md").write_text("\n".join(lines))
+    (folder / "results.md").write_text("\n".join(lines), encoding="utf-8")
     console = Console(width=None if Console().is_terminal else 120)
     console.print(table.terminal_table(run))
     for warning in warnings:

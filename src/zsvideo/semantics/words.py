@@ -165,7 +165,9 @@ def read_table(file: str) -> list[dict[str, str]]:
         UserError: it is not the table that `SHA256SUMS` notes.
     """
     content = (TABLES / file).read_bytes()
-    sums = dict(line.split()[::-1] for line in (TABLES / SUMS).read_text().splitlines())
+    sums = dict(
+        line.split()[::-1] for line in (TABLES / SUMS).read_text(encoding="utf-8").splitlines()
+    )
     if sums.get(file) != hashlib.sha256(content).hexdigest():
         raise UserError(
             f"src/zsvideo/semantics/tables/{file} was changed: its hash is not the one in {SUMS}; "

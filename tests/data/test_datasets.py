@@ -12,7 +12,9 @@ from zsvideo.data.datasets.base import VideoSet
 from zsvideo.data.datasets.hmdb51 import HMDB51
 from zsvideo.data.datasets.kinetics import Kinetics600, Kinetics700
 from zsvideo.data.datasets.ucf101 import UCF101
+from zsvideo.data.datasets.weizmann import Weizmann
 from zsvideo.data.inventory import missing_videos
+from zsvideo.data.layouts import files_below
 from zsvideo.errors import UserError
 
 
@@ -285,3 +287,55 @@ def test_videos_outside_class_folders_are_counted_once(tmp_path, caplog):
     touch(tmp_path / "flat", "run/a.mp4", "run/notes.txt")
     module(VideoSet, tmp_path / "flat")
     assert not caplog.records
+
+
+def test_folders_that_are_no_classes_do_not_stand_in_the_way(tmp_path, caplog):
+    """What systems and archivers leave behind, and lists beside the classes."""
+    touch(tmp_path, "run/a.mp4", "run/@eaDir/a.mp4/thumb.jpg", "@eaDir/b.mp4", "__MACOSX/run/c.mp4")
+    touch(tmp_path, "annotations/train.csv", "Splits/1.txt", "#recycle/d.mp4")
+    (tmp_path / "lost+found").mkdir()
+    data = module(VideoSet, tmp_path)
+    assert [v.id for v in data.videos] == ["run/a.mp4"] and data.classes == ["run"]
+    assert data.listing.empty == []
+    (line,) = [r.getMessage() for r in caplog.records]
+    assert "no classes, as they hold no video: Splits, annotations" in line
+    assert not [f for f in files_below(tmp_path) if f.name != "a.mp4"]
+    touch(tmp_path, "jump/notes.txt")
+    assert module(VideoSet, tmp_path).listing.empty == ["jump"]
+
+
+def test_files_with_other_endings_are_counted(tmp_path, caplog):
+    touch(
+        tmp_path, "run/a.mp4", "run/b.xyz", "run/c.XYZ", "run/d.jpg", "run/e", "run/f.srt", "g.xyz"
+    )
+    module(VideoSet, tmp_path)
+    (line,) = [r.getMessage() for r in caplog.records]
+    assert "4 videos are no videos or images asked for" in line
+    assert ".xyz (2)" in line and "no ending (1)" in line and ".jpg (1)" in line
+
+
+def test_the_layout_of_the_common_copy_of_kinetics(tmp_path, caplog):
+    """CVDF: `train/<id>_000010_000020.mp4` beside `annotations/train.csv`."""
+    lines = ["label,youtube_id,time_start,time_end,split", "abseiling,abcdefghijk,10,20,train"]
+    lines += ['"massaging person\'s head",bcdefghijkl,5,15,train', "archery,cdefghijklm,0,10,val"]
+    touch(tmp_path, "train/abcdefghijk_000010_000020.mp4", "train/bcdefghijkl_000005_000015.mp4")
+    touch(tmp_path, "train/cdefghijklm_000000_000010.mp4", "val/x.mp4", "annotations/none.txt")
+    with pytest.raises(UserError, match=r"annotations/train\.csv .*youtube_id"):
+        Kinetics600(root=str(tmp_path)).scan()
+    (tmp_path / "annotations" / "train.csv").write_text("\n".join(lines))
+    data = kinetics(tmp_path)
+    assert sorted(v.label for v in data.videos) == ["abseiling", "massaging person's head"]
+    (line,) = [r.getMessage() for r in caplog.records if "lists" in r.getMessage()]
+    assert "1 videos are not in the lists" in line and "cdefghijklm" in line
+
+
+def test_videos_that_no_list_and_no_name_knows_are_told(tmp_path, caplog):
+    notes = {"annotations": [{"segment": [0, 1], "label": "Archery"}]}
+    (tmp_path / "activity_net.json").write_text(json.dumps({"database": {"abc": notes}}))
+    touch(tmp_path, "videos/v_abc.mp4", "videos/v_other.mp4")
+    module(ActivityNet, tmp_path)
+    touch(tmp_path / "w", "daria_bend.avi", "holiday.avi")
+    module(Weizmann, tmp_path / "w")
+    lines = [r.getMessage() for r in caplog.records]
+    assert any("1 videos have no labelled segment" in s and "v_other" in s for s in lines)
+    assert any("1 videos are not named as in this set" in s and "holiday" in s for s in lines)

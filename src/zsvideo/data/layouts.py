@@ -13,7 +13,30 @@ from zsvideo.errors import UserError
 log = logging.getLogger(__name__)
 
 IMAGE_FILES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff")
-VIDEO_FILES = (".avi", ".mp4", ".mkv", ".webm", ".mov", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv")
+VIDEO_ENDINGS = (
+    "avi mp4 mkv webm mov m4v mpg mpeg wmv flv ts mts m2ts m2t 3gp 3g2 ogv ogm divx asf f4v vob "
+    "mpe m1v m2v mpv mp4v qt dv mxf mjpeg mjpg rm rmvb y4m nut h264 264 hevc 265 tod trp wtv amv"
+)
+NOTE_ENDINGS = (  # of files that may lie beside videos or images, and are none
+    "txt csv tsv json jsonl xml yaml yml md rst pdf html htm srt vtt ass log ini db xlsx xls mat "
+    "npy npz pkl pt h5 hdf5 lmdb py sh zip tar gz bz2 xz rar 7z tgz md5 sha256 part tmp url torrent"
+)
+VIDEO_FILES = tuple(f".{name}" for name in VIDEO_ENDINGS.split())
+NOTES = {f".{name}" for name in NOTE_ENDINGS.split()}
+SYSTEM = {  # folders that systems and archivers leave behind
+    "lost+found",
+    "@eadir",
+    "__macosx",
+    "#recycle",
+    "#snapshot",
+    "$recycle.bin",
+    "system volume information",
+}
+ASIDE = {  # folders beside classes, where they hold no video
+    *("annotation", "annotations", "docs", "label", "labels", "list", "lists", "meta", "metadata"),
+    *("scripts", "split", "splits", "subtitles", "thumbnails"),
+}
+SHOWN = 5  # names in a message
 
 
 @dataclass(frozen=True)
@@ -37,27 +60,32 @@ class Video:
     claimed: int | None = None
 
 
+def is_system(name: str) -> bool:
+    """Tell whether a folder is hidden, or is one that no person has made."""
+    return name.startswith(".") or name.lower() in SYSTEM
+
+
 def files_below(
     root: Path,
-    suffixes: Sequence[str] = VIDEO_FILES,
+    suffixes: Sequence[str] | None = VIDEO_FILES,
     unlisted: Callable[[OSError], None] | None = None,
 ) -> list[Path]:
     """List the files of some kinds at any depth, sorted; links are followed, hidden ones not.
 
     Args:
         root: where to begin.
-        suffixes: of the kinds.
+        suffixes: of the kinds; None for all.
         unlisted: takes the error of a folder that cannot be listed, which else is passed over.
     """
     files, folders = [], set()
     for folder, inner, names in os.walk(root, onerror=unlisted, followlinks=True):
-        inner[:] = [name for name in inner if not name.startswith(".")]
+        inner[:] = [name for name in inner if not is_system(name)]
         if (real := os.path.realpath(folder)) in folders:  # a link to a folder above it
             inner.clear()
             continue
         folders.add(real)
         files += [Path(folder, name) for name in names if not name.startswith(".")]
-    return sorted(file for file in files if file.suffix.lower() in suffixes)
+    return sorted(f for f in files if suffixes is None or f.suffix.lower() in suffixes)
 
 
 def class_folders(root: Path, suffixes: Sequence[str] = VIDEO_FILES) -> list[Video]:
@@ -65,7 +93,7 @@ def class_folders(root: Path, suffixes: Sequence[str] = VIDEO_FILES) -> list[Vid
     return [
         Video(f"{folder.name}/{file.name}", str(file), folder.name)
         for folder in sorted(root.iterdir())
-        if folder.is_dir() and not folder.name.startswith(".")
+        if not is_system(folder.name) and folder.is_dir()
         for file in sorted(folder.iterdir())
         if file.suffix.lower() in suffixes and not file.name.startswith(".")
     ]
@@ -74,16 +102,36 @@ def class_folders(root: Path, suffixes: Sequence[str] = VIDEO_FILES) -> list[Vid
 def warn_of_others(
     videos: Sequence[Video], root: Path, suffixes: Sequence[str] = VIDEO_FILES
 ) -> None:
-    """Warn of files of some kinds that lie elsewhere under the root than in a class folder."""
-    listed = {video.path for video in videos}
-    if others := [file for file in files_below(root, suffixes) if str(file) not in listed]:
+    """Warn of what lies under a root and is not taken, apart from notes beside the videos.
+
+    These are files of some kinds elsewhere than in a class folder, and files with other endings.
+    """
+    listed, files = {video.path for video in videos}, files_below(root, None)
+    say_left_out(
+        root,
+        [f for f in files if f.suffix.lower() in suffixes and str(f) not in listed],
+        "do not lie in ROOT/<class>/",
+        "; to take them, list them in a CSV file with columns path and class (source=csv, "
+        "target=[csv])",
+    )
+    strange = [f for f in files if f.suffix.lower() not in {*suffixes, *NOTES} and f.parent != root]
+    endings = Counter(file.suffix.lower() or "no ending" for file in strange)
+    counts = ", ".join(f"{ending} ({count})" for ending, count in endings.most_common(SHOWN))
+    say_left_out(root, strange, f"are no videos or images asked for, by their endings: {counts},")
+
+
+def say_left_out(root: Path, files: Sequence[Path], why: str, advice: str = "") -> None:
+    """Warn of files that are left out, with the first of them; nothing of none."""
+    if files:
+        name = files[0].relative_to(root) if files[0].is_relative_to(root) else files[0]
         log.warning(
-            "%s: %d videos do not lie in ROOT/<class>/ and are left out, such as %s; to take them, "
-            "list them in a CSV file with columns path and class (source=csv, target=[csv])",
-            root,
-            len(others),
-            others[0].relative_to(root),
+            "%s: %d videos %s and are left out, such as %s%s", root, len(files), why, name, advice
         )
+
+
+def first_few(names: Sequence[str]) -> str:
+    """Join names, the first of many."""
+    return ", ".join(names[:SHOWN]) + " ..." * (len(names) > SHOWN)
 
 
 def distinct(videos: Sequence[Video]) -> list[Video]:
@@ -92,10 +140,9 @@ def distinct(videos: Sequence[Video]) -> list[Video]:
     if doubles := len(videos) - len(first):
         names = [name for name, count in Counter(v.id for v in videos).items() if count > 1]
         log.warning(
-            "%d videos have the name of another one and are left out: %s%s",
+            "%d videos have the name of another one and are left out: %s",
             doubles,
-            ", ".join(names[:5]),
-            " ..." if len(names) > 5 else "",
+            first_few(names),
         )
     return [video for video in videos if first[video.id] is video]
 
@@ -108,13 +155,11 @@ def spell(videos: Sequence[Video], class_names: Sequence[str], root: Path) -> li
     official = {spelling_key(name): name for name in class_names}
     strangers = Counter(v.label for v in videos if spelling_key(v.label) not in official)
     if strangers:
-        names = ", ".join(sorted(strangers)[:5])
         log.warning(
-            "%s: %d folders are no class of it and are left out: %s%s",
+            "%s: %d folders are no class of it and are left out: %s",
             root,
             len(strangers),
-            names,
-            " ..." if len(strangers) > 5 else "",
+            first_few(sorted(strangers)),
         )
     return [
         replace(v, label=official[spelling_key(v.label)])
@@ -129,10 +174,13 @@ def spelling_key(name: str) -> str:
 
 
 def empty_classes(root: Path, suffixes: Sequence[str] = VIDEO_FILES) -> list[str]:
-    """List the folders of `root` without a single file of some kinds."""
+    """List the folders of `root` without a single file of some kinds; tell of those `ASIDE`."""
     full = {video.label for video in class_folders(root, suffixes)}
-    folders = [f.name for f in sorted(root.iterdir()) if f.is_dir() and not f.name.startswith(".")]
-    return [name for name in folders if name not in full]
+    folders = [f.name for f in sorted(root.iterdir()) if not is_system(f.name) and f.is_dir()]
+    empty = [name for name in folders if name not in full]
+    if aside := [name for name in empty if name.lower() in ASIDE]:
+        log.warning("%s: no classes, as they hold no video: %s", root, first_few(aside))
+    return [name for name in empty if name not in aside]
 
 
 def existing_root(root: str | Path, name: str, option: str, how: str) -> Path:

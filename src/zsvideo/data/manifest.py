@@ -9,6 +9,7 @@ original) are used where they are there.
 import csv
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -67,24 +68,36 @@ def read_manifest(file: Path, option: str) -> Manifest:
     videos: dict[str, Video] = {}
     quarantined = {}
     for number, row in enumerate(rows, 2):
+        place = f"{option}={file}: line {number}"
+        if any(row.get(None) or ()):
+            raise UserError(
+                f"{place} has more values than columns ({', '.join(row[None])}); "
+                "put quotes around a value that holds a comma"
+            )
         try:
-            start, end = (row.get(key) for key in ("start", "end"))
+            start, end = ((row.get(key) or "").strip() for key in ("start", "end"))
+            if bool(start) != bool(end):
+                raise UserError(f"{place} has half a window; give start and end, or neither")
             name = row.get("id") or row["path"] + (f"#{start}-{end}" if start and end else "")
             if (row.get("status") or "ok") != "ok":
                 quarantined[name] = row.get("reason") or row["status"]
                 continue
             path = file.parent / (row.get("prepared") or row["path"])
-            window = (float(start), float(end)) if start and end else None
+            window = (float(start), float(end)) if start else None
+            if not (row["path"] and row[label].strip()) or not isfinite(sum(window or ())):
+                raise ValueError
             frames, claimed = (int(row.get(k) or 0) or None for k in ("frames", "claimed"))
             video = Video(name, str(path), row[label].strip(), window, frames, claimed)
+        except UserError:
+            raise
         except (TypeError, ValueError, AttributeError):
             raise UserError(
-                f"{option}={file}: line {number} cannot be used; it needs a path, a class, and "
+                f"{place} cannot be used; it needs a path, a class, and "
                 "numbers for start, end, frames and claimed"
             ) from None
         if name in videos:
             raise UserError(
-                f"{option}={file}: line {number} repeats {name}; a video stands in one row, and "
+                f"{place} repeats {name}; a video stands in one row, and "
                 "one of several classes in several with a column id that tells them apart"
             )
         videos[name] = video

@@ -24,10 +24,12 @@ import numpy as np
 from pebble import ProcessPool
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from zsvideo.data.decoding.base import NO_FRAME
 from zsvideo.data.decoding.faults import UnreadableVideoError, check_file, reason
 from zsvideo.data.decoding.forms import SUFFIXES, FormSpec, form_bytes, write_form
 from zsvideo.data.decoding.limits import late, within
 from zsvideo.data.decoding.pyav_reader import all_frames, claimed_frames
+from zsvideo.data.decoding.reading import open_video
 from zsvideo.data.kenburns import is_image, read_image
 from zsvideo.data.layouts import Video
 from zsvideo.data.manifest import COLUMNS, NAME, write_table
@@ -39,6 +41,7 @@ SHARD_JOURNAL = "progress-{1}-of-{0}.jsonl"
 JOURNALS = "progress*.jsonl"
 SAMPLE = 12  # files that the estimate of the disk looks at
 PATIENCE = 60.0  # seconds to wait for a folder that is in use
+FEW_FRAMES = 3  # a segment this short is looked at
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 
 
@@ -319,8 +322,8 @@ def row(video: Video, facts: dict[str, Any]) -> dict[str, Any]:
     start, end = video.window or (None, None)
     if "fps" in facts and "claimed" not in facts:  # by an earlier version
         facts = facts | {"claimed": claimed_frames(video.path)}
-    if video.window and facts["status"] == "ok" and start >= min(end, facts["seconds"]):
-        facts = facts | {"status": "bad", "reason": "the labelled segment has no frame"}
+    if video.window and facts["status"] == "ok" and not has_frame(video, facts):
+        facts = facts | {"status": "bad", "reason": NO_FRAME}
     return {
         **facts,
         "id": video.id,
@@ -329,6 +332,23 @@ def row(video: Video, facts: dict[str, Any]) -> dict[str, Any]:
         "start": start,
         "end": end,
     }
+
+
+def has_frame(video: Video, facts: dict[str, Any]) -> bool:
+    """Tell whether a frame lies in a labelled segment, as training will see it."""
+    start, end = video.window or (0, facts["seconds"])
+    if start >= min(end, facts["seconds"]):
+        return False
+    if (
+        end - start > FEW_FRAMES / facts["fps"]
+        and start < facts["seconds"] - FEW_FRAMES / facts["fps"]
+    ):
+        return True
+    try:
+        with open_video(video.path, video.window):
+            return True
+    except UnreadableVideoError:
+        return False
 
 
 def disk_needed(videos: Sequence[Video], spec: FormSpec) -> int:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TextIO
 
 from zsvideo.data.decoding.packs import SUFFIX
-from zsvideo.data.layouts import VIDEO_FILES, files_below
+from zsvideo.data.layouts import VIDEO_FILES, files_below, first_few
 from zsvideo.errors import UserError
 
 NAMES = "surrogateescape"  # keeps file names that are no text
@@ -110,7 +110,7 @@ def in_folder(folder: Path) -> Iterator[Source]:
     yield from (Source(str(file)) for file in files)
     yield from closed
     if not files and not closed:
-        yield Source(str(folder), reason=f"no video below it ({', '.join(VIDEO_FILES)})")
+        yield Source(str(folder), reason=f"no video below it ({first_few(VIDEO_FILES)})")
 
 
 def in_manifest(file: Path) -> Iterator[Source]:
@@ -131,6 +131,11 @@ def in_manifest(file: Path) -> Iterator[Source]:
             f"{file} is no manifest: it needs a column path; it has {', '.join(columns)}"
         )
     for number, row in enumerate(rows, 2):
+        if any(row.get(None) or ()):
+            raise UserError(
+                f"{file} line {number} has more values than columns; put quotes around a value "
+                "that holds a comma"
+            )
         if not row["path"]:
             continue
         times = [row.get(key) or "" for key in ("start", "end")]

@@ -8,7 +8,7 @@ from typing import Any
 
 from zsvideo.data.datasets.base import Archive, VideoSet
 from zsvideo.data.datasets.lists import read_text, respell
-from zsvideo.data.layouts import Video, files_below
+from zsvideo.data.layouts import Video, files_below, say_left_out
 from zsvideo.errors import UserError
 from zsvideo.options import Text, options
 
@@ -53,8 +53,12 @@ class ActivityNet(VideoSet):
             raise UserError(
                 f"no activity_net*.json under {self.folder} ({self.option}); {self.how}"
             )
-        files = {file.stem: file for file in files_below(self.folder)}
+        below = files_below(self.folder)
+        files = {file.stem: file for file in below}
         files |= {stem.removeprefix("v_"): file for stem, file in files.items()}
+        keys = {key for key, _, _ in self.segments.values()}
+        others = [f for f in below if not {f.stem, f.stem.removeprefix("v_")} & keys]
+        say_left_out(self.folder, others, "have no labelled segment")
         return self.official(
             [
                 Video(name, str(files[key]), label, window)

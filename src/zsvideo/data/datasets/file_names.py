@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from zsvideo.data.datasets.base import VideoSet
-from zsvideo.data.layouts import Video, files_below
+from zsvideo.data.layouts import Video, files_below, say_left_out
 from zsvideo.options import options
 
 
@@ -26,6 +26,8 @@ class NamedFiles(VideoSet):
         """List the videos by the code in their names; other files are no videos of this set."""
         matches = [(f, self.match(f.name)) for f in files_below(self.folder)]
         named = [(f, self.codes[match["code"]]) for f, match in matches if match]
+        strangers = [f for f, match in matches if not match]
+        say_left_out(self.folder, strangers, "are not named as in this set")
         return self.official([Video(f"{name}/{f.name}", str(f), name) for f, name in named])
 
     def empty_folders(self) -> list[str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from zsvideo.data.datasets.base import Archive, VideoSet
 from zsvideo.data.datasets.lists import read_text, respell
-from zsvideo.data.layouts import Video, files_below
+from zsvideo.data.layouts import Video, files_below, say_left_out
 from zsvideo.options import Text, options
 
 ADDRESS = "https://s3.amazonaws.com/kinetics"
@@ -20,10 +20,15 @@ class Kinetics(VideoSet):
     """Kinetics: `<youtube id>_<start>_<end>.mp4`, also inside `train`.
 
     The files lie in one folder a class, or anywhere beside the official CSV, which then says the
-    classes; of its columns `label` and `youtube_id` are needed.
+    classes; of its columns `label` and `youtube_id` are needed. It lies in the root, or as in the
+    copy of the Common Visual Data Foundation in `annotations`.
     """
 
-    how = "put its training videos there as train/<class name>/<id>_<start>_<end>.mp4"
+    how = (
+        "put its training videos there as train/<class name>/<id>_<start>_<end>.mp4, or without "
+        "class folders beside the official train.csv or annotations/train.csv (columns youtube_id "
+        "and label)"
+    )
     lists = "train.csv (columns youtube_id, label)"
     inner = "train"
     sizes = {"kinetics400": 240_436, "kinetics600": 390_000}  # about, of training videos
@@ -41,7 +46,8 @@ class Kinetics(VideoSet):
         """Class by clip in the official lists beside the videos; of `train` its own part."""
         root = Path(self.root).expanduser()
         split = "train" if self.folder != root else ""
-        read = [read_annotations(file, split) for file in sorted(root.glob("*.csv"))]
+        files = [*root.glob("*.csv"), *(root / "annotations").glob("*.csv")]
+        read = [read_annotations(file, split) for file in sorted(files)]
         return {clip: label for labels in read for clip, label in labels.items()}
 
     @cached_property
@@ -55,6 +61,8 @@ class Kinetics(VideoSet):
         if not any(file.parent == self.folder or clip in self.labels for file, clip in named):
             return VideoSet.find(self)
         labelled = [(f, self.labels[clip]) for f, clip in named if clip in self.labels]
+        strangers = [f for f, clip in named if self.labels and clip not in self.labels]
+        say_left_out(self.folder, strangers, f"are not in the lists of {self.root}")
         return self.official([Video(f"{name}/{f.name}", str(f), name) for f, name in labelled])
 
     def empty_folders(self) -> list[str]:

@@ -20,6 +20,7 @@ from zsvideo.data.decoding.faults import (
 from zsvideo.data.transforms import FramePart, View, whole
 
 SMALLEST = 8  # pixels of a side
+NO_FRAME = "the labelled segment has no frame"
 
 
 class VideoReader(ABC):
@@ -95,7 +96,7 @@ class VideoReader(ABC):
             bounds = np.searchsorted(seconds, np.array(self.window) - 1e-6)
             self.first, self.end = map(int, bounds)
         if self.end <= self.first:
-            raise UnreadableVideoError("no frames")
+            raise UnreadableVideoError(NO_FRAME if len(seconds) else "no frames")
 
     @abstractmethod
     def open(self) -> None:

@@ -4,16 +4,17 @@ What decord does not give as it is, PyAV decodes: mirrored videos, which decord 
 some small ones, whose rows decord pads and then refuses (24, 48 or 72 pixels wide).
 """
 
+import os
 from collections.abc import Iterator
-from functools import cached_property
-from itertools import islice
+from contextlib import suppress
+from typing import Any
 
 import decord
 import numpy as np
 
 from zsvideo.data.decoding.base import VideoReader, part_of
 from zsvideo.data.decoding.conversion import orientation
-from zsvideo.data.decoding.faults import DAMAGED, ShorterVideoError, UnreadableVideoError
+from zsvideo.data.decoding.faults import ShorterVideoError, UnreadableVideoError
 from zsvideo.data.decoding.pyav_reader import PyAVReader, open_stream
 from zsvideo.data.transforms import View
 
@@ -27,17 +28,25 @@ class DecordReader(VideoReader):
 
     def open(self) -> None:
         """Open the video."""
-        try:
-            self.video = decord.VideoReader(str(self.path), num_threads=1)
-        except (decord.DECORDError, RuntimeError) as error:
-            raise UnreadableVideoError(decord_reason(error)) from None
+        container, stream = open_stream(self.path)
+        with container:
+            first = next(container.decode(stream), None)
+        if first is None:
+            raise UnreadableVideoError("no frames")
+        self.video: Any = None
+        with suppress(decord.DECORDError, RuntimeError, UnicodeEncodeError):
+            self.video = decord.VideoReader(os.path.abspath(self.path), num_threads=1)
+        self.is_mirror_image = orientation(first).is_mirror_image
+        if self.video is None:
+            reader = self.files.enter_context(PyAVReader(self.path, length=self.length))
+            return self.span(reader.seconds)
         frames = self.length or len(self.video)
         self.span(np.arange(frames) / self.video.get_avg_fps())
 
     def decode(self, indices: np.ndarray, view: View | None) -> Iterator[np.ndarray]:
         """Decode frames, in chunks."""
         done = 0
-        if not self.is_mirror_image:
+        if self.video is not None and not self.is_mirror_image:
             try:
                 for frame in self.frames(indices):
                     yield part_of(view, *frame.shape[:2]).of(frame)
@@ -63,17 +72,3 @@ class DecordReader(VideoReader):
             except IndexError:
                 raise ShorterVideoError(len(self.video)) from None
             yield from frames[np.isin(chunk, indices)]
-
-    @cached_property
-    def is_mirror_image(self) -> bool:
-        """Whether the file says that its frames are to be mirrored."""
-        container, stream = open_stream(self.path)
-        with container:
-            return any(orientation(f).is_mirror_image for f in islice(container.decode(stream), 1))
-
-
-def decord_reason(error: Exception) -> str:
-    """Return the fault of a file in a few words."""
-    if "cannot find video stream" in str(error):
-        return "no video stream"
-    return "not a video file" if "Error reading" in str(error) else DAMAGED

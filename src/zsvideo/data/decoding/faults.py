@@ -7,6 +7,8 @@ from pathlib import Path
 
 import av
 
+from zsvideo.data.decoding.boxes import is_cut
+
 DAMAGED = "damaged: frames do not decode"
 
 
@@ -63,9 +65,8 @@ def check_file(path: str | Path) -> None:
         raise UnreadableVideoError("empty file")
     try:
         with file.open("rb", buffering=0) as opened:
-            head = opened.read(12)
+            cut = is_cut(opened.fileno(), state.st_size)  # decoders read what is left of it
     except OSError:
         raise UnreadableVideoError("no permission to read it") from None
-    size = int.from_bytes(head[4:8], "little") + 8
-    if head[:4] == b"RIFF" and state.st_size < size:  # an AVI; decoders read what is left of it
+    if cut:
         raise UnreadableVideoError("truncated")

@@ -25,6 +25,8 @@ from zsvideo.data.transforms import View
 
 BUFFER = 2 << 20  # bytes: the packets of larger files are read again after a seek
 SURE = {".mp4", ".m4v", ".mov", ".mkv", ".webm"}  # containers that tell what streams are
+STILL = ("_pipe", "image2")  # formats of single pictures
+BRANDS = {"avif", "heic", "heix", "mif1"}  # of pictures in the container of MP4
 QUICK = {"skip_frame": "all", "analyzeduration": "1"}  # FFmpeg else decodes frames to open a file
 
 
@@ -121,13 +123,35 @@ def open_stream(path: str | Path, quick: bool = False) -> tuple[Any, av.VideoStr
         path: the file.
         quick: without a look into the streams.
     """
-    container = av.open(str(path), metadata_errors="ignore", options=QUICK if quick else {})
-    stream = container.streams.best("video")
-    if not isinstance(stream, av.VideoStream):
+    container = opened(path, QUICK if quick else {})
+    try:
+        stream = video_stream(container)
+    except UnreadableVideoError:
         container.close()
-        raise UnreadableVideoError("no video stream")
+        raise
     stream.codec_context.thread_count = 1
     return container, stream
+
+
+def opened(path: str | Path, options: dict[str, str] | None = None) -> Any:
+    """Open a file with FFmpeg, which else takes `a:b.mp4` for a protocol."""
+    return av.open(f"file:{path}", metadata_errors="ignore", options=options or {})
+
+
+def video_stream(container: Any) -> av.VideoStream:
+    """Choose the video of a file; raises UnreadableVideoError: it is a picture, or has none.
+
+    The cover of a sound file is no video.
+    """
+    if container.format.name.endswith(STILL) or container.metadata.get("major_brand") in BRANDS:
+        raise UnreadableVideoError("a still picture, no video")
+    covers = av.stream.Disposition.attached_pic
+    streams = [s for s in container.streams.video if not s.disposition & covers]
+    best = container.streams.best("video")
+    stream = best if best in streams else next(iter(streams), None)
+    if not isinstance(stream, av.VideoStream):
+        raise UnreadableVideoError("no video stream")
+    return stream
 
 
 class WholeVideo(NamedTuple):
@@ -187,9 +211,10 @@ def claimed_frames(path: str | Path) -> int:
 
     As OpenCV does: what the container says, or where it says no number what its duration makes.
     """
-    with av.open(str(path), metadata_errors="ignore") as container:
-        stream = next(iter(container.streams.video), None)
-        if stream is None:
+    with opened(path) as container:
+        try:
+            stream = video_stream(container)
+        except UnreadableVideoError:
             return 0
         seconds = (container.duration or 0) / av.time_base
         if not seconds and stream.duration and stream.time_base:

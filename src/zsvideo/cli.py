@@ -164,7 +164,7 @@ def run_command(
         with interruptible():
             job()
     except (UserError, HydraException, OmegaConfBaseException) as error:
-        if not mistakes:
+        if str(error) not in map(line, mistakes):  # that of a job is told
             tell(error)
         mistakes.append(error)
     except OSError as error:

@@ -29,9 +29,9 @@ from zsvideo.data.decoding.forms import SUFFIXES, FormSpec, write_form
 from zsvideo.data.decoding.packs import MAGIC
 from zsvideo.data.decoding.pyav_reader import all_frames
 from zsvideo.data.kenburns import draw_boxes, ken_burns
-from zsvideo.data.layouts import Video
 from zsvideo.data.options import ClipSpec
 from zsvideo.data.sampling import test_starts, train_start
+from zsvideo.data.videos import Video
 from zsvideo.semantics.class_vectors import ClassBank
 
 SPEC = ClipSpec(16, 25, 128, 112, 0.5, "loop")

@@ -16,8 +16,8 @@ from benchmarks.videos import make
 from zsvideo.data.datamodule import VideoDataModule
 from zsvideo.data.datasets.base import VideoSet
 from zsvideo.data.features import Extracted, FeatureStore, file_version
-from zsvideo.data.layouts import Video
 from zsvideo.data.options import ClipSpec, LoaderSpec
+from zsvideo.data.videos import Video
 from zsvideo.models.module import ZeroShotModule
 from zsvideo.models.options import ModelSpec
 from zsvideo.options import plain

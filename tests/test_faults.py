@@ -15,7 +15,7 @@ from helpers.videos import frames_of, grey_video
 from zsvideo.data import preparation
 from zsvideo.data.decoding.faults import UnreadableVideoError
 from zsvideo.data.decoding.forms import FormSpec
-from zsvideo.data.layouts import Video
+from zsvideo.data.videos import Video
 from zsvideo.resources import ROOT
 
 pytestmark = pytest.mark.slow

@@ -23,8 +23,8 @@ from helpers.vectors import toy_vectors
 from helpers.videos import frames_of, grey_video, smooth, variable_rate, write_video
 from zsvideo.data import preparation
 from zsvideo.data.decoding.forms import FormSpec
-from zsvideo.data.layouts import Video
 from zsvideo.data.manifest import NAME, read_manifest
+from zsvideo.data.videos import Video
 from zsvideo.errors import UserError
 from zsvideo.resources import ROOT
 

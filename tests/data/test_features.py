@@ -16,8 +16,8 @@ import torch
 from zsvideo.data.clips import Clips
 from zsvideo.data.feature_clips import FeatureClips
 from zsvideo.data.features import Extracted, FeatureStore, distinct
-from zsvideo.data.layouts import Video
 from zsvideo.data.options import ClipSpec
+from zsvideo.data.videos import Video
 
 NAMES = [f"{letter}{number}" for number in range(5) for letter in "abcd"]  # 20 videos
 forked = multiprocessing.get_context("fork")

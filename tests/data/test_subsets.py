@@ -13,8 +13,8 @@ from helpers.videos import grey_video
 from zsvideo.data import subsets
 from zsvideo.data.datamodule import VideoDataModule
 from zsvideo.data.datasets.base import VideoSet
-from zsvideo.data.layouts import Video
 from zsvideo.data.options import ClipSpec, LoaderSpec
+from zsvideo.data.videos import Video, Videos
 from zsvideo.data.zeroshot import ZeroShotDataModule
 from zsvideo.errors import UserError
 from zsvideo.semantics.protocol import Protocol
@@ -22,7 +22,9 @@ from zsvideo.semantics.vectors import WordVectors, embedded
 from zsvideo.semantics.words import class_names
 
 NAMES = [f"c{n:02d}" for n in range(40)]
-VIDEOS = [Video(f"{name}/{i}", "", name) for name in [*NAMES, "kept out"] for i in range(5)]
+VIDEOS = Videos.of(
+    Video(f"{name}/{i}", "", name) for name in [*NAMES, "kept out"] for i in range(5)
+)
 
 
 def unit_rows(seed=0, groups=4):
@@ -74,7 +76,7 @@ def test_nested_draws_grow_and_others_are_apart():
 def test_legacy_spaces_classes_after_overlap_removal_and_videos_before_it():
     """D-23: the authors' code filters samples, then overlaps, then classes."""
     left = BANK.of(n for n in NAMES[:20] if n not in ("c00", "c01", "c02", "c05"))
-    videos = [video for video in VIDEOS if video.label in NAMES[:20]]
+    videos = VIDEOS.within(NAMES[:20])
     drawn = subsets.classes(videos, left, 6, 0, False, True)
     assert sorted(labels(drawn)) == ["c03", "c07", "c10", "c13", "c16", "c19"]
     assert len(drawn.videos) == 30
@@ -133,7 +135,7 @@ def test_diversity_with_real_class_vectors(tmp_path):
     )
     rows = zip(listed.names, listed.matrix, strict=True)
     known = bank({name: row for name, row in rows if not np.isnan(row).any()})
-    videos = [Video(name, "", name) for name in known.names]
+    videos = Videos.of(Video(name, "", name) for name in known.names)
 
     def drawn(clusters, seed, cluster=None):
         subset = subsets.clusters(videos, known, clusters, 50, seed, cluster, 0)

@@ -8,7 +8,7 @@ import pytest
 import zsvideo
 from helpers.commands import finished, read
 from helpers.videos import grey_video
-from zsvideo.data.layouts import Video
+from zsvideo.data.videos import Video, Videos
 from zsvideo.evaluation.predictions import Predictions
 from zsvideo.experiment.rejection import MOST, evenly, none_of_these
 from zsvideo.prediction.rejection import (
@@ -73,8 +73,9 @@ def test_a_training_fits_it_on_classes_that_it_keeps_out(cli, folders, tmp_path)
 
 
 def test_videos_to_fit_on_are_spread_over_the_classes():
-    videos = [Video(f"{c}/{i:03}", "", c) for c in "abcd" for i in range(300 if c == "a" else 200)]
-    chosen = evenly(videos)
+    counts = {"a": 300, "b": 200, "c": 200, "d": 200}
+    videos = (Video(f"{c}/{i:03}", "", c) for c, count in counts.items() for i in range(count))
+    chosen = [*evenly(Videos.of(videos))]
     assert len(chosen) == MOST and chosen == sorted(chosen, key=lambda v: v.id)
     assert Counter(video.label for video in chosen) == dict.fromkeys("abcd", 128)
 

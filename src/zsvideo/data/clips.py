@@ -17,7 +17,6 @@ from torch.utils.data import Dataset
 from zsvideo.data.decoding.faults import ShorterVideoError, UnreadableVideoError
 from zsvideo.data.decoding.reading import claimed_length, open_video
 from zsvideo.data.kenburns import is_image, ken_burns
-from zsvideo.data.layouts import Video
 from zsvideo.data.options import ClipSpec
 from zsvideo.data.sampling import (
     clip_frames,
@@ -26,6 +25,7 @@ from zsvideo.data.sampling import (
     train_start,
 )
 from zsvideo.data.transforms import Crop, View, random_crop
+from zsvideo.data.videos import Video
 from zsvideo.semantics.class_vectors import ClassBank
 
 
@@ -59,7 +59,7 @@ class Clips(Dataset[dict[str, Any]]):
             train: one random clip a video, else `spec.test_clips` centre-cropped ones.
             replace: in training, take another video for an unreadable one.
         """
-        self.videos, self.bank = list(videos), bank
+        self.videos, self.bank = videos, bank
         self.spec, self.seed, self.train, self.replace = spec, seed, train, replace
 
     def __len__(self) -> int:

@@ -16,8 +16,8 @@ from zsvideo.data.decoding.packs import SUFFIX
 from zsvideo.data.epochs import EpochSampler, class_weights
 from zsvideo.data.feature_clips import FeatureClips
 from zsvideo.data.features import FeatureTable
-from zsvideo.data.layouts import Video
 from zsvideo.data.options import ClipSpec, LoaderSpec
+from zsvideo.data.videos import Videos
 from zsvideo.errors import UserError
 from zsvideo.semantics.class_vectors import ClassBank
 
@@ -55,10 +55,12 @@ class VideoDataModule(pl.LightningDataModule):
         self.warn_of_packs()
         self.bank = ClassBank((), np.zeros((0, 0)))
         self.features: dict[bool, FeatureTable] = {}  # of training and test clips, by a frozen f_v
-        self.subset: Sequence[Video] | None = None
+        self.subset: Videos | None = None
 
     def warn_of_packs(self) -> None:
         """Warn of what a switch of the clips no longer finds in prepared videos."""
+        if self.clips.length != "claimed" and not self.clips.antialias:
+            return
         packs = [video for video in self.videos if video.path.endswith(SUFFIX)]
         unknown = sum(video.claimed is None for video in packs)
         if unknown and self.clips.length == "claimed":
@@ -78,14 +80,14 @@ class VideoDataModule(pl.LightningDataModule):
     @property
     def classes(self) -> list[str]:
         """Names of the classes found, sorted as the data set spells them."""
-        return sorted({video.label for video in self.videos})
+        return self.videos.classes
 
     def restrict(self, names: Sequence[str]) -> None:
         """Leave only some classes in the set; how many videos were published of them is unknown."""
-        self.videos = [video for video in self.videos if video.label in set(names)]
+        self.videos = self.videos.within(set(names))
         self.published = None
 
-    def use(self, bank: ClassBank, videos: Sequence[Video] | None = None) -> None:
+    def use(self, bank: ClassBank, videos: Videos | None = None) -> None:
         """Choose the classes to load, with their vectors; their order is the labels'.
 
         Args:
@@ -104,10 +106,9 @@ class VideoDataModule(pl.LightningDataModule):
         self.subset = videos
 
     @property
-    def chosen(self) -> list[Video]:
+    def chosen(self) -> Videos:
         """The videos of the classes in use, or the part of them that was drawn."""
-        videos = self.videos if self.subset is None else self.subset
-        return [video for video in videos if video.label in self.bank]
+        return (self.videos if self.subset is None else self.subset).within(self.bank)
 
     def load(
         self, clips: Dataset[dict[str, Any]], sampler: EpochSampler, size: int, train: bool
@@ -162,9 +163,7 @@ class VideoDataModule(pl.LightningDataModule):
             batches = -(-length // (size * world_size))
         balance, weights = self.loader.balance, None
         if balance:
-            rows = self.bank.rows
-            labels = np.array([rows[video.label] for video in self.chosen])
-            weights = class_weights(labels, balance)
+            weights = class_weights(self.chosen.numbered(self.bank.rows), balance)
         sampler = EpochSampler(len(clips), self.seed, True, length, rank, world_size, weights)
         epoch, skip = divmod(batches_done, batches)
         sampler.start_at(epoch, skip * size)

@@ -28,7 +28,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from zsvideo.data.layouts import Video
+from zsvideo.data.videos import Video
 from zsvideo.semantics.records import file_hash
 
 log = logging.getLogger(__name__)

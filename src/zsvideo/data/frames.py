@@ -12,7 +12,8 @@ from PIL import Image, ImageOps
 from zsvideo.data.datasets.base import VideoSet
 from zsvideo.data.decoding.faults import UnreadableVideoError
 from zsvideo.data.decoding.reading import open_video
-from zsvideo.data.layouts import Video, class_folders
+from zsvideo.data.layouts import class_folders
+from zsvideo.data.videos import Video
 from zsvideo.errors import UserError
 
 log = logging.getLogger(__name__)

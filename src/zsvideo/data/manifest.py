@@ -7,13 +7,15 @@ original) are used where they are there.
 """
 
 import csv
-from collections.abc import Iterable, Mapping
+import os
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from zsvideo.data.layouts import Video
+from zsvideo.data.videos import Video, Videos
 from zsvideo.errors import UserError
 
 NAME = "manifest.csv"
@@ -41,7 +43,7 @@ COLUMNS = (
 class Manifest:
     """The videos of a manifest that can be used, and the reasons for the others by id."""
 
-    videos: list[Video]
+    videos: Videos
     quarantined: dict[str, str]
 
 
@@ -55,55 +57,75 @@ def read_manifest(file: Path, option: str) -> Manifest:
     Raises:
         UserError: it is no manifest, or a row cannot be used; names the line.
     """
+    quarantined: dict[str, str] = {}
     try:
         with file.open(newline="", encoding="utf-8-sig", errors=NAMES) as lines:
-            rows = list(csv.DictReader(lines))
+            videos = Videos.of(usable_videos(lines, file, f"{option}={file}", quarantined))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"{option}={file} cannot be read as a manifest ({error})") from None
-    label = next((c for c in ("class", "label") if rows and c in rows[0]), None)
-    if label is None or "path" not in rows[0]:
+    if not videos:
+        raise UserError(f"{option}={file} lists no video that can be used")
+    return Manifest(videos, quarantined)
+
+
+def usable_videos(
+    lines: Iterable[str], file: Path, name: str, quarantined: dict[str, str]
+) -> Iterator[Video]:
+    """Read the videos of a manifest one after the other.
+
+    Args:
+        lines: of the file.
+        file: its path.
+        name: of the file, for messages.
+        quarantined: takes the reasons for the rows that cannot be used, by id.
+
+    Raises:
+        UserError: see `read_manifest`.
+    """
+    rows = filter(None, csv.reader(lines))
+    columns, first = next(rows, []), next(rows, None)
+    label = next((c for c in ("class", "label") if c in columns), None)
+    if label is None or "path" not in columns or first is None:
         raise UserError(
-            f"{option}={file} is no manifest: it needs columns path and class, and a row a video"
+            f"{name} is no manifest: it needs columns path and class, and a row a video"
         )
-    videos: dict[str, Video] = {}
-    quarantined = {}
-    for number, row in enumerate(rows, 2):
-        place = f"{option}={file}: line {number}"
-        if any(row.get(None) or ()):
+    folder, seen = str(file.parent), set()
+    for number, values in enumerate(chain([first], rows), 2):
+        place = f"{name}: line {number}"
+        if any(more := values[len(columns) :]):
             raise UserError(
-                f"{place} has more values than columns ({', '.join(row[None])}); "
+                f"{place} has more values than columns ({', '.join(more)}); "
                 "put quotes around a value that holds a comma"
             )
+        row = dict(zip(columns, values, strict=False))
         try:
-            start, end = ((row.get(key) or "").strip() for key in ("start", "end"))
+            start, end = row.get("start", "").strip(), row.get("end", "").strip()
             if bool(start) != bool(end):
                 raise UserError(f"{place} has half a window; give start and end, or neither")
-            name = row.get("id") or row["path"] + (f"#{start}-{end}" if start and end else "")
+            own = row.get("id") or row["path"] + (f"#{start}-{end}" if start else "")
             if (row.get("status") or "ok") != "ok":
-                quarantined[name] = row.get("reason") or row["status"]
+                quarantined[own] = row.get("reason") or row["status"]
                 continue
-            path = file.parent / (row.get("prepared") or row["path"])
+            path = os.path.join(folder, row.get("prepared") or row["path"])
             window = (float(start), float(end)) if start else None
             if not (row["path"] and row[label].strip()) or not isfinite(sum(window or ())):
                 raise ValueError
-            frames, claimed = (int(row.get(k) or 0) or None for k in ("frames", "claimed"))
-            video = Video(name, str(path), row[label].strip(), window, frames, claimed)
+            frames, claimed = int(row.get("frames") or 0), int(row.get("claimed") or 0)
+            video = Video(own, path, row[label].strip(), window, frames or None, claimed or None)
         except UserError:
             raise
-        except (TypeError, ValueError, AttributeError):
+        except (KeyError, ValueError):
             raise UserError(
                 f"{place} cannot be used; it needs a path, a class, and "
                 "numbers for start, end, frames and claimed"
             ) from None
-        if name in videos:
+        if own in seen:
             raise UserError(
-                f"{place} repeats {name}; a video stands in one row, and "
+                f"{place} repeats {own}; a video stands in one row, and "
                 "one of several classes in several with a column id that tells them apart"
             )
-        videos[name] = video
-    if not videos:
-        raise UserError(f"{option}={file} lists no video that can be used")
-    return Manifest(list(videos.values()), quarantined)
+        seen.add(own)
+        yield video
 
 
 def write_table(file: Path, columns: Iterable[str], rows: Iterable[Mapping[str, Any]]) -> None:

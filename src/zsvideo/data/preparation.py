@@ -31,8 +31,8 @@ from zsvideo.data.decoding.limits import late, within
 from zsvideo.data.decoding.pyav_reader import all_frames, claimed_frames
 from zsvideo.data.decoding.reading import open_video
 from zsvideo.data.kenburns import is_image, read_image
-from zsvideo.data.layouts import Video
 from zsvideo.data.manifest import COLUMNS, NAME, write_table
+from zsvideo.data.videos import Video
 from zsvideo.errors import UserError
 from zsvideo.semantics.records import file_hash
 

@@ -7,15 +7,14 @@ Shapes: K classes, D embedding.
 """
 
 import hashlib
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from zsvideo.data.layouts import Video
 from zsvideo.data.options import Subset
+from zsvideo.data.videos import Videos
 from zsvideo.errors import UserError
 from zsvideo.options import plain
 from zsvideo.semantics.class_vectors import ClassBank
@@ -32,14 +31,14 @@ class VideoSubset:
     """
 
     kind: str
-    videos: list[Video]
+    videos: Videos
     notes: dict[str, Any] = field(default_factory=dict)
 
 
-Draw = Callable[[Sequence[Video], ClassBank], VideoSubset]
+Draw = Callable[[Videos, ClassBank], VideoSubset]
 
 
-def draw(subset: Subset, videos: Sequence[Video], bank: ClassBank) -> VideoSubset:
+def draw(subset: Subset, videos: Videos, bank: ClassBank) -> VideoSubset:
     """Take the part of the training videos that is asked for; raises UserError."""
     kinds: dict[str, Callable[..., VideoSubset]] = {
         "none": everything,
@@ -51,13 +50,13 @@ def draw(subset: Subset, videos: Sequence[Video], bank: ClassBank) -> VideoSubse
     return kinds[how.pop("kind")](videos, bank, **how)
 
 
-def everything(videos: Sequence[Video], bank: ClassBank) -> VideoSubset:
+def everything(videos: Videos, bank: ClassBank) -> VideoSubset:
     """Take all videos of the classes that have a vector here."""
-    return VideoSubset("none", [video for video in videos if video.label in bank])
+    return VideoSubset("none", videos.within(bank))
 
 
 def classes(
-    videos: Sequence[Video],
+    videos: Videos,
     bank: ClassBank,
     classes: int | None,
     seed: int,
@@ -77,17 +76,17 @@ def classes(
     Raises:
         UserError: there are fewer classes.
     """
-    pool = sorted({video.label for video in videos if video.label in bank})
-    members = set(pick(pool, classes, "subset.classes", seed, nested, legacy))
+    pool = videos.within(bank).classes
+    members = {pool[i] for i in pick(len(pool), classes, "subset.classes", seed, nested, legacy)}
     return VideoSubset(
         "classes",
-        [video for video in videos if video.label in members],
+        videos.within(members),
         {"seed": seed, "nested": nested, "legacy": legacy},
     )
 
 
 def samples(
-    videos: Sequence[Video],
+    videos: Videos,
     bank: ClassBank,
     samples: float | None,
     seed: int,
@@ -110,22 +109,22 @@ def samples(
     Raises:
         UserError: there are fewer videos, or the share is none.
     """
-    pool = [video for video in videos if legacy or video.label in bank]
+    pool = videos if legacy else videos.within(bank)
     count = samples
     if isinstance(samples, float):
         if not 0 < samples < 1:
             raise UserError(f"subset.samples={samples} must be a whole number or a share below 1")
         count = max(1, round(samples * len(pool)))
-    ids = {v.id for v in pick(pool, count, "subset.samples", seed, nested, legacy)}
+    rows = pick(len(pool), count, "subset.samples", seed, nested, legacy)
     return VideoSubset(
         "samples",
-        [video for video in videos if video.id in ids and video.label in bank],
+        pool.take(rows).within(bank),
         {"seed": seed, "nested": nested, "legacy": legacy},
     )
 
 
 def clusters(
-    videos: Sequence[Video],
+    videos: Videos,
     bank: ClassBank,
     clusters: int,
     classes: int,
@@ -152,7 +151,7 @@ def clusters(
     """
     from sklearn.cluster import KMeans
 
-    names = sorted({video.label for video in videos if video.label in bank})
+    names = videos.within(bank).classes
     for key, value in (("clusters", clusters), ("classes", classes)):
         if not isinstance(value, int) or not 1 <= value <= len(names):
             raise UserError(f"subset.{key}={value} must be a whole number from 1 to {len(names)}")
@@ -176,7 +175,7 @@ def clusters(
     members = set(np.random.default_rng(seed).choice(groups[number], classes, replace=False))
     return VideoSubset(
         "clusters",
-        [video for video in videos if video.label in members],
+        videos.within(members),
         {
             "seed": seed,
             "cluster_seed": cluster_seed,
@@ -188,20 +187,20 @@ def clusters(
 
 
 def pick(
-    pool: list[Any], count: float | None, option: str, seed: int, nested: bool, legacy: bool
-) -> list[Any]:
-    """Draw `count` of a list, in its order; raises UserError if it has fewer."""
+    size: int, count: float | None, option: str, seed: int, nested: bool, legacy: bool
+) -> np.ndarray:
+    """Draw `count` numbers below a size, in order; raises UserError if it is smaller."""
     if count is None:
-        return pool
-    if not isinstance(count, int) or isinstance(count, bool) or not 1 <= count <= len(pool):
+        return np.arange(size)
+    if not isinstance(count, int) or isinstance(count, bool) or not 1 <= count <= size:
         raise UserError(
-            f"{option}={count} must be a whole number from 1 to {len(pool)}, what the protocol "
+            f"{option}={count} must be a whole number from 1 to {size}, what the protocol "
             "leaves, or null for all"
         )
     if legacy:
-        return [pool[i] for i in np.linspace(0, len(pool) - 1, count).astype(int)]
+        return np.linspace(0, size - 1, count).astype(int)
     rng = np.random.default_rng(seed if nested else (seed, count))
-    return [pool[i] for i in sorted(rng.permutation(len(pool))[:count])]
+    return np.sort(rng.permutation(size)[:count])
 
 
 def diversity(matrix: np.ndarray) -> float | None:
@@ -221,8 +220,8 @@ def record_subset(subset: VideoSubset, allowed: int, bank: ClassBank) -> dict[st
         allowed: videos that might have been drawn.
         bank: the classes drawn.
     """
-    counts = Counter(video.label for video in subset.videos)
-    ids = "\n".join(video.id for video in subset.videos)
+    counts = subset.videos.counts()
+    ids = "\n".join(subset.videos.ids)
     return {
         "kind": subset.kind,
         **subset.notes,

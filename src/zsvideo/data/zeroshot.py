@@ -2,7 +2,7 @@
 
 import copy
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pytorch_lightning as pl
@@ -144,12 +144,18 @@ class TargetsDataModule(pl.LightningDataModule):
         }
 
 
-def identities(videos: VideoDataModule) -> set[tuple[Any, Any]]:
-    """Return what tells videos from others: id in a published set, else file and window."""
-    return {
-        (videos.table, v.id) if videos.table else (os.path.realpath(v.path), v.window)
-        for v in videos.chosen
-    }
+def common_videos(source: VideoDataModule, target: VideoDataModule) -> int:
+    """Count videos that are in both, by id in a published set, else by file and window."""
+    if source.table != target.table:
+        return 0
+
+    def identities(videos: VideoDataModule) -> Iterator[Any]:
+        """Say what tells videos from others."""
+        if videos.table:
+            return videos.chosen.ids
+        return ((os.path.realpath(v.path), v.window) for v in videos.chosen)
+
+    return len(set(identities(target)).intersection(identities(source)))
 
 
 class ZeroShotDataModule(TargetsDataModule):
@@ -203,11 +209,10 @@ class ZeroShotDataModule(TargetsDataModule):
             held_out.features = {}
             self.validation = {source.name: held_out}
         selection = subset(source.videos, bank)
-        labels = {video.label for video in selection.videos}
+        labels = set(selection.videos.classes)
         learned = bank.of(name for name in bank.names if name in labels)
         source.use(vectors.targets(candidates, learned.names), selection.videos)
-        left = sum(video.label in bank for video in source.videos)
-        used = identities(source)
+        left = len(source.videos.within(bank))
         self.protocol = record(protocol, candidates, kept_out, decisions) | {
             "vectors": vectors.describe(),
             "deciding_vectors": deciding.describe(),
@@ -215,7 +220,7 @@ class ZeroShotDataModule(TargetsDataModule):
             "validation": {n: list(v.bank.names) for n, v in self.validation.items()} or None,
             "subset": record_subset(selection, left, learned),
             "videos_tested_too": {
-                name: len(used & identities(target)) for name, target in targets.items()
+                name: common_videos(source, target) for name, target in targets.items()
             },
         }
         self.protocol = self.record(self.protocol)

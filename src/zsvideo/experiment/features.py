@@ -24,8 +24,8 @@ from zsvideo.data.features import (
     file_version,
     text_hash,
 )
-from zsvideo.data.layouts import Video
 from zsvideo.data.options import ClipSpec
+from zsvideo.data.videos import Video
 from zsvideo.data.zeroshot import ZeroShotDataModule
 from zsvideo.errors import UserError
 from zsvideo.evaluation.predictions import array_hash
@@ -229,7 +229,7 @@ def fit_reduction(
     layer, size = model.reduce, model.feature_dim
     assert isinstance(layer, nn.Linear)
     drawn = np.random.default_rng(0).permutation(len(source.chosen))[:SAMPLE]
-    videos = [source.chosen[row] for row in sorted(drawn)]
+    videos = source.chosen.take(np.sort(drawn))
     model.reduce = nn.Identity()
     store, extract = store_of(trainer, cache, model, test_clips(source, 1), "float32")
     table = store.fill(videos, extract, source.name)

@@ -161,7 +161,7 @@ def as_training(
     table: FeatureTable, videos: VideoDataModule, bank: ClassBank, needs: str, seed: int
 ) -> Training:
     """Give the features of the readable videos as a head reads them."""
-    labels = np.array([bank.rows[video.label] for video in videos.chosen])[table.readable]
+    labels = videos.chosen.numbered(bank.rows)[table.readable]
     return Training(table, labels, unit(bank.vectors), needs == "sequence", seed, table.readable)
 
 
@@ -195,7 +195,8 @@ def with_targets(
 
 def reasons_of(table: FeatureTable, videos: VideoDataModule) -> dict[str, str]:
     """Name the videos that cannot be read: id to reason."""
-    return {videos.chosen[row].id: reason for row, reason in table.reasons.items()}
+    chosen = videos.chosen
+    return {chosen[row].id: reason for row, reason in table.reasons.items()}
 
 
 def score_videos(

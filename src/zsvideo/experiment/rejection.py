@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from zsvideo.data.datamodule import VideoDataModule
-from zsvideo.data.layouts import Video
+from zsvideo.data.videos import Videos
 from zsvideo.data.zeroshot import TargetsDataModule, ZeroShotDataModule
 from zsvideo.evaluation.predictions import Predictions
 from zsvideo.prediction.rejection import enough, fit_none_of_these, judge
@@ -27,12 +27,11 @@ def untrained_videos(data: TargetsDataModule) -> VideoDataModule | None:
     if not isinstance(data, ZeroShotDataModule):
         return None
     source = data.source
-    trained = {video.label for video in source.chosen}
-    names = sorted({video.label for video in source.videos} - trained)
+    names = sorted({*source.videos.classes} - {*source.chosen.classes})
     known = data.vectors.of(names, source.name, source.table) if names else None
     names = [name for name in names if known is not None and name not in known.unknown]
-    videos = evenly([video for video in source.videos if video.label in set(names)])
-    if known is None or not enough(len(videos), len({video.label for video in videos})):
+    videos = evenly(source.videos.within(names))
+    if known is None or not enough(len(videos), len(videos.classes)):
         return None
     others = copy.copy(source)
     others.features = {}
@@ -40,14 +39,14 @@ def untrained_videos(data: TargetsDataModule) -> VideoDataModule | None:
     return others
 
 
-def evenly(videos: list[Video]) -> list[Video]:
+def evenly(videos: Videos) -> Videos:
     """Take the first videos of each class, as many of each, `MOST` in all."""
-    ranked, before = [], Counter[str]()
-    for video in videos:
-        ranked.append((before[video.label], video))
-        before[video.label] += 1
-    kept = sorted(ranked, key=lambda pair: pair[0])[:MOST]
-    return sorted((video for _, video in kept), key=lambda video: video.id)
+    ranks, before = [], Counter[str]()
+    for label in videos.labels:
+        ranks.append(before[label])
+        before[label] += 1
+    kept = videos.take(np.argsort(ranks, kind="stable")[:MOST])
+    return kept.take(np.argsort(np.array([*kept.ids], object), kind="stable"))
 
 
 def none_of_these(

@@ -194,7 +194,8 @@ def content_of(
         Hashes of the ids and classes of the training videos, of the word vectors, and of the
         pretrained weights.
     """
-    lines = sorted(f"{video.id}\t{video.label}" for video in data.source.chosen)
+    videos = data.source.chosen
+    lines = sorted(map("{}\t{}".format, videos.ids, videos.labels))
     return {
         "videos": lines_hash(lines),
         "vectors": experiment.semantics.sha256,

@@ -231,7 +231,7 @@ def seen_videos(
     if not seen.videos:
         raise UserError(f"seen.root={seen.root} holds no class that was trained on")
     if isinstance(data, ZeroShotDataModule):
-        both = {video.path for video in seen.videos} & {v.path for v in data.source.chosen}
+        both = set(seen.videos.paths).intersection(data.source.chosen.paths)
         if both:
             raise UserError(
                 f"seen.root={seen.root}: {len(both)} of its videos were trained on, such as "
@@ -284,11 +284,11 @@ def gather(
         raise UserError("the network gives embeddings that are not finite; lower model.lr")
     if scores is not None and not scores.isfinite().all():
         raise UserError("the head gives scores that are not finite; choose other options of head")
-    videos = [target.chosen[i] for i in index[order]]
-    names = [video.id.rsplit("/", 1)[-1] for video in videos]
+    ids = [*target.chosen.take(index[order].numpy()).ids]
+    names = [video.rsplit("/", 1)[-1] for video in ids]
     splits = target.set.test_splits()
     return Predictions(
-        ids=np.array([video.id for video in videos]),
+        ids=np.array(ids),
         labels=joined["label"].numpy(),
         embeddings=embeddings.numpy(),
         class_names=np.array(target.bank.names),
@@ -307,7 +307,7 @@ def save_samples(
 ) -> None:
     """Keep the middle clip of some tested videos, spread over the set, as the network saw it."""
     clips, ids = target.decoded(train=False), set(predictions.ids)
-    tested = np.array([i for i, video in enumerate(target.chosen) if video.id in ids])
+    tested = np.array([i for i, name in enumerate(target.chosen.ids) if name in ids])
     numbers = tested[np.unique(np.linspace(0, len(tested) - 1, count).astype(int))]
     samples = [s for s in (clips[(0, int(i))] for i in numbers) if s["ok"]]
     if samples:
@@ -315,7 +315,7 @@ def save_samples(
         file.parent.mkdir(parents=True, exist_ok=True)
         np.savez_compressed(
             file,
-            ids=np.array([target.chosen[s["index"]].id for s in samples]),
+            ids=np.array([clips.videos[s["index"]].id for s in samples]),
             clips=middle.permute(0, 2, 3, 4, 1).numpy(),
         )
 
@@ -327,9 +327,9 @@ def source_counts(data: TargetsDataModule, unreadable: dict[str, str]) -> dict[s
     count, used = len(data.source.videos), len(data.source.chosen)
     kept = {entry["name"] for entry in data.protocol["source"]["kept"]}
     unknown = set(data.protocol["source"]["without_vector"])
-    lost = {v.label for v in data.source.videos} & kept & unknown
+    lost = set(data.source.videos.classes) & kept & unknown
     left_out = data.protocol["subset"]["left_out"]
-    without = sum(video.label in lost for video in data.source.videos)
+    without = len(data.source.videos.within(lost))
     own = data.validation.values() if data.hold_out_share else ()
     held_out = sum(len(videos.chosen) for videos in own)
     return {

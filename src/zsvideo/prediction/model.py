@@ -17,8 +17,8 @@ from torch import Tensor
 from zsvideo.data.clips import assemble, read_clips
 from zsvideo.data.decoding.faults import UnreadableVideoError
 from zsvideo.data.decoding.limits import within
-from zsvideo.data.layouts import Video
 from zsvideo.data.options import ClipSpec
+from zsvideo.data.videos import Video
 from zsvideo.errors import UserError
 from zsvideo.evaluation.ranking import cosine_scores, unit
 from zsvideo.models.heads.base import Features

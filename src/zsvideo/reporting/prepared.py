@@ -24,8 +24,8 @@ def show_downloads(items: Sequence[Any], root: str) -> None:
 
 def show_plan(videos: VideoSet, listing: Listing, out: Path, form: str, needed: int) -> None:
     """Say what was found and what it needs."""
-    files = len({video.path for video in listing.videos})
-    classes = len({video.label for video in listing.videos})
+    files = len(set(listing.videos.paths))
+    classes = len(listing.videos.classes)
     published = f" of {listing.published:,} published" if listing.published else ""
     console = Console(highlight=False, soft_wrap=True)
     console.print(

@@ -29,7 +29,7 @@ class ClassBank:
     def __len__(self) -> int:
         return len(self.names)
 
-    def __contains__(self, name: str) -> bool:
+    def __contains__(self, name: object) -> bool:
         return name in self.rows
 
     @cached_property

@@ -8,7 +8,8 @@ from typing import Any
 
 from zsvideo.data.datasets.base import Archive, VideoSet
 from zsvideo.data.datasets.lists import read_text, respell
-from zsvideo.data.layouts import Video, files_below, say_left_out
+from zsvideo.data.layouts import files_below, say_left_out
+from zsvideo.data.videos import Video, Videos
 from zsvideo.errors import UserError
 from zsvideo.options import Text, options
 
@@ -47,7 +48,7 @@ class ActivityNet(VideoSet):
             for number, (label, window) in enumerate(listed)
         }
 
-    def find(self) -> list[Video]:
+    def find(self) -> Videos:
         """List the labelled segments whose video is there, by time window."""
         if not self.segments:
             raise UserError(

@@ -1,7 +1,7 @@
 """A set of labelled videos: `VideoSet`, the base of all data sets, and own folders itself."""
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
@@ -10,7 +10,6 @@ from urllib.parse import unquote, urlsplit
 from zsvideo.data.layouts import (
     IMAGE_FILES,
     VIDEO_FILES,
-    Video,
     class_folders,
     distinct,
     empty_classes,
@@ -20,6 +19,7 @@ from zsvideo.data.layouts import (
     warn_of_others,
 )
 from zsvideo.data.manifest import NAME, NAMES, read_manifest
+from zsvideo.data.videos import Video, Videos
 from zsvideo.errors import UserError
 from zsvideo.options import Text, options
 from zsvideo.semantics.words import class_names
@@ -60,7 +60,7 @@ class Listing:
     """
 
     root: Path
-    videos: list[Video]
+    videos: Videos
     published: int | None = None
     quarantined: dict[str, str] = field(default_factory=dict)
     empty: list[str] = field(default_factory=list)
@@ -123,7 +123,7 @@ class VideoSet:
         else:
             existing_root(root, self.name, self.option, self.how)
             files = class_folders(root) or class_folders(root, IMAGE_FILES)
-            names = {video.label for video in files}
+            names = set(files.classes)
         if not names:
             raise UserError(
                 f"no classes at {root} ({self.option}); give a folder of class folders with "
@@ -176,14 +176,15 @@ class VideoSet:
             ) from None
         if not videos:
             raise UserError(f"no videos of {self.name} under {root} ({self.option}); {self.how}")
-        taken = self.select([*(video.id for video in videos), *quarantined])
-        chosen = [video for video in videos if video.id in taken]
+        ids = [*videos.ids]
+        taken = self.select([*ids, *quarantined])
+        chosen = videos.take([row for row, name in enumerate(ids) if name in taken])
         if not chosen:
             raise UserError(f"no videos of {self.asked} under {root} ({self.option}); {self.how}")
         quarantined = {name: reason for name, reason in quarantined.items() if name in taken}
         return Listing(root, chosen, self.published(chosen), quarantined, empty)
 
-    def find(self) -> list[Video]:
+    def find(self) -> Videos:
         """List the videos under `folder`; a data set with another layout overrides this."""
         videos = class_folders(self.folder, self.suffixes)
         if self.table is None:
@@ -207,11 +208,10 @@ class VideoSet:
         """Estimate the videos of the set without looking for them; 0 if unknown."""
         return self.published_videos or 0
 
-    def official(self, videos: Sequence[Video]) -> list[Video]:
+    def official(self, videos: Iterable[Video]) -> Videos:
         """Spell the classes of a published set as it does; leave out what is no class of it."""
-        if not self.table:
-            return list(videos)
-        return spell(videos, class_names(self.table), self.folder)
+        listed = Videos.of(videos)
+        return spell(listed, class_names(self.table), self.folder) if self.table else listed
 
     def empty_folders(self) -> list[str]:
         """List the class folders without a video."""

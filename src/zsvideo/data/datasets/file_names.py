@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import ClassVar
 
 from zsvideo.data.datasets.base import VideoSet
-from zsvideo.data.layouts import Video, files_below, say_left_out
+from zsvideo.data.layouts import files_below, say_left_out
+from zsvideo.data.videos import Video, Videos
 from zsvideo.options import options
 
 
@@ -22,7 +23,7 @@ class NamedFiles(VideoSet):
     pattern: ClassVar[str]
     codes: ClassVar[Mapping[str, str]]
 
-    def find(self) -> list[Video]:
+    def find(self) -> Videos:
         """List the videos by the code in their names; other files are no videos of this set."""
         matches = [(f, self.match(f.name)) for f in files_below(self.folder)]
         named = [(f, self.codes[match["code"]]) for f, match in matches if match]

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import os
 import re
 from collections.abc import Sequence
 from functools import cached_property
@@ -9,7 +10,8 @@ from pathlib import Path
 
 from zsvideo.data.datasets.base import Archive, VideoSet
 from zsvideo.data.datasets.lists import read_text, respell
-from zsvideo.data.layouts import Video, files_below, say_left_out
+from zsvideo.data.layouts import files_below, is_listed, say_left_out
+from zsvideo.data.videos import Video, Videos
 from zsvideo.options import Text, options
 
 ADDRESS = "https://s3.amazonaws.com/kinetics"
@@ -55,21 +57,26 @@ class Kinetics(VideoSet):
         """Clip in the official lists by YouTube id, the first of several."""
         return {youtube_id(clip): clip for clip in reversed(self.labels)}
 
-    def find(self) -> list[Video]:
+    def find(self) -> Videos:
         """List the training videos."""
-        named = [(file, self.clip(file.stem)) for file in files_below(self.folder)]
-        if not any(file.parent == self.folder or clip in self.labels for file, clip in named):
+        if not self.by_list:
             return VideoSet.find(self)
-        labelled = [(f, self.labels[clip]) for f, clip in named if clip in self.labels]
-        strangers = [f for f, clip in named if self.labels and clip not in self.labels]
+        named = [(f, self.labels.get(self.clip(f.stem))) for f in files_below(self.folder)]
+        strangers = [f for f, name in named if self.labels and name is None]
         say_left_out(self.folder, strangers, f"are not in the lists of {self.root}")
-        return self.official([Video(f"{name}/{f.name}", str(f), name) for f, name in labelled])
+        return self.official(Video(f"{name}/{f.name}", str(f), name) for f, name in named if name)
+
+    @cached_property
+    def by_list(self) -> bool:
+        """Whether an official list says the classes, and not the folders."""
+        if any(is_listed(name) for name in os.listdir(self.folder)):
+            return True
+        files = files_below(self.folder) if self.labels else []
+        return any(self.clip(file.stem) in self.labels for file in files)
 
     def empty_folders(self) -> list[str]:
         """List the class folders without a video, where classes are folders."""
-        files = files_below(self.folder)
-        by_list = any(f.parent == self.folder or self.clip(f.stem) in self.labels for f in files)
-        return [] if by_list else VideoSet.empty_folders(self)
+        return [] if self.by_list else VideoSet.empty_folders(self)
 
     def official_list(self) -> dict[str, str] | None:
         """Return the official list beside the videos; of `train` its own part."""

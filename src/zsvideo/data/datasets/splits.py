@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from zsvideo.data.datasets.base import VideoSet
-from zsvideo.data.layouts import Video
+from zsvideo.data.videos import Video
 from zsvideo.errors import UserError
 from zsvideo.options import options
 

@@ -1,7 +1,8 @@
 """SUN397: 397 scenes in 108,754 photographs (Xiao et al., 2010), and other still images."""
 
 from zsvideo.data.datasets.base import Archive, VideoSet
-from zsvideo.data.layouts import IMAGE_FILES, Video, files_below
+from zsvideo.data.layouts import IMAGE_FILES, files_below
+from zsvideo.data.videos import Video, Videos
 from zsvideo.options import Text, options
 
 
@@ -33,7 +34,7 @@ class SUN397(Images):
         ),
     )
 
-    def find(self) -> list[Video]:
+    def find(self) -> Videos:
         """List the images by their folder, which is their class."""
         below = files_below(self.folder, self.suffixes)
         images = [file for file in below if file.parent != self.folder]

@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 from pydantic import Field, Strict
 
 from zsvideo.data.datasets.base import Listing, VideoSet
-from zsvideo.data.layouts import Video
 from zsvideo.data.synthetic import DOMAINS, domain_classes, domain_folder, generate
+from zsvideo.data.videos import Video, Videos
 from zsvideo.errors import UserError
 from zsvideo.options import NotNegative, options
 
@@ -68,8 +68,8 @@ class Synthetic(VideoSet):
                 f"cannot write generated videos to {self.root} ({self.option}): {error}"
             ) from None
         files = sorted(folder.glob(f"*/*.{DOMAINS[self.domain].suffix}"))
-        videos = [Video(f"{f.parent.name}/{f.name}", str(f), f.parent.name) for f in files]
-        return Listing(folder, videos)
+        videos = (Video(f"{f.parent.name}/{f.name}", str(f), f.parent.name) for f in files)
+        return Listing(folder, Videos.of(videos))
 
     def estimated_videos(self) -> int:
         """Count the videos."""

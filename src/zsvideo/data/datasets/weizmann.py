@@ -5,7 +5,7 @@ from typing import Literal
 
 from zsvideo.data.datasets.base import Archive
 from zsvideo.data.datasets.file_names import NamedFiles
-from zsvideo.data.layouts import Video
+from zsvideo.data.videos import Video
 from zsvideo.options import Text, options
 
 Actor = Literal["daria", "denis", "eli", "ido", "ira", "lena", "lyova", "moshe", "shahar"]

@@ -1,5 +1,6 @@
 """Files that vanish, may not be read, or hang their decoder: counted, or told in one line."""
 
+import gc
 import json
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from helpers.videos import frames_of, grey_video
 from zsvideo.data import preparation
 from zsvideo.data.decoding.faults import UnreadableVideoError
 from zsvideo.data.decoding.forms import FormSpec
+from zsvideo.data.decoding.limits import within
 from zsvideo.data.videos import Video
 from zsvideo.resources import ROOT
 
@@ -55,6 +57,20 @@ def test_prepare_counts_a_file_that_hangs_in_c(tmp_path, monkeypatch):
         ("bad", "not decoded within 2 s"),
         ("ok", ""),
     ]
+
+
+def test_a_process_leaves_alone_what_it_inherits():
+    """FFmpeg's threads of the first process, in garbage that another one would free, hang it."""
+    frame = av.VideoFrame.from_ndarray(np.zeros((480, 640, 3), np.uint8), format="rgb24")
+    frame.reformat(64, 64, "yuv420p")
+    gc.disable()
+    try:
+        garbage = [frame]
+        garbage.append(garbage)
+        del frame, garbage
+        assert isinstance(*within(3, gc.collect, [()], 1), int)
+    finally:
+        gc.enable()
 
 
 DRIVER = """

@@ -1,5 +1,6 @@
 """The LightningDataModule of a data set; `zsvideo.data.zeroshot` joins a source and targets."""
 
+import gc
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
@@ -22,6 +23,11 @@ from zsvideo.errors import UserError
 from zsvideo.semantics.class_vectors import ClassBank
 
 log = logging.getLogger(__name__)
+
+
+def leave_inherited(_: int) -> None:
+    """Keep a loading process from looking for garbage in what it shares, which would copy it."""
+    gc.freeze()
 
 
 class VideoDataModule(pl.LightningDataModule):
@@ -123,6 +129,7 @@ class VideoDataModule(pl.LightningDataModule):
             multiprocessing_context="fork" if workers else None,  # a sweep's pool sets another
             collate_fn=collate,
             timeout=self.loader.timeout if workers else 0,
+            worker_init_fn=leave_inherited,
             pin_memory=torch.cuda.is_available(),
             persistent_workers=train and workers > 0,
             # A generator of its own: starting workers must not touch the random numbers of dropout.

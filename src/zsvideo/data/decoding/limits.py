@@ -1,5 +1,6 @@
 """A time limit on a file: the process that reads it is killed, since decoders hang inside C."""
 
+import gc
 import multiprocessing
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -36,7 +37,9 @@ def within(
     Raises:
         Exception: what `read` raises.
     """
-    with ProcessPool(workers, context=multiprocessing.get_context("fork")) as pool:
+    # A process leaves alone what it inherits: to free FFmpeg's threads, which it lacks, never ends.
+    context = multiprocessing.get_context("fork")
+    with ProcessPool(workers, initializer=gc.freeze, context=context) as pool:
         begun: deque[Future[Made | UnreadableVideoError]] = deque()
         try:
             for file in files:

@@ -1,5 +1,7 @@
 """Machines that lack something: letters, a home, hard links, locks, shared memory, room."""
 
+import errno
+import fcntl
 import logging
 import os
 from dataclasses import replace
@@ -7,9 +9,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from helpers.commands import finished
 from helpers.runs import finished_run, predictions
+from helpers.videos import grey_video
+from zsvideo.cli import line
+from zsvideo.data import datamodule, preparation, sharing
+from zsvideo.data.clips import Clips, collate
+from zsvideo.data.decoding import limits
+from zsvideo.data.layouts import Video
+from zsvideo.locks import lock
+from zsvideo.models.checkpoints import LAST, PREVIOUS, AtomicCheckpointIO
 from zsvideo.models.loggers import PatientWandbLogger, patient, warn_once
 from zsvideo.usage import CACHES, prepare_process
 
@@ -73,3 +84,82 @@ def test_wandb_that_fails_is_a_warning(caplog):
 
 def raising(error):
     raise error
+
+
+def test_checkpoints_where_there_are_no_hard_links(tmp_path, monkeypatch):
+    def no_links(*_):
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", no_links)
+    for step in (1, 2, 3):
+        AtomicCheckpointIO().save_checkpoint({"global_step": step}, tmp_path / LAST)
+    steps = {n: torch.load(tmp_path / n)["global_step"] for n in (LAST, PREVIOUS)}
+    assert steps == {LAST: 3, PREVIOUS: 2} and len(list(tmp_path.iterdir())) == 2
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOTSUP, errno.EINVAL])
+def test_locks_where_there_are_none(tmp_path, monkeypatch, number):
+    def no_locks(*_):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    with (tmp_path / "lock").open("w") as file:
+        assert lock(file) and lock(file, wait=False)
+        preparation.lock(file, tmp_path)
+
+
+def test_a_lock_that_another_has(tmp_path):
+    with (tmp_path / "lock").open("w") as one, (tmp_path / "lock").open("w") as other:
+        assert lock(one, wait=False) and not lock(other, wait=False)
+
+
+def clips_of(tmp_path, count=4):
+    for number in range(count):
+        grey_video(tmp_path / f"{number}.avi", 20)
+    return [Video(str(n), str(tmp_path / f"{n}.avi"), "run") for n in range(count)]
+
+
+def loaded(config, tmp_path, **options):
+    """Load the test clips of some videos in another process, as a run does."""
+    from zsvideo.experiment.build import build_videos
+    from zsvideo.experiment.composed import Experiment
+
+    clips_of(tmp_path / "target" / "run")
+    typed = [f"target.folder.root={tmp_path}/target", "loader.workers=1", "clips.test_clips=2"]
+    own = config("source=synthetic", "target=[folder]", "protocol=targets", *typed, "paths.run=x")
+    (videos,) = build_videos(Experiment.of(own)).values()
+    clips = Clips(videos.videos, None, videos.clips, 0, train=False)
+    loader = videos.load(clips, datamodule.EpochSampler(4, 0, False), 2, train=False)
+    return [sharing.receive(batch) for batch in loader], collate([clips[0, n] for n in (0, 1)])
+
+
+@pytest.mark.parametrize("machine", ["linux", "little shared memory", "macOS"])
+def test_batches_of_another_process(config, tmp_path, monkeypatch, caplog, machine):
+    sharing.tell.cache_clear()
+    if machine == "macOS":
+        monkeypatch.setattr(datamodule, "START", "spawn")
+    if machine == "little shared memory":
+
+        def full(tensor):
+            raise RuntimeError("unable to allocate shared memory(shm): No space left on device")
+
+        monkeypatch.setattr(torch.Tensor, "share_memory_", full)
+    batches, expected = loaded(config, tmp_path)
+    assert len(batches) == 2 and batches[0].keys() == expected.keys()
+    assert all(
+        torch.equal(batches[0][key], expected[key]) for key in expected if key != "unreadable"
+    )
+    assert ("--shm-size" in caplog.text) == (machine == "little shared memory")
+
+
+def test_files_are_read_in_processes_that_are_not_forked(monkeypatch):
+    monkeypatch.setattr(limits, "START", "spawn")
+    assert list(limits.within(60, len, [("abc",), ("ab",)], 1)) == [3, 2]
+
+
+def test_a_bus_error_of_a_loading_process_names_shared_memory():
+    text = (
+        "DataLoader worker (pid 7) is killed by signal: Bus error. It is possible that "
+        "dataloader's workers are out of shared memory. Please try to raise your limit."
+    )
+    assert "--shm-size" in line(RuntimeError(text))

@@ -12,6 +12,7 @@ ROOMS = [
     "usage",
     "options",
     "targets",
+    "locks",
     "semantics",
     "data",
     "models",

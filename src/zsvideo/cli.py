@@ -282,6 +282,11 @@ def explain(error: BaseException) -> str:
     if isinstance(error, OSError) and error.errno in DISK:
         place = error.filename2 or error.filename or "a file"
         return f"{place} cannot be read or written ({error.strerror}); mend that and start again"
+    if isinstance(error, RuntimeError) and "out of shared memory" in text:
+        return (
+            "there is too little shared memory (/dev/shm) for the clips that are loaded ahead; "
+            "have more of it (docker run --shm-size=8g), or take loader.workers=0"
+        )
     if isinstance(error, RuntimeError) and text.startswith("DataLoader"):
         return (
             f"a process that loads clips hangs or has ended ({text.partition('.')[0]}): a file "

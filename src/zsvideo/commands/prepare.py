@@ -4,7 +4,6 @@ Every file is decoded; `manifest.csv` says what can be used; a prepared form mak
 It can be stopped at any time and goes on when started again.
 """
 
-import os
 from pathlib import Path
 
 import yaml
@@ -16,6 +15,8 @@ from zsvideo.resources import CONF
 
 def prepare(config: DictConfig) -> None:
     """Write the manifest, the prepared videos and a count of each class under `out`."""
+    from joblib import cpu_count
+
     from zsvideo.data import downloads, inventory, preparation
     from zsvideo.data.datasets import video_set
     from zsvideo.data.datasets.base import VideoSet
@@ -64,7 +65,7 @@ def prepare(config: DictConfig) -> None:
         show_plan(videos, listing, out, spec.form, needed)
     if config.dry_run:
         return
-    workers = config.workers or len(os.sched_getaffinity(0))
+    workers = config.workers or cpu_count()
     root = root if root.is_dir() else root.parent
     rows = preparation.prepare(
         listing.videos, root, out, spec, workers, config.limit, config.dataset, part, needed

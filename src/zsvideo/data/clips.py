@@ -24,6 +24,7 @@ from zsvideo.data.sampling import (
     test_frames,
     train_start,
 )
+from zsvideo.data.sharing import send
 from zsvideo.data.transforms import Crop, View, random_crop
 from zsvideo.data.videos import Video
 from zsvideo.semantics.class_vectors import ClassBank
@@ -201,7 +202,7 @@ def collate(samples: Sequence[dict[str, Any]]) -> dict[str, Any]:
     for key in ("features", "mirrored", "target", "label", "index"):
         if key in readable[0]:
             batch[key] = torch.stack([torch.as_tensor(s[key]) for s in readable])
-    return batch
+    return send(batch)
 
 
 def assemble(batch: dict[str, Any]) -> Tensor:

@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from zsvideo.data.clips import Clips, collate
 from zsvideo.data.datasets.base import VideoSet
+from zsvideo.data.decoding.limits import START
 from zsvideo.data.decoding.packs import SUFFIX
 from zsvideo.data.epochs import EpochSampler, class_weights
 from zsvideo.data.feature_clips import FeatureClips
@@ -126,7 +127,7 @@ class VideoDataModule(pl.LightningDataModule):
             batch_size=size,
             sampler=sampler,
             num_workers=workers,
-            multiprocessing_context="fork" if workers else None,  # a sweep's pool sets another
+            multiprocessing_context=START if workers else None,  # a sweep's pool sets another
             collate_fn=collate,
             timeout=self.loader.timeout if workers else 0,
             worker_init_fn=leave_inherited,

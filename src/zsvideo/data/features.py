@@ -11,7 +11,6 @@ extracted together:
 Shapes: V videos, B of them, N clips a video, F features.
 """
 
-import fcntl
 import hashlib
 import json
 import logging
@@ -29,6 +28,7 @@ import torch
 from torch import Tensor
 
 from zsvideo.data.videos import Video
+from zsvideo.locks import lock
 from zsvideo.semantics.records import file_hash
 
 log = logging.getLogger(__name__)
@@ -282,12 +282,10 @@ class FeatureStore:
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Keep other processes from writing to the store; those that do are waited for."""
-        with (self.folder / "lock").open("w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
+        with (self.folder / "lock").open("w") as file:
+            if not lock(file, wait=False):
                 log.warning("waiting for another process that fills %s", self.folder)
-                fcntl.flock(lock, fcntl.LOCK_EX)
+                lock(file)
             yield
 
     def write(self, keys: Sequence[Key], found: Extracted) -> None:

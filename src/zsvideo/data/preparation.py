@@ -183,6 +183,8 @@ def lock(journal: TextIO, out: Path, kind: int = fcntl.LOCK_EX) -> None:
             return fcntl.flock(journal, kind | fcntl.LOCK_NB)
         except BlockingIOError:
             time.sleep(0.1)
+        except OSError:  # a file system without locks
+            return None
     raise UserError(f"out={out} is used by another preparation; let it end, or take another out")
 
 

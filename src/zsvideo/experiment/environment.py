@@ -62,7 +62,9 @@ def environment(accelerators: Sequence[str] = ()) -> dict[str, Any]:
         "hardware": {
             "system": f"{platform.system()} {platform.machine()}",
             "cpu": cpu_model(),
-            "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None,
+            "cores": len(os.sched_getaffinity(0))
+            if hasattr(os, "sched_getaffinity")
+            else os.cpu_count(),
             "accelerators": list(accelerators),
         },
     }

@@ -57,6 +57,12 @@ class Extractor(pl.LightningModule):
         self.results = Extracted(np.zeros(shape, dtype), np.ones(shape[:2], bool), {})
         self.filled = np.zeros(len(videos), int)
 
+    def on_before_batch_transfer(
+        self, batch: dict[str, Any], dataloader_idx: int
+    ) -> dict[str, Any]:
+        """Take a batch from the process that has loaded it."""
+        return self.model.on_before_batch_transfer(batch, dataloader_idx)
+
     def on_after_batch_transfer(self, batch: dict[str, Any], dataloader_idx: int) -> dict[str, Any]:
         """Make the clips."""
         if "frames" in batch:

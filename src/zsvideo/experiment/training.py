@@ -1,6 +1,5 @@
 """One experiment from its config to its run folder: train on a source, test on the targets."""
 
-import fcntl
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from zsvideo.experiment.scoring import evaluations_of
 from zsvideo.experiment.selection import select, selecting
 from zsvideo.experiment.trainer import lightning_trainer
 from zsvideo.experiment.vectors import settle
+from zsvideo.locks import lock
 from zsvideo.models.checkpoints import LAST
 from zsvideo.reporting.run import Run
 
@@ -98,8 +98,8 @@ def train_first(experiment: Experiment) -> Path | None:
     run = Path(experiment.config.paths.pretrained).expanduser() / name
     config.paths.run = str(run)
     run.mkdir(parents=True, exist_ok=True)
-    with (run / "lock").open("w") as lock:
+    with (run / "lock").open("w") as own:
         if not getattr(rank_zero_only, "rank", 0):  # the other processes of a run train beside it
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            lock(own)
         carry_out(replace(Experiment.of(config), source=source), run, tested=False)
     return run / "checkpoints" / LAST

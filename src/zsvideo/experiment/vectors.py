@@ -6,7 +6,6 @@ of generated videos), and else, and for the data sets of the paper, `googlenews`
 has no say in it.
 """
 
-import fcntl
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -22,6 +21,7 @@ from zsvideo.data.downloads import check, fetch
 from zsvideo.errors import UserError
 from zsvideo.experiment.composed import Claim
 from zsvideo.experiment.options import Semantics
+from zsvideo.locks import lock
 from zsvideo.options import plain
 from zsvideo.semantics.class_lists import NotListedError
 from zsvideo.semantics.class_vectors import ClassVectors
@@ -253,8 +253,8 @@ def fetched(data: Path) -> Path:
     file, part = data / "word2vec" / ITEM.name, folder / ITEM.name
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with (folder / "lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)  # another run may be fetching it
+        with (folder / "lock").open("w") as own:
+            lock(own)  # another run may be fetching it
             if not file.is_file():
                 log.info("fetching the full GoogleNews word vectors (%s) to %s", size(), file)
                 if not part.is_file():

@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import shutil
 import signal
 import sys
 from pathlib import Path
@@ -41,7 +42,10 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             if path.name == LAST and path.exists():
                 link = path.with_name("previous.part")
                 link.unlink(missing_ok=True)
-                os.link(path, link)
+                try:
+                    os.link(path, link)
+                except OSError:  # a file system without hard links
+                    shutil.copyfile(path, link)
                 link.replace(path.with_name(PREVIOUS))
             part.replace(path)
         except (OSError, RuntimeError) as error:  # torch tells of a full disk by RuntimeError

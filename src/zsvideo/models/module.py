@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from zsvideo.data.clips import assemble
+from zsvideo.data.sharing import receive
 from zsvideo.errors import UserError
 from zsvideo.models.aurl import Centres, aurl_loss
 from zsvideo.models.network import EmbeddingNetwork
@@ -130,6 +131,12 @@ class ZeroShotModule(pl.LightningModule, EmbeddingNetwork):
         """Embed the videos of a batch, by their clips or by cached features: (B, D)."""
         features = batch["features"] if "features" in batch else self.features(batch["clips"])
         return self.project(features)
+
+    def on_before_batch_transfer(
+        self, batch: dict[str, Any], dataloader_idx: int
+    ) -> dict[str, Any]:
+        """Take a batch from the process that has loaded it."""
+        return receive(batch)
 
     def on_after_batch_transfer(self, batch: dict[str, Any], dataloader_idx: int) -> dict[str, Any]:
         """Make the clips of a batch, here where each frame has been moved once."""

@@ -2,6 +2,7 @@
 
 import gc
 import multiprocessing
+import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
@@ -13,6 +14,7 @@ from pebble import ProcessExpired, ProcessPool
 from zsvideo.data.decoding.faults import UnreadableVideoError
 
 Made = TypeVar("Made")
+START = "fork" if sys.platform == "linux" else "spawn"  # libraries of macOS end in forked processes
 
 
 def within(
@@ -28,7 +30,7 @@ def within(
         limit: seconds a file may take.
         read: reads one file.
         files: the arguments of `read` for each.
-        workers: processes, forked.
+        workers: processes, started by `START`.
         ahead: files that are read before they are asked for, which bounds memory.
 
     Yields:
@@ -38,7 +40,7 @@ def within(
         Exception: what `read` raises.
     """
     # A process leaves alone what it inherits: to free FFmpeg's threads, which it lacks, never ends.
-    context = multiprocessing.get_context("fork")
+    context = multiprocessing.get_context(START)
     with ProcessPool(workers, initializer=gc.freeze, context=context) as pool:
         begun: deque[Future[Made | UnreadableVideoError]] = deque()
         try:

@@ -11,6 +11,8 @@ import pytest
 
 import zsvideo
 from zsvideo.cli import interruptible
+from zsvideo.data.datasets.base import VideoSet
+from zsvideo.data.options import ClipSpec
 from zsvideo.errors import UserError
 from zsvideo.models.checkpoints import SIGTERM_STATUS, Interruption
 from zsvideo.overrides import with_plus
@@ -67,6 +69,44 @@ def test_options_of_lightning_need_no_plus():
         "+a.trainer.x=1",
         "trainer=fast",
     ]
+
+
+@pytest.mark.parametrize(
+    ("key", "words"),
+    [
+        ("target.folder.root", "it belongs to target=[folder]"),
+        ("target.hmdb51.splits", "it belongs to target=[hmdb51]"),
+        ("evaluation.shuffled.seed", "it belongs to evaluation=[shuffled]"),
+        ("logger.wandb.offline", "it belongs to logger=wandb"),
+        ("source.videos", "it belongs to source=synthetic"),
+        ("subset.samples", "it belongs to subset=samples"),
+        ("seen.root", "it belongs to source@seen=NAME"),
+        ("pretrain.source.root", "it belongs to source@pretrain.source=NAME"),
+        ("target.mine.root", "`--cfg job` prints all of them"),
+        ("nothing", "`--cfg job` prints all of them"),
+    ],
+)
+def test_an_option_of_another_choice_names_that(tmp_path, key, words):
+    typed = ["source=csv", "source.root=x", "target=[ucf101]", f"{key}=1"]
+    with pytest.raises(UserError) as told:
+        zsvideo.compose(*typed, run=tmp_path)
+    assert str(told.value).startswith(f"there is no option {key}; ") and words in str(told.value)
+
+
+@pytest.mark.parametrize("role", ["source", "target.folder"])
+def test_a_folder_of_photographs_names_images(tmp_path, role):
+    (tmp_path / "photos" / "jump").mkdir(parents=True)
+    (tmp_path / "photos" / "jump" / "a.jpg").touch()
+    videos = VideoSet(root=str(tmp_path / "photos"), option=f"{role}.root")
+    with pytest.raises(UserError, match=rf"no videos .*{role}\.root.*source=images"):
+        videos.scan()
+
+
+def test_a_decoder_that_is_not_installed(monkeypatch):
+    monkeypatch.setattr("zsvideo.data.options.find_spec", lambda name: None)
+    with pytest.raises(UserError, match=r"clips\.decoder=decord.*take clips\.decoder=pyav"):
+        ClipSpec(decoder="decord")
+    assert ClipSpec().decoder == "pyav"
 
 
 @pytest.mark.slow

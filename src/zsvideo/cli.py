@@ -30,7 +30,7 @@ from zsvideo.experiment.jobs import job_name
 from zsvideo.overrides import path_option, readable, typed_key
 from zsvideo.resources import CONF, PACKAGE
 from zsvideo.targets import guard_hydra
-from zsvideo.usage import as_typed, prepare_process, usage
+from zsvideo.usage import LISTS, as_typed, prepare_process, usage
 
 REMOVED = {  # options of earlier versions: what does now what they did
     "paths.trained": "clips.test_clips=[1,25], which tests one training with each",
@@ -62,6 +62,7 @@ PLUGINS = {  # of Hydra, that are packages of their own
     "ray": "hydra-ray-launcher",
     "submitit_slurm": "hydra-submitit-launcher",
 }
+PRINTS = "`--cfg job` prints all of them"
 FAILED = "error.txt"  # in the folder of a job: why it failed, in one line, and where
 OmegaConf.register_new_resolver("repo_root", lambda: str(PACKAGE), replace=True)
 OmegaConf.register_new_resolver("usage", lambda _root_: help_of(_root_), replace=True)
@@ -315,5 +316,22 @@ def explain(error: BaseException) -> str:
     if no_key:
         presets = [a for a in sys.argv[1:] if a.startswith(("experiments=", "scale="))]
         place = f" with {' '.join(presets)}" if presets else ""
-        return f"there is no option {no_key[1]}{place}; `--cfg job` prints all of them"
+        belongs = f"it belongs to {' or '.join(of)}" if (of := owners(no_key[1])) else PRINTS
+        return f"there is no option {no_key[1]}{place}; {belongs}"
     return text
+
+
+def owners(key: str) -> list[str]:
+    """Name the options that have a key which another choice of a group lacks."""
+    group, _, rest = key.partition(".")
+    name, _, inner = rest.partition(".")
+    if group == "seen" or key.startswith("pretrain.source."):
+        return [f"source@{group if group == 'seen' else 'pretrain.source'}=NAME"]
+    if inner and (CONF / group / f"{name}.yaml").is_file():
+        return [f"{group}=[{name}]" if group in LISTS else f"{group}={name}"]
+    files = sorted((CONF / group).glob("*.yaml")) if rest else []
+    return [
+        f"{group}={file.stem}"
+        for file in files
+        if name in (yaml.safe_load(file.read_text(encoding="utf-8")) or {})
+    ]

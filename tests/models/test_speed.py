@@ -64,6 +64,7 @@ def test_parts_of_a_batch_have_the_gradient_of_the_whole(reduction, tmp_path):
         ((0, 3, 7), "transfer", "loader.batch_size"),
         ((0.5, 0.5, 9), "network", "trainer=fast"),
         ((0.5, 0.5, 9), "network", "trainer.devices"),
+        ((1.7, 0.1, 8.2), "network", "trainer=fast"),
     ],
 )
 def test_the_meter_tells_what_to_change(monkeypatch, seconds, bound, words):
@@ -80,5 +81,7 @@ def test_the_meter_tells_what_to_change(monkeypatch, seconds, bound, words):
         meter.start("something else")
         meter.stop(action)
     found = meter.report(workers=2, cores=8, compiled=words == "trainer.devices")
+    prepared = meter.report(workers=8, cores=8, compiled=False, prepared=True)
+    assert "prepare" not in prepared["change"]
     assert found["bound"] == bound and words in found["change"]
     assert sum(found["shares"].values()) == pytest.approx(1)

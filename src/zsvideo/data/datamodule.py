@@ -4,6 +4,7 @@ import gc
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from zsvideo.data.decoding.packs import SUFFIX
 from zsvideo.data.epochs import EpochSampler, class_weights
 from zsvideo.data.feature_clips import FeatureClips
 from zsvideo.data.features import FeatureTable
+from zsvideo.data.manifest import PREPARED
 from zsvideo.data.options import ClipSpec, LoaderSpec
 from zsvideo.data.videos import Videos
 from zsvideo.errors import UserError
@@ -111,6 +113,13 @@ class VideoDataModule(pl.LightningDataModule):
             )
         self.bank = bank
         self.subset = videos
+
+    @property
+    def prepared(self) -> bool:
+        """Whether its videos, or the features of them, are fast to read already."""
+        folder = self.root if self.root.is_dir() else self.root.parent
+        first = self.chosen[0].path if self.chosen else ""
+        return bool(self.features) or Path(first).is_relative_to(folder / PREPARED)
 
     @property
     def chosen(self) -> Videos:

@@ -19,6 +19,7 @@ from zsvideo.data.videos import Video, Videos
 from zsvideo.errors import UserError
 
 NAME = "manifest.csv"
+PREPARED = "videos"  # folder beside it, of the prepared files
 NAMES = "surrogateescape"  # keeps file names that are no text
 COLUMNS = (
     "id",

@@ -1,6 +1,7 @@
 """What a clip is, how clips are loaded, and which part of the training videos is taken."""
 
 from collections.abc import Mapping
+from importlib.util import find_spec
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Strict
@@ -48,7 +49,12 @@ class ClipSpec:
     """Crops of a still image; `authors_code` takes whole pixels, 112 at least."""
 
     def __post_init__(self) -> None:
-        """Check values that depend on each other; raises UserError."""
+        """Check values that depend on each other, and the decoder; raises UserError."""
+        if self.decoder == "decord" and find_spec("decord") is None:
+            raise UserError(
+                "clips.decoder=decord is not installed: it is there for Linux on x86_64 alone; "
+                "take clips.decoder=pyav"
+            )
         if self.segment_cap is not None and self.segment_cap < self.frames:
             raise UserError(
                 f"clips.segment_cap={self.segment_cap} must be null or at least clips.frames"

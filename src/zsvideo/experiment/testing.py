@@ -68,7 +68,8 @@ def test(
         raise UserError("nothing was trained, so there is no checkpoint to test: see trainer.max_*")
     state, trains = read_checkpoint(checkpoint) or {}, isinstance(data, ZeroShotDataModule)
     started = time.monotonic()
-    bound = bottleneck(trainer, experiment.loader.workers, experiment.model.compile)
+    prepared = isinstance(data, ZeroShotDataModule) and data.source.prepared
+    bound = bottleneck(trainer, experiment.loader.workers, experiment.model.compile, prepared)
     trained = trained_bank(data, protocol)
     tests = by_clips(data.targets)
     videos = {**tests, **seen_videos(experiment, data, trained)}
@@ -160,11 +161,13 @@ def by_clips(targets: dict[str, VideoDataModule]) -> dict[str, VideoDataModule]:
     return tests
 
 
-def bottleneck(trainer: pl.Trainer, workers: int, compiled: bool) -> dict[str, Any] | None:
+def bottleneck(
+    trainer: pl.Trainer, workers: int, compiled: bool, prepared: bool
+) -> dict[str, Any] | None:
     """Say what bounded the training of this process; None without training."""
     meter: Meter = trainer.profiler  # type: ignore[attr-defined]
     cores = os.cpu_count() or 1
-    if report := meter.report(workers, cores, compiled):
+    if report := meter.report(workers, cores, compiled, prepared):
         shares = ", ".join(
             f"{phase} {100 * share:.0f}%" for phase, share in report["shares"].items()
         )

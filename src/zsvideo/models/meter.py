@@ -10,7 +10,7 @@ PHASES = {  # of Lightning's actions
     "batch_to_device": "transfer",
     "run_training_batch": "network",
 }
-MUCH = 0.1
+MUCH = 0.25  # of the time: less of it would hardly make a run faster
 
 
 class Meter(Profiler):
@@ -44,19 +44,24 @@ class Meter(Profiler):
         total = sum(self.seconds.values())
         return {k: round(v / total, 4) for k, v in self.seconds.items()} if total else {}
 
-    def report(self, workers: int, cores: int, compiled: bool) -> dict[str, Any] | None:
+    def report(
+        self, workers: int, cores: int, compiled: bool, prepared: bool = False
+    ) -> dict[str, Any] | None:
         """Say what bounds the run and what to change; None before any batch.
 
         Args:
             workers: processes that decode.
             cores: of this machine.
             compiled: whether the network was, as `trainer=fast` does.
+            prepared: whether the videos are in a form that is fast to read.
         """
         if not (shares := self.shares()):
             return None
         if shares["data"] > MUCH:
-            more = f"loader.workers={cores}, or " if workers < cores else ""
-            bound, change = "data", f"{more}prepare the videos once: python -m src.prepare"
+            prepare = "prepare the videos once: python -m src.prepare"
+            last = "a faster disk, or more cores" if prepared else prepare
+            bound = "data"
+            change = f"loader.workers={cores}, or {last}" if workers < cores else last
         elif shares["transfer"] > MUCH:
             bound, change = "transfer", "a larger loader.batch_size, or fewer processes a device"
         else:

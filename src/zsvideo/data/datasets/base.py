@@ -175,7 +175,13 @@ class VideoSet:
                 f"{self.option}={self.root} cannot be read ({error}); see its permissions"
             ) from None
         if not videos:
-            raise UserError(f"no videos of {self.name} under {root} ({self.option}); {self.how}")
+            how = self.how
+            if root.is_dir() and class_folders(root, IMAGE_FILES):
+                how = (
+                    "still images lie there, which are trained on by source=images "
+                    "source.root=FOLDER; targets are videos"
+                )
+            raise UserError(f"no videos of {self.name} under {root} ({self.option}); {how}")
         ids = [*videos.ids]
         taken = self.select([*ids, *quarantined])
         chosen = videos.take([row for row, name in enumerate(ids) if name in taken])

@@ -1,5 +1,6 @@
 """What people try first: options of the Trainer, Ctrl-C, a set that is something else."""
 
+import inspect
 import json
 import multiprocessing
 import os
@@ -8,14 +9,21 @@ import time
 from types import SimpleNamespace
 
 import pytest
+import torch
 
 import zsvideo
+from helpers.networks import module
 from zsvideo.cli import interruptible
 from zsvideo.data.datasets.base import VideoSet
 from zsvideo.data.options import ClipSpec
 from zsvideo.errors import UserError
-from zsvideo.models.checkpoints import SIGTERM_STATUS, Interruption
+from zsvideo.experiment.build import load_model
+from zsvideo.experiment.pretraining import load_weights
+from zsvideo.models.checkpoints import LAST, SIGTERM_STATUS, Interruption
+from zsvideo.models.files import KNOWN, NEEDED
+from zsvideo.models.module import ZeroShotModule
 from zsvideo.overrides import with_plus
+from zsvideo.prediction.loading import read_model
 
 SMALL = ["loader.workers=0", "trainer.max_epochs=1", "resamples=5"]
 
@@ -117,6 +125,77 @@ def test_a_quick_run_goes_through_everything(train, capsys):
     assert (scored["trained_steps"], target["used"], target["expected"]) == (1, 4, 8)
     said = capsys.readouterr()
     assert "INCOMPLETE" in said.out and "Epoch" not in said.out + said.err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("step", "options", "words"),
+    [
+        (0, [], r"epoch 0, by step 2; start anew, in"),
+        (3, [], r"epoch 1, by step 4; start anew, from step 2, .* by pretrain\.ckpt="),
+        (4, ["loader.batch_size=1", "save_every=3"], r"epoch 0, by step 6; .* from step 3"),
+    ],
+)
+def test_a_loss_that_is_not_a_number(train, tmp_path, monkeypatch, step, options, words):
+    monkeypatch.setenv("ZSVIDEO_TARGETS", "helpers.faults")
+    planted = ["_target_=helpers.faults.NotANumber", f"step={step}"]
+    planted = [f"+callbacks.planted.{option}" for option in planted]
+    with pytest.raises(UserError, match=f"loss is not a number in {words}"):
+        train("trainer.max_epochs=3", *planted, *options)
+    file = tmp_path / "run" / "checkpoints" / LAST
+    assert file.is_file() == (step > 0)
+    if step:
+        state = torch.load(file, weights_only=True)["state_dict"]
+        assert all(tensor.isfinite().all() for tensor in state.values())
+
+
+@pytest.mark.parametrize("oov", ["drop", "fallback"])
+@pytest.mark.parametrize("role", ["source", "target"])
+def test_a_set_without_any_vector_is_told_before_training(folders, tmp_path, role, oov):
+    for number, old in enumerate(sorted((tmp_path / role).iterdir())):
+        old.rename(old.with_name("qwx" * (number + 1)))
+    typed = [*folders, f"semantics.oov={oov}", f"paths.cache={tmp_path}/cache"]
+    run = tmp_path / "run"
+    with pytest.raises(UserError, match=rf"{role}\S*root: none of the 4 classes \(qwx, .*toy\.bin"):
+        zsvideo.train(zsvideo.compose(*typed, run=run), run)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"mean": None, "normalize_output": None}, "missing: normalize_output, mean"),
+        ({"temperature": 0.1}, "unknown: temperature"),
+        ({"temperature": 0.1, "std": None}, "missing: std; unknown: temperature"),
+    ],
+)
+def test_a_checkpoint_of_another_version_is_named_as_such(tmp_path, changes, words):
+    values = {**dict(module().hparams), **changes}
+    own = {key: value for key, value in values.items() if value is not None}
+    state = {"f_s.weight": torch.zeros(1)}
+    file = tmp_path / "m.ckpt"
+    content = {"pytorch-lightning_version": "2", "state_dict": state, "hyper_parameters": own}
+    torch.save(content, file)
+    readers = {
+        "ckpt": lambda: load_model(None, file, None),
+        "model": lambda: read_model(file),
+    }
+    if "unknown" in words:
+        readers["pretrain.ckpt"] = lambda: load_weights(None, file, False, None)
+    for option, reader in readers.items():
+        own = words.split("; ")[-1] if option == "pretrain.ckpt" else words  # it needs no more
+        with pytest.raises(UserError, match=f"^{option}=.* by another version .*{own}"):
+            reader()
+    torch.save({**content, "hyper_parameters": None}, file)
+    for reader in readers.values():
+        with pytest.raises(UserError, match="is no checkpoint of"):
+            reader()
+
+
+def test_every_hyper_parameter_is_known():
+    parameters = inspect.signature(ZeroShotModule.__init__).parameters
+    assert {*parameters, "classes"} == {"self", *KNOWN}
+    needed = [n for n, p in parameters.items() if p.default is p.empty and n != "self"]
+    assert needed == list(NEEDED)
 
 
 @pytest.mark.slow

@@ -41,3 +41,14 @@ def hang(*_, **__):
     lock = ctypes.create_string_buffer(64)
     for _ in range(2):  # no signal ends a wait for a lock
         ctypes.CDLL(None).pthread_mutex_lock(lock)
+
+
+class NotANumber(Callback):
+    """Makes the weights of f_s endless before the batch after `step` optimiser steps."""
+
+    def __init__(self, step):
+        self.step = step
+
+    def on_train_batch_start(self, trainer, module, *args):
+        if trainer.global_step == self.step:
+            module.f_s.weight.data.fill_(float("inf"))

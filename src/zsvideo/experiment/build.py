@@ -17,6 +17,7 @@ from zsvideo.evaluation.record import read_json
 from zsvideo.experiment.composed import Claim, Experiment
 from zsvideo.experiment.vectors import word_vectors
 from zsvideo.models.classifier import Classifier
+from zsvideo.models.files import hyperparameters
 from zsvideo.models.module import ZeroShotModule
 from zsvideo.models.options import ModelSpec
 from zsvideo.models.weights import Imported, import_weights, load_strictly, read_file
@@ -116,8 +117,9 @@ def load_model(
     """
     content, imported = read_file(checkpoint, "ckpt"), None
     if "pytorch-lightning_version" in content:
+        there = hyperparameters(content, checkpoint, "ckpt")
         if not any(key.startswith(("f_s.", "head.")) for key in content["state_dict"]):
-            raise no_f_s(content["hyper_parameters"]["backbone"], checkpoint)
+            raise no_f_s(there["backbone"], checkpoint)
         try:
             model = ZeroShotModule.load_from_checkpoint(
                 checkpoint, map_location="cpu", weights_only=True

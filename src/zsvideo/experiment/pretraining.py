@@ -12,7 +12,7 @@ from zsvideo.experiment.build import read_protocol
 from zsvideo.experiment.options import Pretrain
 from zsvideo.experiment.testing import selection_of
 from zsvideo.models.classifier import Classifier
-from zsvideo.models.files import checkpoint_of
+from zsvideo.models.files import checkpoint_of, hyperparameters
 from zsvideo.models.module import ZeroShotModule
 from zsvideo.models.weights import import_weights, load_strictly, published_weights, read_file
 from zsvideo.semantics.records import ProtocolRecord, file_hash
@@ -78,8 +78,8 @@ def load_weights(
     trained: dict[str, Any] = {}
     reduced = False
     if "pytorch-lightning_version" in content:
-        backbone = content["hyper_parameters"]["backbone"]
-        reduced = "pca" in content["hyper_parameters"]
+        options = hyperparameters(content, file, OPTION, ["backbone"])
+        backbone, reduced = options["backbone"], "pca" in options
         f_v, f_s = (
             {k[4:]: v for k, v in content["state_dict"].items() if k.startswith(part)}
             for part in ("f_v.", "f_s.")

@@ -61,8 +61,8 @@ def settle(
     semantics = replace(claim.semantics, path=str(file))
     vectors = word_vectors(semantics)
     log.info("word vectors: %s", file)
-    for classes, names in needed(claim, roles, vectors, lambda videos: videos.present_classes()):
-        vectors.pick(classes, names)
+    for need in needed(claim, roles, vectors, lambda videos: videos.present_classes()):
+        check_vectors(vectors, *need)
     return replace(semantics, sha256=vectors.sha256)
 
 
@@ -150,9 +150,9 @@ def planned_job(claim: Claim) -> list[str]:
     with TemporaryDirectory() as folder:
         kept = str(cache if cache.is_dir() else folder)
         vectors = word_vectors(replace(claim.semantics, path=str(file), cache=kept))
-        for classes, names in needed(claim, TRAINED, vectors, lambda videos: videos.class_list()):
+        for need in needed(claim, TRAINED, vectors, lambda videos: videos.class_list()):
             try:
-                vectors.pick(classes, names)
+                check_vectors(vectors, *need)
             except UserError as error:
                 lines.append(f"MISSING: {error}")
     return [f"word vectors: {file}", *lines]
@@ -163,12 +163,36 @@ def word_vectors(semantics: Semantics) -> WordVectors:
     return WordVectors(**plain(semantics))
 
 
+def check_vectors(
+    vectors: WordVectors, classes: ClassVectors, names: Sequence[str], option: str
+) -> None:
+    """Check that the classes of a data set have vectors, or some where others are left out.
+
+    Args:
+        vectors: of the words.
+        classes: of the set.
+        names: those needed.
+        option: that names the set.
+
+    Raises:
+        UserError: they have not.
+    """
+    if len(vectors.pick(classes, names)) or not names:
+        return
+    listed = f"{', '.join(names[:5])}{' ...' if len(names) > 5 else ''}"
+    raise UserError(
+        f"{option}: none of the {len(names)} classes ({listed}) has a vector in "
+        f"{vectors.path.name}, so nothing is left of this set; name classes by words that have "
+        "one, or take other vectors: semantics=googlenews, or semantics.path=FILE"
+    )
+
+
 def needed(
     claim: Claim,
     roles: Sequence[str],
     vectors: WordVectors,
     names_of: Callable[[VideoSet], list[str]],
-) -> Iterator[tuple[ClassVectors, list[str]]]:
+) -> Iterator[tuple[ClassVectors, list[str], str]]:
     """Give the classes that must have a vector: those tested, and those left to train on.
 
     Args:
@@ -178,7 +202,7 @@ def needed(
         names_of: lists the classes of a data set.
 
     Yields:
-        The classes of a data set, and which of them are needed.
+        The classes of a data set, which of them are needed, and the option that names the set.
     """
     tested = {}
     for name, videos in claim.targets.items() if "target" in roles else ():
@@ -188,7 +212,7 @@ def needed(
             except NotListedError:  # of no class of this target; it is not tested
                 continue
             tested[name] = vectors.of(names, name, videos.table)
-            yield tested[name], names
+            yield tested[name], names, videos.option
     if "source" not in roles:
         return
     for videos, protocol in claim.stages:
@@ -196,7 +220,7 @@ def needed(
         if source.unknown:
             decisions, _, _ = decide(protocol, source, tested, vectors)
             kept = {d.name for d in decisions if d.kept}
-            yield source, [name for name in names_of(videos) if name in kept]
+            yield source, [name for name in names_of(videos) if name in kept], videos.option
 
 
 def choice(

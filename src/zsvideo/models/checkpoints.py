@@ -99,13 +99,39 @@ class Interruption(Callback):
     ) -> None:
         self.config, self.file, self.every, self.content = config, file, every, content
 
-    def on_train_batch_end(self, trainer: pl.Trainer, *args: Any) -> None:
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, *args: Any) -> None:
         """Save; after the batch in which the signal came Lightning ends the process."""
         loop = trainer.fit_loop.epoch_loop
         due = trainer.received_sigterm or trainer.global_step % self.every == 0
         # After the last batch it is the end of the epoch that saves: with its validation.
         if due and not loop.batch_progress.is_last_batch and not loop._should_accumulate():
+            self.check_loss(trainer, pl_module)
             trainer.save_checkpoint(self.file)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
+        """Look at the loss of the epoch, before its checkpoint is written."""
+        self.check_loss(trainer, pl_module)
+
+    def check_loss(self, trainer: pl.Trainer, pl_module: Any) -> None:
+        """Check the sum of the losses so far, the same on all devices: no step waits for it.
+
+        Raises:
+            UserError: it is not a number; the checkpoint from before stays.
+        """
+        total: Any = trainer.strategy.reduce(pl_module.epoch_loss[0].clone(), reduce_op="sum")
+        if total.isfinite():
+            return
+        lr = pl_module.hparams["lr"]
+        kept, run = read_checkpoint(self.file), self.file.parent.parent
+        go_on = "start anew"
+        if kept is not None:
+            step = kept["global_step"]
+            go_on = f"start anew, from step {step}, which is kept, by pretrain.ckpt={run}"
+        raise UserError(
+            f"the loss is not a number in epoch {trainer.current_epoch}, by step "
+            f"{trainer.global_step}; {go_on}, in another hydra.run.dir with a smaller model.lr (it "
+            f"is {lr:g}) or trainer.gradient_clip_val=1"
+        )
 
     def on_predict_batch_end(self, trainer: pl.Trainer, *args: Any) -> None:
         """End a test when told to, which Lightning minds in training alone."""

@@ -14,7 +14,7 @@ import yaml
 from zsvideo.data.options import ClipSpec, LoaderSpec
 from zsvideo.errors import UserError
 from zsvideo.evaluation.record import RunRecord, read_record
-from zsvideo.models.files import checkpoint_of
+from zsvideo.models.files import checkpoint_of, hyperparameters
 from zsvideo.models.network import EmbeddingNetwork
 from zsvideo.models.weights import import_weights, load_strictly, read_file
 from zsvideo.options import parse
@@ -100,7 +100,7 @@ def read_model(place: str | os.PathLike[str]) -> tuple[EmbeddingNetwork, Facts]:
     protocol = record.protocol.plain()
     config = options_of(content) or options_of_run(run)
     if "pytorch-lightning_version" in content:
-        state, options = content["state_dict"], content["hyper_parameters"]
+        state, options = content["state_dict"], hyperparameters(content, file, "model")
         state = {k: v for k, v in state.items() if not k.startswith("centres.")}  # loss=aurl
     else:
         imported = import_weights(content, file, "model")

@@ -13,6 +13,7 @@ ROOMS = [
     "options",
     "targets",
     "locks",
+    "texts",
     "semantics",
     "data",
     "models",

@@ -1,17 +1,27 @@
 """What comes from a stranger runs no code: options, run folders, checkpoints, arrays, vectors."""
 
+import csv
+import json
+import logging
 import pickle
+import re
+import sys
+from dataclasses import replace
+from html.parser import HTMLParser
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 import yaml
 from omegaconf import OmegaConf
+from rich.markup import escape
+from rich.table import Table as RichTable
 
 from helpers.commands import fails, finished
 from helpers.runs import finished_run, predictions, renew_sums
 from helpers.strangers import Code, pickled
-from zsvideo.cli import stored_options
+from zsvideo.cli import line, name_as_typed, stored_options
 from zsvideo.data.datasets import video_set
 from zsvideo.errors import UserError
 from zsvideo.evaluation.predictions import Predictions
@@ -21,11 +31,17 @@ from zsvideo.experiment.scoring import evaluations_of
 from zsvideo.models.checkpoints import newest, read_checkpoint
 from zsvideo.models.weights import read_file
 from zsvideo.prediction.loading import read_model
+from zsvideo.prediction.results import write_answers
+from zsvideo.prediction.sheet import write_html
+from zsvideo.prediction.terminal import Table
+from zsvideo.reporting.compare import write_comparison
 from zsvideo.reporting.run import Run
+from zsvideo.reporting.studies.files import latex, markdown, write_csv
 from zsvideo.resources import ROOT
 from zsvideo.semantics.files import read_vectors
 from zsvideo.semantics.vectors import WordVectors
 from zsvideo.targets import instantiate, load_target
+from zsvideo.texts import SafeConsole, printable
 
 TESTS = {"PYTHONPATH": str(ROOT / "tests")}
 HARM = "helpers.strangers.touch"
@@ -268,6 +284,132 @@ def test_no_file_of_vectors_runs_code(marker, tmp_path, name):
     file.write_bytes(pickled(marker))
     with pytest.raises(UserError, match=r"semantics\.path"):
         read_vectors(file, {"jump"})
+
+
+NAMES = [
+    "=cmd|' /C calc'!A0",
+    "+1+1",
+    "-2+3",
+    "@SUM(A1)",
+    "\t=1",
+    "<script>alert(1)</script>",
+    "</style><img src=x onerror=alert(1)>",
+    "[x](javascript:alert(1))",
+    "![t](http://evil/t.png)",
+    "a|b",
+    "`code`",
+    "\x1b[31mred\x1b]0;title\x07",
+    "\x9b2J",
+    "line\nbreak\r",
+    "\u202egnp.exe",
+    "\\input{/etc/passwd}",
+    "$\\frac$ 5% #_~^&",
+    "[bold]x[/bold]",
+    "plain",
+]
+STEERS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def check_markdown(text):
+    assert not STEERS.search(text) and not re.search(r"(?<!\\)<", text)
+    assert not re.search(r"(?<!\\)\](?=\()", text), "a link"
+    return {len(re.findall(r"(?<!\\)\|", li)) for li in text.splitlines() if li.startswith("| ")}
+
+
+def check_csv(file):
+    with file.open(newline="", encoding="utf-8") as opened:
+        rows = list(csv.reader(opened))
+    cells = [cell for row in rows for cell in row]
+    assert cells and not [c for c in cells if re.match(r"[=+@\t\r]|-.*[^\d.]", c)]
+    return rows
+
+
+def test_names_in_all_that_a_run_writes(tmp_path, capsys):
+    """In tables, cards, figures and on the terminal; records keep them as they are."""
+    own = predictions(videos=5 * len(NAMES), classes=len(NAMES), noise=20.0)
+    own = replace(own, class_names=np.array(NAMES))
+    runs = [finished_run(tmp_path / n, own, seed=s) for s, n in enumerate(("=a|b", "[x](c)<i>"))]
+    write_comparison([str(run) for run in runs], False, None, 10, tmp_path / "out")
+    assert not STEERS.search(capsys.readouterr().out)
+    for file in (runs[0] / "results.md", runs[0] / "card.md", tmp_path / "out" / "comparison.md"):
+        check_markdown(file.read_text())
+    diagnosis = json.loads((runs[0] / "analysis" / "own.json").read_text())
+    assert [row["class"] for row in diagnosis["per_class"]] == NAMES
+    rows = check_csv(runs[0] / "analysis" / "own_confusion.csv")
+    counts = np.array([row[1:] for row in rows[1:]], int)
+    assert [row[0] for row in rows[1:]] == rows[0][1:] and rows[0][1] == "'" + NAMES[0]
+    assert np.array_equal(counts.sum(axis=1), np.bincount(own.labels))
+    assert counts.trace() == (own.nearest() == own.labels).sum()
+    assert (runs[0] / "figures" / "own_confusion.png").is_file()
+
+
+def test_names_in_the_tables_of_studies(tmp_path):
+    rows = [{"row": name, "from": name, "value": 1.5} for name in NAMES]
+    assert check_markdown(markdown(rows)) == {4}
+    write_csv(rows, tmp_path / "a.csv")
+    assert len(check_csv(tmp_path / "a.csv")) == len(rows) + 1
+    text = latex(rows)
+    assert not STEERS.search(text) and r"\input" not in text and r"\frac" not in text
+    assert len(text.splitlines()) == len(latex([{**rows[0], "row": "a"}] * len(rows)).splitlines())
+
+
+def test_names_in_the_answers_of_a_prediction(tmp_path):
+    def answer(name):
+        near = [{"name": name, "distance": 0.1}]
+        return {"name": name, "score": 0.5, "probability": None, "nearest": near, "notes": [name]}
+
+    def video(name):
+        top = [answer(name)]
+        span = {"start": 0.0, "end": 1.0, "top": top, "none_of_these": False}
+        about = {"path": name, "status": "ok", "reason": None, "none_of_these": False}
+        return {**about, "top": top, "spans": [span]}
+
+    failed = {"status": "failed", "reason": NAMES[5], "top": [], "spans": []}
+    entries = [video(name) for name in NAMES] + [{**video(n), **failed} for n in NAMES]
+    write_answers(tmp_path / "a.csv", iter(entries))
+    assert len(check_csv(tmp_path / "a.csv")) == 3 * len(NAMES) + 1
+    model = {"place": NAMES[5], "trained_classes": 2, "trained_on": NAMES[6], "none_of_these": None}
+    header = {
+        "model": model,
+        "classes": [{"name": name} for name in NAMES],
+        "counts": {"videos": len(entries), "failed": 1},
+        "warnings": NAMES,
+    }
+    write_html(tmp_path / "a.html", header, iter(entries))
+    parsed = Elements((tmp_path / "a.html").read_text())
+    assert "script" not in parsed.tags and set(parsed.sources) == set()
+    assert not [name for name in parsed.attributes if name.startswith("on")]
+
+
+class Elements(HTMLParser):
+    """The tags of a page, the names of their attributes, and what they load."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.attributes, self.sources = set(), set(), []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.add(tag)
+        self.attributes |= {name for name, _ in attrs}
+        self.sources += [value for name, value in attrs if name in ("src", "href")]
+
+
+def test_names_on_the_terminal(capsys):
+    """In the table of a prediction, log lines and errors of every command."""
+    for name in NAMES:
+        record = logging.LogRecord("a", logging.WARNING, "f", 1, "class %s", (name,), None)
+        assert name_as_typed(record) and not STEERS.search(record.getMessage())
+        assert not STEERS.search(line(UserError(name)))
+        assert not STEERS.search(printable(name)) and "\n" not in printable(name)
+        SafeConsole().print(escape(name), escape(f"a {name}"), RichTable(name, title=name))
+    out = capsys.readouterr().out
+    assert not STEERS.search(out) and "[bold]x[/bold]" in out and "plain" in out
+    table = Table(sys.stdout, [], SimpleNamespace(bank=SimpleNamespace(names=NAMES)))
+    for name in NAMES:
+        table.row(name, name, "0.5", "", name)
+    out = capsys.readouterr().out
+    assert not STEERS.search(out) and len(out.splitlines()) == len(NAMES) + 1
 
 
 def test_the_planted_code_would_run(tmp_path):

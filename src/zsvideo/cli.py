@@ -30,6 +30,7 @@ from zsvideo.experiment.jobs import job_name
 from zsvideo.overrides import path_option, readable, typed_key
 from zsvideo.resources import CONF, PACKAGE
 from zsvideo.targets import guard_hydra
+from zsvideo.texts import printable
 from zsvideo.usage import LISTS, as_typed, prepare_process, usage
 
 REMOVED = {  # options of earlier versions: what does now what they did
@@ -265,14 +266,14 @@ def tell(error: Exception) -> None:
 
 
 def name_as_typed(record: logging.LogRecord) -> bool:
-    """Name commands in a log line as the user began this one."""
-    record.msg, record.args = as_typed(record.getMessage()), ()
+    """Name commands in a log line as the user began this one, and steer no terminal."""
+    record.msg, record.args = printable(as_typed(record.getMessage()), keep="\n\t"), ()
     return True
 
 
 def line(error: Exception) -> str:
     """Write an error in one line."""
-    return as_typed(" ".join(explain(error).split())) or type(error).__name__
+    return printable(as_typed(" ".join(explain(error).split()))) or type(error).__name__
 
 
 def explain(error: BaseException) -> str:

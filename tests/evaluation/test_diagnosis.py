@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from helpers.runs import predictions
-from zsvideo.evaluation.diagnosis import calibration, diagnose
+from zsvideo.evaluation.diagnosis import calibration, confusion_matrix, diagnose
 from zsvideo.evaluation.protocols import full
+from zsvideo.reporting.figures import most_confused
 
 
 def test_tables_agree_with_the_accuracy():
@@ -60,3 +61,17 @@ def test_one_class_is_looked_into_without_a_warning():
     ]
     assert found["confused"] == [] and found["hubness"]["skewness"] == 0
     assert found["calibration"]["auroc"] is None
+
+
+def test_the_classes_with_most_mistakes_are_drawn():
+    p = predictions(videos=2000, classes=40, noise=20)
+    counts = confusion_matrix(p)
+    wrong = counts.sum(axis=1) - counts.diagonal()
+    drawn, names = most_confused(counts, [str(name) for name in p.class_names])
+    rows = [list(p.class_names).index(name) for name in names]
+    assert drawn.shape == (30, 31) and rows == sorted(rows)
+    assert wrong[rows].min() >= np.delete(wrong, rows).max()
+    assert np.array_equal(drawn.sum(axis=1), np.bincount(p.labels)[rows])  # with all others
+    assert drawn[:, :-1].diagonal().sum() == counts.diagonal()[rows].sum()
+    few = most_confused(counts[:30, :30], names)
+    assert few[0].shape == (30, 30) and few[1] == names

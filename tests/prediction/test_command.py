@@ -18,6 +18,7 @@ from zsvideo.prediction import terminal
 from zsvideo.prediction.answers import SCHEMA
 from zsvideo.prediction.results import COLUMNS
 from zsvideo.resources import ROOT
+from zsvideo.texts import printable
 
 NAMES = ["pour tea", "climb ladder", "dance (read, sing)"]
 
@@ -200,4 +201,4 @@ def test_progress_says_how_fast_and_how_long(monkeypatch):
     assert out.getvalue().endswith("\x1b[2K")
     progress.step(1)
     assert "2 of 1000 files, 0.1 files/s, 2 h 46 min left, 1 failed" in out.getvalue()
-    assert terminal.printable("a\x1b[31m\n\udcff.mp4") == "a?[31m??.mp4"
+    assert printable("a\x1b[31m\n\udcff.mp4") == "a?[31m??.mp4"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from zsvideo.commands.predict import Parser
 from zsvideo.errors import UserError
+from zsvideo.texts import printable
 from zsvideo.usage import COMMANDS, as_typed, prepare_process, typed
 
 
@@ -31,6 +32,6 @@ def main() -> None:
         network, facts = read_model(arguments.model)
         files = export(network, facts, Path(arguments.out), arguments.onnx)
     except UserError as error:
-        print(f"error: {as_typed(' '.join(str(error).split()))}", file=sys.stderr)
+        print(f"error: {printable(as_typed(' '.join(str(error).split())))}", file=sys.stderr)
         sys.exit(2)
     print("written:", *files)

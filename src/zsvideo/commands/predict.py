@@ -9,6 +9,7 @@ import sys
 from typing import NoReturn
 
 from zsvideo.errors import UserError
+from zsvideo.texts import printable
 from zsvideo.usage import as_typed, prepare_process, typed
 
 EXAMPLES = """examples:
@@ -78,7 +79,7 @@ def main() -> None:
 
             status = run(arguments)
     except UserError as error:
-        print(f"error: {as_typed(' '.join(str(error).split()))}", file=sys.stderr)
+        print(f"error: {printable(as_typed(' '.join(str(error).split())))}", file=sys.stderr)
         status = 2
     except BrokenPipeError:  # `| head` has read enough
         sys.stderr.close()

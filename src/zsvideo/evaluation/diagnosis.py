@@ -24,16 +24,22 @@ def diagnose(predictions: Predictions) -> dict[str, Any]:
         `per_class`, `confused`, `hubness` and `calibration`; see the functions below.
     """
     count = len(predictions.class_names)
-    scores, nearest = predictions.scores(), predictions.nearest()
+    scores = predictions.scores()
     places, _ = ranks(scores, predictions.labels, np.ones((1, count), bool))
-    pairs = np.bincount(predictions.labels * count + nearest, minlength=count**2)
-    matrix = pairs.reshape(count, count)  # true by predicted class
+    matrix = confusion_matrix(predictions)
     return {
         "per_class": per_class(predictions, places[0], matrix),
         "confused": confused(predictions, matrix),
         "hubness": hubness(predictions, matrix),
         "calibration": calibration(np.nan_to_num(scores.max(axis=1)), places[0] == 0),
     }
+
+
+def confusion_matrix(predictions: Predictions) -> np.ndarray:
+    """Count the videos (K, K) of each class by the class that they are taken for."""
+    count = len(predictions.class_names)
+    pairs = np.bincount(predictions.labels * count + predictions.nearest(), minlength=count**2)
+    return pairs.reshape(count, count)
 
 
 def per_class(

@@ -17,6 +17,7 @@ from zsvideo.options import parse, plain
 from zsvideo.prediction.classes import TrainedOn
 from zsvideo.prediction.loading import CONFIG, WEIGHTS, Facts, build, threshold_of
 from zsvideo.semantics.googlenews import EMBEDDED
+from zsvideo.texts import in_markdown
 
 FORMAT = "zsvideo.model/1"
 CARD = "README.md"
@@ -122,10 +123,10 @@ pipeline_tag: video-classification
 tags: [zero-shot, video-classification]
 ---
 
-# {name}
+# {in_markdown(name)}
 
 A video network ({facts.network["backbone"]}) that maps a video to the word vector of its class
-name, trained on {known}, with zsvideo (after Brattoli et al., CVPR 2020).
+name, trained on {in_markdown(known)}, with zsvideo (after Brattoli et al., CVPR 2020).
 It answers videos with any class names.
 
 ```python
@@ -136,8 +137,8 @@ for video in model.predict("videos/", ["pour tea", "climb a ladder"]):
     print(video.path, video.top[0].name, video.top[0].score, video.none_of_these)
 ```
 
-Word vectors: `{vectors}` (sha256 {facts.vectors.get("sha256", "unknown")}), {how}; they are not
-part of this folder.
+Word vectors: {in_markdown(vectors)} (sha256 {facts.vectors.get("sha256", "unknown")}), {how}; they
+are not part of this folder.
 
 {none_line(facts)}
 

@@ -18,6 +18,7 @@ import numpy as np
 from zsvideo.errors import UserError
 from zsvideo.prediction.answers import SCHEMA, VideoAnswer
 from zsvideo.prediction.videos import NAMES, Source
+from zsvideo.texts import cell
 
 COLUMNS = (
     "path",
@@ -141,7 +142,7 @@ def write_answers(file: Path, entries: Iterator[dict[str, Any]]) -> None:
         table = csv.DictWriter(lines, COLUMNS, restval="")
         table.writeheader()
         for entry in entries:
-            table.writerows(answer_rows(entry))
+            table.writerows({k: cell(v) for k, v in row.items()} for row in answer_rows(entry))
     part.replace(file)
 
 

@@ -15,6 +15,7 @@ from zsvideo.prediction.loading import Facts
 from zsvideo.prediction.model import Model, check_windows
 from zsvideo.prediction.results import Journal, write_answers, write_json
 from zsvideo.prediction.videos import Source, list_videos
+from zsvideo.texts import printable
 
 FAILED = 3  # exit status where a video could not be read
 WIDEST = 44  # letters of a path in the table
@@ -188,14 +189,14 @@ class Table:
         """Write a row."""
         video, name = (fit(t, w) for t, w in zip((video, name), self.widths, strict=True))
         line = f"{video}  {name}  {score:>6}  {chance:>6}  {rest}".rstrip()
-        print(line, file=self.out, flush=True)
+        print(printable(line), file=self.out, flush=True)
 
     def add(self, answer: VideoAnswer) -> None:
         """Write the rows of a video: its names best first, then its spans."""
         if answer.reason is not None:
-            self.row(printable(answer.path), "-", "", "", answer.reason)
+            self.row(answer.path, "-", "", "", answer.reason)
             return
-        first = printable(answer.path)
+        first = answer.path
         if answer.none_of_these:
             self.row(first, NONE, "", "", "best of the names asked for:")
             first = ""
@@ -218,11 +219,6 @@ def nearest(answer: Answer) -> str:
     """Write the nearest class trained on, and whether it is the same."""
     near = [f"{n.name} ({n.distance:.2f})" for n in answer.nearest[:1]]
     return "; ".join([*near, *answer.notes])
-
-
-def printable(text: str) -> str:
-    """Make text safe for a terminal, whatever a file is called."""
-    return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
 def fit(text: str, width: int) -> str:

@@ -18,6 +18,7 @@ from zsvideo.reporting.run import Run
 from zsvideo.reporting.table import markdown_lines
 from zsvideo.resources import CONF
 from zsvideo.semantics.records import UNKNOWN, ProtocolRecord
+from zsvideo.texts import in_markdown
 
 COMPAT = CONF / "compat"
 SHOWN = 5
@@ -223,7 +224,7 @@ def card_markdown(content: dict[str, Any]) -> str:
             lines += result_lines(part)
             continue
         for number, (name, content_of) in enumerate(part.items() if nested else [("", part)]):
-            lines += [""] * bool(number) + ([f"### {name}", ""] if nested else [])
+            lines += [""] * bool(number) + ([f"### {in_markdown(name)}", ""] if nested else [])
             rows = ([key, text(value)] for key, value in content_of.items())
             lines += markdown_lines(["field", "value"], rows)
     return "\n".join(lines) + "\n"
@@ -247,7 +248,7 @@ def result_lines(results: dict[str, Any]) -> list[str]:
     for target, evaluations in results.items():
         for name, numbers in evaluations.items():
             if "left out" in numbers:
-                others.append(f"- {target}, {name}: left out, {numbers['left out']}")
+                others.append(f"- {target}, {name}: left out, {text(numbers['left out'])}")
                 continue
             if "top1" not in numbers and "top1_mean" not in numbers:
                 plain = {k: v for k, v in numbers.items() if k not in ("options", "protocol")}
@@ -258,7 +259,9 @@ def result_lines(results: dict[str, Any]) -> list[str]:
             values = Numbers.model_validate(numbers)
             top1, top5, macro = (values.shown(m, 2) for m in ("top1", "top5", "macro_top1"))
             protocol = f"`{numbers['protocol'][:12]}`"
-            rows.append([target, name, str(values.classes), top1, *ends, top5, macro, protocol])
+            rows.append(
+                [in_markdown(target), name, str(values.classes), top1, *ends, top5, macro, protocol]
+            )
     note = (
         "± is the standard deviation over draws (ddof = 0), no standard error: draws share "
         "classes and videos. Intervals are percentiles of a bootstrap."
@@ -274,9 +277,12 @@ def span(ends: list[float] | None) -> str:
 def text(value: Any) -> str:
     """Show a value in one line of a table."""
     if isinstance(value, dict):
-        return ", ".join(f"{key} {text(inner)}" for key, inner in value.items()) or "none"
+        return (
+            ", ".join(f"{in_markdown(str(key))} {text(inner)}" for key, inner in value.items())
+            or "none"
+        )
     if isinstance(value, list):
         return "; ".join(map(text, value)) or "none"
     if isinstance(value, float):
         return f"{value:.4g}"
-    return "none" if value is None else str(value).replace("|", "\\|")
+    return "none" if value is None else in_markdown(str(value))

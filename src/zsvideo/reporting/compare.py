@@ -6,7 +6,6 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.markup import escape
 
 from zsvideo.errors import UserError
@@ -16,6 +15,7 @@ from zsvideo.reporting.quoted import beside, quoted
 from zsvideo.reporting.rows import Row, over_seeds, paired_content
 from zsvideo.reporting.run import Run
 from zsvideo.reporting.table import markdown_lines, videos_used
+from zsvideo.texts import SafeConsole, in_markdown
 
 COLUMNS = (
     "run",
@@ -73,7 +73,7 @@ def write_comparison(
     content = json.dumps(tables, indent=1, ensure_ascii=False)
     (out / "comparison.json").write_text(content + "\n", encoding="utf-8")
     (out / "comparison.md").write_text(text, encoding="utf-8")
-    console = Console(soft_wrap=True, highlight=False)
+    console = SafeConsole(soft_wrap=True, highlight=False)
     console.print(escape(text))
     console.print(f"written: {out}/comparison.md, comparison.json")
 
@@ -207,10 +207,11 @@ def comparison_markdown(groups: Sequence[dict[str, Any]]) -> str:
     for group in groups:
         track = "" if group["track"] == "video" else f" (track: {group['track']})"
         columns = [*COLUMNS, *(["differs"] if any(r["differs"] for r in group["rows"]) else [])]
-        lines += ["", f"## {group['target']}, {group['evaluation']}{track}", ""]
+        lines += ["", f"## {in_markdown(group['target'])}, {group['evaluation']}{track}", ""]
         shown = [{**row, "differs": "; ".join(row["differs"]) or "-"} for row in group["rows"]]
-        lines += [*markdown_lines(columns, ([row[c] for c in columns] for row in shown)), ""]
-        lines += [paired_line(entry) for entry in group["paired"]]
+        cells = ([in_markdown(row[c]) for c in columns] for row in shown)
+        lines += [*markdown_lines(columns, cells), ""]
+        lines += [f"- {in_markdown(paired_line(entry))}" for entry in group["paired"]]
         for mean in group["seeds"]:
             ends = mean["interval"]
             lines.append(
@@ -222,7 +223,12 @@ def comparison_markdown(groups: Sequence[dict[str, Any]]) -> str:
             lines += markdown_lines(
                 ["quoted", "top-1 %", "source", "protocol"],
                 (
-                    [f"{q['row']} (quoted)", f"{q['value']:g}", q["source"], q["protocol"]]
+                    [
+                        f"{in_markdown(q['row'])} (quoted)",
+                        f"{q['value']:g}",
+                        in_markdown(q["source"]),
+                        in_markdown(q["protocol"]),
+                    ]
                     for q in group["quoted"]
                 ),
             )
@@ -231,7 +237,7 @@ def comparison_markdown(groups: Sequence[dict[str, Any]]) -> str:
 
 def paired_line(entry: dict[str, Any]) -> str:
     """Say in words how two runs differ on the same videos."""
-    what = f"- {entry['second']} less {entry['first']}"
+    what = f"{entry['second']} less {entry['first']}"
     if "not_paired" in entry:
         return f"{what}: {entry['not_paired']}"
     parts = [

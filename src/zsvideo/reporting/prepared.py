@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.markup import escape
 
 from zsvideo.data.datasets.base import Listing, VideoSet
+from zsvideo.texts import SafeConsole
 from zsvideo.usage import typed_option
 
 LISTED = 10
@@ -16,7 +16,7 @@ LISTED = 10
 
 def show_downloads(items: Sequence[Any], root: str) -> None:
     """Say what is fetched, and where to."""
-    console = Console(highlight=False, soft_wrap=True)
+    console = SafeConsole(highlight=False, soft_wrap=True)
     for item in items:
         size = f" ({item.size / 1e9:.1f} GB)" if item.size else ""
         console.print(escape(f"fetched into {root}/archives and unpacked: {item.url}{size}"))
@@ -27,7 +27,7 @@ def show_plan(videos: VideoSet, listing: Listing, out: Path, form: str, needed: 
     files = len(set(listing.videos.paths))
     classes = len(listing.videos.classes)
     published = f" of {listing.published:,} published" if listing.published else ""
-    console = Console(highlight=False, soft_wrap=True)
+    console = SafeConsole(highlight=False, soft_wrap=True)
     console.print(
         f"{videos.name}: {len(listing.videos):,} videos{published} in {files:,} files, "
         f"{classes} classes; form={form} needs about {needed / 1e9:.2f} GB in {out}"
@@ -44,7 +44,7 @@ def show_prepared(
     out: Path,
 ) -> None:
     """Say what can be used, what not and why, and what is missing."""
-    console = Console(highlight=False, soft_wrap=True)
+    console = SafeConsole(highlight=False, soft_wrap=True)
     usable = sum(row["status"] == "ok" for row in rows)
     console.print(f"{usable:,} of {len(rows):,} videos can be used")
     for reason, count in Counter(r["reason"] for r in rows if r["reason"]).most_common():

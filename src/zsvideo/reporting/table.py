@@ -8,6 +8,7 @@ from zsvideo.evaluation.record import Gate, HeadRecord, Numbers, TargetRecord
 from zsvideo.reporting.identity import seen_targets
 from zsvideo.reporting.run import Run
 from zsvideo.semantics.records import Lineage, ProtocolRecord
+from zsvideo.texts import in_markdown
 from zsvideo.usage import typed_option
 
 COLUMNS = ["target", "evaluation", "classes", "top-1 %", "top-5 %", "chance %", "videos"]
@@ -52,10 +53,13 @@ def terminal_table(run: Run) -> Table:
 
 def markdown_table(run: Run) -> str:
     """Make the same table in Markdown."""
-    return "\n".join(markdown_lines(COLUMNS, result_rows(run))) + "\n"
+    return (
+        "\n".join(markdown_lines(COLUMNS, (map(in_markdown, row) for row in result_rows(run))))
+        + "\n"
+    )
 
 
-def markdown_lines(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+def markdown_lines(columns: Sequence[str], rows: Iterable[Iterable[str]]) -> list[str]:
     """Write a table as lines of Markdown."""
     return ["| " + " | ".join(row) + " |" for row in (columns, ["---"] * len(columns), *rows)]
 

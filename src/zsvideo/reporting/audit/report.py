@@ -8,11 +8,11 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from zsvideo.reporting.audit.figures import draw_figures
+from zsvideo.texts import SafeConsole, cell
 
 PAGE = Path(__file__).parent / "page.html"
 LISTED = 12  # names in a line of the terminal
@@ -43,7 +43,7 @@ def show_audit(audit: Mapping[str, Any], folder: Path) -> None:
     (folder / "audit.json").write_text(text + "\n", encoding="utf-8")
     write_audit_csv(audit, folder / "audit.csv")
     write_page(audit, draw_figures(audit, folder / "figures"), folder / "audit.html")
-    console = Console(width=None if Console().is_terminal else 120)
+    console = SafeConsole(width=None if SafeConsole().is_terminal else 120)
     console.print(summary(audit))
     for line in audit_remarks(audit):
         console.print(f"[yellow]*[/] {escape(line)}", highlight=False, soft_wrap=True)
@@ -178,7 +178,8 @@ def write_audit_csv(audit: Mapping[str, Any], file: Path) -> None:
             for row in entry["classes"]:
                 pairs = "; ".join(f"{p['target']} {p['grade']}" for p in row["pairs"])
                 line = {**row, "role": role, "dataset": entry["dataset"], "class": row["name"]}
-                writer.writerow([pairs if key == "pairs" else line[key] for key in COLUMNS])
+                row_values = [pairs if key == "pairs" else line[key] for key in COLUMNS]
+                writer.writerow(map(cell, row_values))
 
 
 def write_page(audit: Mapping[str, Any], figures: list[tuple[str, Path]], file: Path) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from zsvideo.reporting.studies.study import Spread
+from zsvideo.texts import cell, in_markdown, printable
 
 ABOUT = ("source", "protocol")  # of a row; long, so that figures and LaTeX have them as notes
 LATEX = {
@@ -35,7 +36,7 @@ def markdown(rows: Sequence[Row]) -> str:
     """Write rows as a Markdown table."""
     columns = list(rows[0]) if rows else []
     lines = [columns, ["---"] * len(columns)]
-    lines += [[shown(row[c]).replace("|", "\\|") for c in columns] for row in rows]
+    lines += [[in_markdown(shown(row[c])) for c in columns] for row in rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
 
 
@@ -61,7 +62,7 @@ def latex(rows: Sequence[Row]) -> str:
 
 def escaped(text: str) -> str:
     """Write a text as LaTeX."""
-    return "".join(LATEX.get(sign, sign) for sign in text)
+    return "".join(LATEX.get(sign, sign) for sign in printable(text))
 
 
 def is_quoted(row: Row) -> bool:
@@ -102,4 +103,4 @@ def write_csv(rows: Sequence[Row], file: Path) -> None:
     with file.open("w", newline="", encoding="utf-8") as opened:
         writer = csv.DictWriter(opened, list(lines[0]) if lines else [])
         writer.writeheader()
-        writer.writerows(lines)
+        writer.writerows({key: cell(value) for key, value in line.items()} for line in lines)

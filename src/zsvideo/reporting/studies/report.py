@@ -8,7 +8,6 @@ from pathlib import Path
 import matplotlib
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
-from rich.console import Console
 from rich.markup import escape
 
 from zsvideo.errors import UserError
@@ -18,6 +17,7 @@ from zsvideo.reporting.studies.dashboard import write_dashboard
 from zsvideo.reporting.studies.files import Row, latex, markdown, shown, write_csv
 from zsvideo.reporting.studies.study import Study
 from zsvideo.reporting.studies.style import STYLE
+from zsvideo.texts import SafeConsole, in_markdown
 
 
 def report(name: str, top: Path) -> Path:
@@ -46,7 +46,7 @@ def report(name: str, top: Path) -> Path:
     title = made.title + ("" if top.name == "full" else f"; scale={top.name}")
     write_artefact(folder / name, title, rows, figure=figure, claims=claims, notes=notes)
     page = write_dashboard(top, names())
-    console = Console(width=None if Console().is_terminal else 140, highlight=False)
+    console = SafeConsole(width=None if SafeConsole().is_terminal else 140, highlight=False)
     console.print(f"[bold]{title}[/]")
     console.print(escape(markdown(rows[:40])), soft_wrap=True)
     for line in [*map(str, claims), *notes]:
@@ -73,7 +73,11 @@ def write_artefact(
     notes: Sequence[str],
 ) -> None:
     """Write an artefact in every format; the same rows give the same files."""
-    lines = [f"# {title}\n", markdown(rows), *(f"- {line}" for line in [*claims, *notes])]
+    lines = [
+        f"# {title}\n",
+        markdown(rows),
+        *(f"- {in_markdown(str(line))}" for line in [*claims, *notes]),
+    ]
     stem.with_suffix(".md").write_text("\n".join(lines) + "\n", encoding="utf-8")
     stem.with_suffix(".tex").write_text(latex(rows), encoding="utf-8")
     write_csv(rows, stem.with_suffix(".csv"))

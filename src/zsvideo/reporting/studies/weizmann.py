@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.figure import Figure
-from sklearn.metrics import confusion_matrix
 
 from zsvideo.evaluation import protocols
+from zsvideo.evaluation.diagnosis import confusion_matrix
 from zsvideo.evaluation.predictions import Predictions
 from zsvideo.evaluation.protocols import Scored
 from zsvideo.evaluation.uncertainty import intervals
@@ -101,7 +101,7 @@ def draw(rows: Sequence[Row], source: Folds) -> Figure:
     if joined is None:
         panel.set_visible(False)
         return figure
-    counts = confusion_counts(joined)
+    counts = confusion_matrix(joined)
     names = [str(n) for n in joined.class_names]
     panel.imshow(counts, cmap="Blues", vmin=0)
     half = counts.max() / 2
@@ -223,16 +223,9 @@ def confusion(joined: Predictions) -> list[dict[str, int]]:
     names = [str(n) for n in joined.class_names]
     counts = [
         [(n, int(count)) for n, count in zip(names, line, strict=True) if count]
-        for line in confusion_counts(joined)
+        for line in confusion_matrix(joined)
     ]
     return [dict(sorted(pairs, key=lambda pair: (-pair[1], pair[0]))) for pairs in counts]
-
-
-def confusion_counts(joined: Predictions) -> np.ndarray:
-    """Count videos (K, K) by their class and the class they are taken for."""
-    classes = np.arange(len(joined.class_names))
-    counts: np.ndarray = confusion_matrix(joined.labels, joined.nearest(), labels=classes)
-    return counts
 
 
 def meaning(whole: AllFolds) -> str:

@@ -17,6 +17,7 @@ from typing import Any
 
 from zsvideo.data.videos import Video, Videos
 from zsvideo.errors import UserError
+from zsvideo.options import MOST
 
 NAME = "manifest.csv"
 PREPARED = "videos"  # folder beside it, of the prepared files
@@ -111,8 +112,10 @@ def usable_videos(
             window = (float(start), float(end)) if start else None
             if not (row["path"] and row[label].strip()) or not isfinite(sum(window or ())):
                 raise ValueError
-            frames, claimed = int(row.get("frames") or 0), int(row.get("claimed") or 0)
-            video = Video(own, path, row[label].strip(), window, frames or None, claimed or None)
+            frames, claimed = (int(row.get(k) or 0) or None for k in ("frames", "claimed"))
+            if "\\0" in row["path"] or not all(0 < n <= MOST for n in (frames, claimed) if n):
+                raise ValueError
+            video = Video(own, path, row[label].strip(), window, frames, claimed)
         except UserError:
             raise
         except (KeyError, ValueError):

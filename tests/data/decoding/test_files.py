@@ -135,6 +135,16 @@ def test_a_recording_that_was_cut_short_is_told(tmp_path, name, options):
     assert length_of(file) == 48
 
 
+@pytest.mark.parametrize(
+    "text", ["ffconcat version 1.0\nfile x.mp4\n", "#EXTM3U\n{}\n", "#EXTM3U\r\n"]
+)
+def test_a_list_of_files_is_no_video(tmp_path, text):
+    """FFmpeg would play the files that it names, of a disk or a server."""
+    write_video(tmp_path / "x.mp4", moving(6), codec="libx264")
+    (tmp_path / "a.mp4").write_text(text.format((tmp_path / "x.mp4").as_uri()))
+    assert fault(tmp_path / "a.mp4") == "a list of other files"
+
+
 def test_a_name_that_ffmpeg_takes_for_a_protocol(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write_video(tmp_path / "x.mp4", moving(6), codec="libx264")

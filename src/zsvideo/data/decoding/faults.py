@@ -10,6 +10,11 @@ import av
 from zsvideo.data.decoding.boxes import is_cut
 
 DAMAGED = "damaged: frames do not decode"
+PLAYLISTS = (
+    b"ffconcat",
+    b"#EXTM3U\n",
+    b"#EXTM3U\r",
+)  # which FFmpeg would open, whatever their name
 
 
 class UnreadableVideoError(Exception):
@@ -65,8 +70,11 @@ def check_file(path: str | Path) -> None:
         raise UnreadableVideoError("empty file")
     try:
         with file.open("rb", buffering=0) as opened:
+            playlist = opened.read(8) in PLAYLISTS
             cut = is_cut(opened.fileno(), state.st_size)  # decoders read what is left of it
     except OSError:
         raise UnreadableVideoError("no permission to read it") from None
+    if playlist:
+        raise UnreadableVideoError("a list of other files")
     if cut:
         raise UnreadableVideoError("truncated")

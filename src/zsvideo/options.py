@@ -20,7 +20,15 @@ from typing import (
     get_origin,
 )
 
-from pydantic import BeforeValidator, ConfigDict, Field, Strict, TypeAdapter, ValidationError
+from pydantic import (
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PydanticSchemaGenerationError,
+    Strict,
+    TypeAdapter,
+    ValidationError,
+)
 from pydantic.dataclasses import dataclass
 
 from zsvideo.errors import UserError
@@ -128,14 +136,48 @@ def parse(group: type[T] | Any, values: Mapping[str, Any], prefix: str = "") -> 
         raise UserError(invalid_option(error, prefix)) from None
 
 
-def invalid_option(error: ValidationError, prefix: str = "") -> str:
-    """Say in one line which option is wrong, and what is allowed."""
+def check_value(annotation: Any, value: Any, name: str) -> None:
+    """Check a value by the annotation of an argument, of which pydantic need not know anything.
+
+    Args:
+        annotation: its type.
+        value: plain data.
+        name: of the option, for messages.
+
+    Raises:
+        UserError: the value is of another type, or a number beyond `MOST`.
+    """
+    config = ConfigDict(strict=True, arbitrary_types_allowed=True)
+    try:
+        adapter = TypeAdapter(annotation, config=None if is_typed(annotation) else config)
+        adapter.validate_python(value)
+    except PydanticSchemaGenerationError:
+        pass
+    except ValidationError as error:
+        raise UserError(invalid_option(error, name, whole=True)) from None
+    if isinstance(value, int | float) and not abs(value) <= MOST:
+        raise UserError(f"{name}={value} must be a number of at most {MOST:g}")
+
+
+def is_typed(annotation: Any) -> bool:
+    """Tell whether a type brings a configuration of its own, which pydantic lets nobody change."""
+    return dataclasses.is_dataclass(annotation) or hasattr(annotation, "__pydantic_config__")
+
+
+def invalid_option(error: ValidationError, prefix: str = "", whole: bool = False) -> str:
+    """Say in one line which option is wrong, and what is allowed.
+
+    Args:
+        error: of pydantic.
+        prefix: the name of the group, for the message.
+        whole: that is the name of the option.
+    """
     details = error.errors(include_url=False)
     first = min(details, key=lambda detail: detail["type"] not in ("literal_error", "value_error"))
     same = [detail for detail in details if detail["loc"] == first["loc"]]
     context = first.get("ctx") or {}
     # Beside names of options a place holds names of types, such as `literal['a']`, of a union.
-    parts = [str(p) for p in first["loc"] if isinstance(p, int) or p.isidentifier()]
+    parts = [str(p) for p in first["loc"] if isinstance(p, int) or p.isidentifier()] * (not whole)
     name = ".".join(part for part in ([prefix] if prefix else []) + parts)
     kind = first["type"]
     if kind in ("unexpected_keyword_argument", "extra_forbidden"):
@@ -143,6 +185,7 @@ def invalid_option(error: ValidationError, prefix: str = "") -> str:
     if kind in ("missing", "missing_argument"):
         return f"{name} {WORDS[kind]}: {name}=..."
     shown = f"{name}={as_typed_value(first['input'])}"
+    same = details if whole else same
     if kind == "literal_error":
         allowed = context["expected"].replace(" or ", ", ").replace("'", "")
         return f"{shown} is unknown; allowed: {allowed}"

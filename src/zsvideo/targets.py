@@ -9,13 +9,15 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from importlib import import_module
+from inspect import signature
 from logging.config import BaseConfigurator
-from typing import Any
+from typing import Any, get_type_hints
 
 from hydra._internal.instantiate import _instantiate2
 from hydra.utils import instantiate as make
 
 from zsvideo.errors import UserError
+from zsvideo.options import as_typed_value, check_value
 
 SWITCH = "ZSVIDEO_TARGETS"
 MODULES = (  # whose own classes and functions may be named
@@ -136,6 +138,50 @@ def instantiate(values: Mapping[str, Any], key: str, **parts: Any) -> Any:
     for place, name in targets(values, key):
         load_target(name, place)
     return make(values, **parts, _convert_="all")
+
+
+def check_arguments(values: Any, key: str, partial: bool = False) -> None:
+    """Check what a config gives to what it names: that it takes such arguments, of such types.
+
+    Args:
+        values: resolved plain data.
+        key: where it stands in the config, for messages.
+        partial: it is a function that is called later, with more.
+
+    Raises:
+        UserError: it does not.
+    """
+    if not isinstance(values, Mapping) or "_target_" not in values:
+        raise UserError(
+            f"{key}={as_typed_value(values)} names nothing to make; leave it out by ~{key}"
+        )
+    for place, name in targets(values, key):
+        load_target(name, place)
+    if values.get("_partial_", False) is not partial:
+        raise UserError(f"{key}._partial_ must be {str(partial).lower()}")
+    if is_own(str(values["_target_"])):  # its author knows
+        return
+    named = load_target(values["_target_"], f"{key}._target_")
+    parameters = signature(named).parameters
+    more = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
+    hints = types_of(named)
+    for name, value in values.items():
+        if name.startswith("_"):
+            continue
+        if name not in parameters and not more:
+            raise UserError(f"there is no option {key}.{name}; it takes {', '.join(parameters)}")
+        if not (isinstance(value, Mapping) and "_target_" in value):
+            check_value(hints.get(name, Any), value, f"{key}.{name}")
+
+
+def types_of(named: Any) -> dict[str, Any]:
+    """Give the types of the arguments of a class or function; of some that cannot be told, none."""
+    function = getattr(named, "__init__", named) if isinstance(named, type) else named
+    try:
+        return get_type_hints(function, include_extras=True)
+    except NameError:  # of a library that is not there, or loaded for type checkers alone
+        kinds = getattr(function, "__annotations__", {})
+        return {name: kind for name, kind in kinds.items() if not isinstance(kind, str)}
 
 
 def guard_hydra() -> None:

@@ -88,6 +88,8 @@ def tested(config: DictConfig, experiment: Experiment, run: Path) -> None:
     """Score into a run folder; raises UserError."""
     from zsvideo.experiment.scoring import evaluations_of
 
+    scored = config.predictions is not None
+    experiment.check_made("evaluation", *(() if scored else ("callbacks", "logger")))
     evaluations = evaluations_of(experiment.evaluation)
     if config.predictions is not None:
         from zsvideo.experiment.rescoring import rescore

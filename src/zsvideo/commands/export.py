@@ -6,10 +6,9 @@ Exit status 0, or 2 for a mistake in the command.
 import sys
 from pathlib import Path
 
-from zsvideo.commands.predict import Parser
+from zsvideo.commands.predict import Parser, tell
 from zsvideo.errors import UserError
-from zsvideo.texts import printable
-from zsvideo.usage import COMMANDS, as_typed, prepare_process, typed
+from zsvideo.usage import COMMANDS, prepare_process, typed
 
 
 def parser() -> Parser:
@@ -31,7 +30,6 @@ def main() -> None:
 
         network, facts = read_model(arguments.model)
         files = export(network, facts, Path(arguments.out), arguments.onnx)
-    except UserError as error:
-        print(f"error: {printable(as_typed(' '.join(str(error).split())))}", file=sys.stderr)
-        sys.exit(2)
+    except (UserError, OSError) as error:
+        sys.exit(tell(error))
     print("written:", *files)

@@ -19,6 +19,7 @@ EXAMPLES = """examples:
   find . -name "*.mp4" | {0} runs/big - --classes names.txt
   {0} runs/big --page
 """
+MOST = 10**9
 
 
 class Parser(argparse.ArgumentParser):
@@ -28,6 +29,26 @@ class Parser(argparse.ArgumentParser):
         """Say what is wrong; exit status 2."""
         print(f"error: {message}; see {self.prog} --help", file=sys.stderr)
         sys.exit(2)
+
+
+def whole(text: str) -> int:
+    """Read a whole number that is not beyond measure; raises ArgumentTypeError."""
+    try:
+        if abs(value := int(text)) <= MOST:
+            return value
+    except ValueError:
+        pass
+    raise argparse.ArgumentTypeError(f"{text!r} must be a whole number of at most {MOST:,}")
+
+
+def seconds(text: str) -> float:
+    """Read a number that is not beyond measure; raises ArgumentTypeError."""
+    try:
+        if abs(value := float(text)) <= MOST:
+            return value
+    except ValueError:
+        pass
+    raise argparse.ArgumentTypeError(f"{text!r} must be a number of at most {MOST:,}")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -44,25 +65,38 @@ def parser() -> argparse.ArgumentParser:
     add("model", help="a run folder, a checkpoint (also the authors'), or an exported folder")
     add("videos", nargs="*", help="files, folders, globs, manifests (.csv), - for a list on stdin")
     add("--classes", nargs="+", metavar="NAME", help="names, or one file: .txt, .csv, .json")
-    add("--top", type=int, default=5, metavar="N", help="names an answer (default 5)")
-    add("--window", type=float, metavar="SECONDS", help="also say when, by windows of this length")
-    add("--stride", type=float, metavar="SECONDS", help="between windows (default half a window)")
+    add("--top", type=whole, default=5, metavar="N", help="names an answer (default 5)")
+    add(
+        "--window", type=seconds, metavar="SECONDS", help="also say when, by windows of this length"
+    )
+    add("--stride", type=seconds, metavar="SECONDS", help="between windows (default half a window)")
     add("--csv", metavar="FILE", help="write a row an answer")
     add("--json", metavar="FILE", help="write all answers (docs/prediction.md has the schema)")
     add("--html", metavar="FILE", help="write one page that opens offline")
     add("--oov", default="drop", choices=("drop", "fallback", "error"), help=OOV_HELP)
     add("--vectors", metavar="FILE", help="the word vectors of its training, if not found")
     add("--device", default="auto", help="cpu, cuda, ... (default: a GPU where there is one)")
-    add("--batch", type=int, metavar="N", help="videos at once (default: as the model was tested)")
-    add("--workers", type=int, default=2, metavar="N", help="decoding processes (default 2)")
+    add(
+        "--batch", type=whole, metavar="N", help="videos at once (default: as the model was tested)"
+    )
+    add("--workers", type=whole, default=2, metavar="N", help="decoding processes (default 2)")
     add("--page", action="store_true", help="open a page in the browser of this machine instead")
-    add("--port", type=int, default=7860, help="of the page (default 7860)")
+    add("--port", type=whole, default=7860, help="of the page (default 7860)")
     add("--host", default="127.0.0.1", help="who may open it (default: this machine alone)")
-    add("--limit", type=int, default=512, metavar="MB", help="of an upload (default 512)")
+    add("--limit", type=whole, default=512, metavar="MB", help="of an upload (default 512)")
     return own
 
 
 OOV_HELP = "names with words without a vector: leave out, try other spellings, or stop"
+
+
+def tell(error: UserError | OSError) -> int:
+    """Say in one line what is wrong; gives the exit status."""
+    text = str(error)
+    if isinstance(error, OSError):
+        text = f"{error.filename or 'a file'} cannot be read or written ({error.strerror})"
+    print(f"error: {printable(as_typed(' '.join(text.split())))}", file=sys.stderr)
+    return 2
 
 
 def main() -> None:
@@ -78,12 +112,11 @@ def main() -> None:
             from zsvideo.prediction.terminal import run
 
             status = run(arguments)
-    except UserError as error:
-        print(f"error: {printable(as_typed(' '.join(str(error).split())))}", file=sys.stderr)
-        status = 2
     except BrokenPipeError:  # `| head` has read enough
         sys.stderr.close()
         status = 0
+    except (UserError, OSError) as error:
+        status = tell(error)
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
         status = 130

@@ -10,19 +10,24 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
+from pydantic import Field, Strict
 from scipy.sparse import csr_array
 
 from zsvideo.errors import UserError
 from zsvideo.evaluation.predictions import Predictions
 from zsvideo.evaluation.ranking import all_ranks, ranks
+from zsvideo.options import Count, Text
 from zsvideo.semantics.class_lists import ClassList, NotListedError
 from zsvideo.semantics.records import lines_hash
 
 ORDERS = ("authors", "casefold")
 MOST_DRAWS = 1_000_000
+Draws = Annotated[int, Strict(), Field(ge=1, le=MOST_DRAWS)]
+Names = Text | Annotated[Sequence[str], Field(min_length=1)]
+"""Of classes; or one name, of a table or file that lists them."""
 
 
 class NotApplicable(UserError):
@@ -45,8 +50,8 @@ class Scored:
 
 def full(
     predictions: Predictions,
-    classes: Sequence[str] | str | None = None,
-    dataset: str | None = None,
+    classes: Names | None = None,
+    dataset: Text | None = None,
 ) -> Scored:
     """Evaluation Protocol 2: all classes are candidates, or all of a list.
 
@@ -66,12 +71,12 @@ def full(
 
 def half(
     predictions: Predictions,
-    draws: int,
-    order: str = "authors",
-    classes: Sequence[str] | str | None = None,
-    size: int | None = None,
-    dataset: str | None = None,
-    splits: Sequence[str] | str | None = None,
+    draws: Draws,
+    order: Literal["authors", "casefold"] = "authors",
+    classes: Names | None = None,
+    size: Count | None = None,
+    dataset: Text | None = None,
+    splits: Names | None = None,
 ) -> Scored:
     """Evaluation Protocol 1: the mean over random draws of half the classes, alone as candidates.
 
@@ -181,7 +186,7 @@ def official_splits(predictions: Predictions) -> Scored:
     return score(predictions, everything, predictions.splits.T)
 
 
-def shuffled(predictions: Predictions, permutations: int) -> Scored:
+def shuffled(predictions: Predictions, permutations: Draws) -> Scored:
     """A control: class vectors dealt out anew among the classes, which must score like chance.
 
     Gives mean, standard deviation and the central 95 % of top-1 over permutations, and

@@ -13,10 +13,11 @@ from zsvideo.errors import UserError
 from zsvideo.evaluation.predictions import Predictions
 from zsvideo.evaluation.protocols import NotApplicable, Scored, accuracies
 from zsvideo.evaluation.ranking import cosine_scores, ranks, unit
+from zsvideo.options import Count
 from zsvideo.semantics.class_vectors import cosine_distances
 
 
-def distance(predictions: Predictions, neighbours: int = 10) -> Scored:
+def distance(predictions: Predictions, neighbours: Count = 10) -> Scored:
     """Score the test classes beyond each distance from the training classes (Fig. 7, Sec. 5.4).
 
     The distance of a test class is its mean cosine distance to its nearest training classes. All

@@ -26,7 +26,7 @@ from zsvideo.experiment.options import (
 from zsvideo.models.options import HeadSpec, ModelSpec, head_of
 from zsvideo.options import as_typed_value, parse
 from zsvideo.semantics.protocol import Protocol
-from zsvideo.targets import check_target, targets
+from zsvideo.targets import check_arguments, check_target, targets
 
 KNOWN = {*GROUPS, *Top.__dataclass_fields__, "source", "seen", "targets", "subset"}
 
@@ -167,6 +167,12 @@ class Experiment(Claim):
             wrong = "all videos: no trainer.limit_predict_batches and no trainer.fast_dev_run"
         if wrong:
             raise UserError(f"head={kind} needs {wrong}")
+
+    def check_made(self, *groups: str) -> None:
+        """Check what these groups name to be made, before anything is done; raises UserError."""
+        for group in groups:
+            for name, values in (self.composed.get(group) or {}).items():
+                check_arguments(values, f"{group}.{name}", partial=group == "evaluation")
 
     def check_callbacks(self) -> None:
         """Check that a metric that callbacks watch is measured; raises UserError."""

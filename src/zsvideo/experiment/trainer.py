@@ -50,11 +50,10 @@ def lightning_trainer(
         content: hashes of what is trained on, which checkpoints keep too.
     """
     composed, last = experiment.composed, run / "checkpoints" / LAST
-    loggers = [
-        make_logger(composed["logger"], name, run, resumed_step) for name in composed["logger"]
-    ]
+    named = composed.get("logger") or {}
+    loggers = [make_logger(named, name, run, resumed_step) for name in named]
     unreadable = UnreadableVideos()
-    own = [instantiate(c, f"callbacks.{n}") for n, c in composed["callbacks"].items()]
+    own = [instantiate(c, f"callbacks.{n}") for n, c in (composed.get("callbacks") or {}).items()]
     if not experiment.trainer.enable_progress_bar:
         own = [callback for callback in own if not isinstance(callback, ProgressBar)]
     trainer = make_trainer(

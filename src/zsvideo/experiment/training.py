@@ -40,6 +40,7 @@ def train(config: DictConfig, run: Path) -> Run:
         UserError: data, vectors or an option are not as they have to be; the text says what to do.
     """
     experiment = Experiment.of(config)
+    experiment.check_made("evaluation", "callbacks", "logger")
     if experiment.resume is None:  # a finished run is shown without its data
         experiment.check_data("source", "target")
     with in_use(run):

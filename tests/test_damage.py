@@ -1,9 +1,13 @@
 """Records that are cut, filled with zeros or of another type: one line, in every command."""
 
+import io
 import json
 import random
 import shutil
+import sqlite3
+from contextlib import closing
 
+import numpy as np
 import pytest
 from omegaconf import OmegaConf
 
@@ -13,6 +17,7 @@ from zsvideo.cli import line
 from zsvideo.commands import evaluate
 from zsvideo.commands.report import report
 from zsvideo.commands.train import resumed_options
+from zsvideo.data.fingerprints import fingerprints
 from zsvideo.errors import UserError
 from zsvideo.experiment import training
 from zsvideo.experiment.build import read_protocol
@@ -21,6 +26,7 @@ from zsvideo.experiment.jobs import is_finished, job_hash
 from zsvideo.overrides import readable
 from zsvideo.prediction.loading import read_model
 from zsvideo.reporting.studies.study import Study
+from zsvideo.semantics.caches import cached_arrays
 from zsvideo.semantics.vectors import WordVectors
 
 pytestmark = pytest.mark.slow
@@ -198,6 +204,83 @@ def test_lists_of_jobs_and_hashes_of_vectors(tmp_path, config, monkeypatch, dama
     (note,) = tmp_path.glob("sha256-*.txt")
     note.write_bytes(DAMAGE[damage](known.encode()))
     assert WordVectors(str(tmp_path / "a.bin"), str(tmp_path)).sha256 == known
+
+
+CACHES = {
+    **DAMAGE,
+    "flipped": lambda data: data[:-200] + bytes([data[-200] ^ 255]) + data[-199:],
+    "array": lambda data: stored(np.save, np.zeros(3)),
+    "others": lambda data: stored(np.savez, a=np.zeros(3)),
+    "text": lambda data: stored(np.savez, **dict.fromkeys(ARRAYS, np.array("[3]"))),
+    "rows": lambda data: stored(np.savez, **dict.fromkeys(ARRAYS, np.zeros((1, 2)))),
+    "notes": lambda data: stored(
+        np.savez, matrix=np.ones((2, 20)), lengths=np.ones(2), notes=np.array('{"jump": 3}')
+    ),
+}
+ARRAYS = ("matrix", "lengths", "notes", "weight", "bias")
+
+
+def stored(save, *arrays, **named):
+    content = io.BytesIO()
+    save(content, *arrays, **named)
+    return content.getvalue()
+
+
+@pytest.mark.parametrize("damage", CACHES)
+def test_a_damaged_layer_of_features_is_none(tmp_path, damage):
+    """The components of `features.pca`, as any cache of arrays."""
+    shapes = {"weight": ("f", (2, 3)), "bias": ("f", (2,))}
+    whole = stored(np.savez, weight=np.ones((2, 3)), bias=np.zeros(2))
+    (tmp_path / "a.npz").write_bytes(whole)
+    assert set(cached_arrays(tmp_path / "a.npz", **shapes)) == {"weight", "bias"}
+    (tmp_path / "a.npz").write_bytes(CACHES[damage](whole))
+    assert cached_arrays(tmp_path / "a.npz", **shapes) is None
+    assert cached_arrays(tmp_path, **shapes) is None
+
+
+@pytest.fixture
+def prints(monkeypatch):
+    """Fingerprint videos, in this process."""
+    within = "zsvideo.data.fingerprints.within"
+    monkeypatch.setattr(within, lambda limit, work, jobs, cores: [work(*job) for job in jobs])
+    return fingerprints
+
+
+@pytest.mark.parametrize("damage", CACHES)
+def test_a_damaged_cache_is_made_again(tmp_path, folders, prints, damage):
+    """Class vectors, that every command reads; fingerprints of `audit`; features are above it."""
+
+    def vectors():
+        own = WordVectors(str(tmp_path / "toy.bin"), str(tmp_path / "cache"))
+        return own.of(["jump", "run"], "own", None).matrix
+
+    before = vectors()
+    (file,) = (tmp_path / "cache").glob("class-vectors-*.npz")
+    whole = file.read_bytes()
+    file.write_bytes(CACHES[damage](whole))
+    assert np.array_equal(vectors(), before) and len(file.read_bytes()) == len(whole)
+
+    videos = [str(file) for file in sorted((tmp_path / "source" / "jump").iterdir())]
+    before, _ = prints(videos, tmp_path / "prints")
+    file = tmp_path / "prints" / "fingerprints.sqlite"
+    file.write_bytes(CACHES[damage](file.read_bytes()))
+    again, unreadable = prints(videos, tmp_path / "prints")
+    assert not unreadable and all(np.array_equal(again[v], before[v]) for v in videos)
+
+
+@pytest.mark.parametrize(
+    "rows", [[("KEY", "text")], [("KEY", b"odd")], [("KEY", None)], [(b"\xff", 3)]]
+)
+def test_rows_of_another_type_in_the_fingerprints(tmp_path, folders, prints, rows):
+    video = str(tmp_path / "source" / "jump" / "0.avi")
+    before, _ = prints([video], tmp_path)
+    with closing(sqlite3.connect(tmp_path / "fingerprints.sqlite")) as store:
+        ((key, _),) = store.execute("select * from seen")
+        named = [(key if name == "KEY" else name, value) for name, value in rows]
+        store.executemany("insert or replace into seen values (?, ?)", named)
+        store.commit()
+    again, unreadable = prints([video], tmp_path)
+    assert not unreadable and np.array_equal(again[video], before[video])
 
 
 @pytest.mark.parametrize("missing", ["vectors", "source", "trained_classes"])

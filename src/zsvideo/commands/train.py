@@ -50,7 +50,7 @@ def train(config: DictConfig) -> float | None:
         )
         print(f"stopped; {how}", file=sys.stderr)
         sys.exit(SIGTERM_STATUS)
-    value = None if rank() else metric_of(finished.record, experiment.optimized_metric)
+    value = None if rank() else metric_of(finished, experiment.optimized_metric)
     if value is None and is_optimised() and not rank():
         raise no_metric(experiment.optimized_metric)
     return value

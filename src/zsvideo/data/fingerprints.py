@@ -4,6 +4,7 @@ Shapes: T sampled frames.
 """
 
 import csv
+import logging
 import os
 import re
 import sqlite3
@@ -22,6 +23,7 @@ from zsvideo.data.layouts import VIDEO_FILES, existing_root, files_below
 from zsvideo.errors import UserError
 from zsvideo.semantics.records import file_hash
 
+log = logging.getLogger(__name__)
 LIMIT = 120.0  # seconds a video may take
 YOUTUBE = r"[A-Za-z0-9_-]{11}"
 IDS = (  # names that say which video a file is, in the data sets' own spelling
@@ -146,14 +148,8 @@ def fingerprints(paths: Sequence[str], cache: Path) -> tuple[dict[str, np.ndarra
     Returns:
         The hashes by path, and the reason for each path that cannot be decoded.
     """
-    try:
-        cache.mkdir(parents=True, exist_ok=True)
-        store = sqlite3.connect(cache / "fingerprints.sqlite")
-        store.execute("create table if not exists seen (file text primary key, hashes blob)")
-    except (OSError, sqlite3.Error) as error:
-        raise UserError(f"cannot write the cache {cache} ({error}); set paths.cache") from None
     keys = {path: cache_key(path) for path in dict.fromkeys(paths)}
-    known = dict(store.execute("select file, hashes from seen"))
+    store, known = known_prints(cache)
     new = [path for path, key in keys.items() if key not in known]
     unreadable = {}
     cores = os.cpu_count() or 1
@@ -170,6 +166,39 @@ def fingerprints(paths: Sequence[str], cache: Path) -> tuple[dict[str, np.ndarra
     store.close()
     prints = {p: np.frombuffer(known[key], np.uint64) for p, key in keys.items() if key in known}
     return prints, unreadable
+
+
+def known_prints(cache: Path) -> tuple[sqlite3.Connection, dict[str, bytes]]:
+    """Open the cache of fingerprints, made anew where it is damaged; gives what it holds too.
+
+    Raises:
+        UserError: it cannot be written.
+    """
+    file = cache / "fingerprints.sqlite"
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        try:
+            return read_prints(file)
+        except (sqlite3.OperationalError, OSError):  # in use, or a place that cannot be written
+            raise
+        except sqlite3.DatabaseError as error:
+            log.warning("%s is damaged (%s); videos are compared anew", file, error)
+            file.unlink()
+            return read_prints(file)
+    except (OSError, sqlite3.Error) as error:
+        raise UserError(f"cannot write the cache {cache} ({error}); set paths.cache") from None
+
+
+def read_prints(file: Path) -> tuple[sqlite3.Connection, dict[str, bytes]]:
+    """Open a cache of fingerprints, and read those that are whole; raises sqlite3.Error."""
+    store = sqlite3.connect(file)
+    try:
+        store.execute("create table if not exists seen (file text primary key, hashes blob)")
+        rows = store.execute("select file, hashes from seen").fetchall()
+    except sqlite3.Error:
+        store.close()
+        raise
+    return store, {f: h for f, h in rows if isinstance(h, bytes) and len(h) % 8 == 0}
 
 
 def cache_key(path: str) -> str:

@@ -4,31 +4,18 @@ Shapes: V videos, K classes, S classes trained on, E embedding.
 """
 
 import hashlib
-import zlib
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 
 from zsvideo.errors import UserError
 from zsvideo.evaluation.ranking import best, cosine_scores
+from zsvideo.semantics.caches import UNREADABLE
 from zsvideo.semantics.records import lines_hash
 
-UNREADABLE = (  # what numpy says of a file that is damaged, or holds other things
-    OSError,
-    ValueError,
-    TypeError,
-    KeyError,
-    IndexError,
-    AttributeError,
-    NotImplementedError,
-    EOFError,
-    BadZipFile,
-    zlib.error,
-)
 HASHES = "hashes"  # of each array, in files of earlier versions
 SEEN = "seen"  # the predictions of held-out videos of classes trained on, beside the targets'
 

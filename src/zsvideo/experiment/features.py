@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
-from zipfile import BadZipFile
 
 import numpy as np
 import pytorch_lightning as pl
@@ -33,6 +32,7 @@ from zsvideo.experiment.options import Method, Trainer
 from zsvideo.experiment.trainer import make_trainer
 from zsvideo.models.callbacks import NarrowProgressBar
 from zsvideo.models.module import ZeroShotModule
+from zsvideo.semantics.caches import cached_arrays
 
 SAMPLE, BATCH = 20_000, 1024  # videos that PCA is fitted on, and of them at once
 Extract = Callable[[list[Video]], Extracted]
@@ -248,10 +248,10 @@ def fit_reduction(
     seen = text_hash([[video.id, file_version(video)] for video in videos])
     file = store.folder / f"pca-{size}-{seen[:20]}.npz"
     with store.locked():
-        try:
-            with np.load(file) as saved:
-                weight, bias = saved["weight"], saved["bias"]
-        except (OSError, ValueError, KeyError, EOFError, BadZipFile):
+        shapes = {"weight": ("f", tuple(layer.weight.shape)), "bias": ("f", (size,))}
+        if saved := cached_arrays(file, **shapes):
+            weight, bias = saved["weight"], saved["bias"]
+        else:
             weight, bias = principal_components(table, size)
             part = file.with_suffix(".part")
             with part.open("wb") as opened:

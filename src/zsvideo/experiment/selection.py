@@ -11,10 +11,10 @@ from pytorch_lightning.callbacks import Callback, ModelCheckpoint
 from zsvideo.data.zeroshot import ZeroShotDataModule
 from zsvideo.errors import UserError
 from zsvideo.evaluation.accuracy import ZeroShotAccuracy, cosines
-from zsvideo.evaluation.record import RunRecord
 from zsvideo.experiment.options import VALIDATION, Selection
 from zsvideo.models.checkpoints import BEST, LAST, read_checkpoint
 from zsvideo.models.module import ZeroShotModule
+from zsvideo.reporting.run import Run
 
 
 class Validation(Callback):
@@ -110,13 +110,14 @@ def validation_of(state: Mapping[str, Any]) -> float | None:
     return None
 
 
-def metric_of(record: RunRecord, name: str) -> float | None:
+def metric_of(run: Run, name: str) -> float | None:
     """Read the metric of a finished run that is optimised; None where the run has none.
 
     Args:
-        record: of the run.
+        run: with its record.
         name: see `optimized_metric` of `zsvideo.experiment.options.Top`.
     """
+    record = run.record
     if name == VALIDATION:
         tried = record.head.choice.get("tried") if record.head else None
         return max(entry["top1"] for entry in tried) if tried else record.validation

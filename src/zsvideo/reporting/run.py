@@ -11,8 +11,9 @@ import numpy as np
 from zsvideo.errors import UserError
 from zsvideo.evaluation.diagnosis import diagnose
 from zsvideo.evaluation.integrity import Check, check_run, read_target
-from zsvideo.evaluation.predictions import UNREADABLE, Predictions
+from zsvideo.evaluation.predictions import Predictions
 from zsvideo.evaluation.record import RunRecord, read_record
+from zsvideo.semantics.caches import UNREADABLE
 
 
 @dataclass(frozen=True)

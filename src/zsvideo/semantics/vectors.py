@@ -9,19 +9,18 @@ import hashlib
 import io
 import json
 import logging
-import os
 import re
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache, cached_property, lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO, cast
-from zipfile import BadZipFile
 
 import numpy as np
 
 from zsvideo.errors import UserError
+from zsvideo.semantics.caches import cached_arrays, write_atomically
 from zsvideo.semantics.class_vectors import ClassBank, ClassVectors
 from zsvideo.semantics.files import GZIP, WordTable, read_vectors
 from zsvideo.semantics.googlenews import embedded_file
@@ -142,28 +141,19 @@ class WordVectors:
             table: the class table that knows the names' words, None for own names.
         """
         bags = tuple(words(name, table, self.word_rules) for name in names)
-        needed = {word for bag in bags for word in bag}
         gaps = self.gaps(table)
         how = [bags, self.unit_words, self.oov == "fallback", self.sha256, sorted(gaps)]
         file = self.cache / f"class-vectors-{text_hash(json.dumps(how))}.npz"
-        try:
-            with np.load(file) as cached:
-                matrix, lengths = cached["matrix"], cached["lengths"]
-                notes = json.loads(str(cached["notes"]))
-        except (OSError, ValueError, KeyError, EOFError, BadZipFile):
-            keyed = self.find(needed)
-            stands_for = {word: self.known(keyed, word) for word in sorted(needed)}
-            notes = {w: by for w, by in stands_for.items() if by != (w,)}
-            passed = passed_over(gaps, (word for word, by in notes.items() if not by))
-            kept = [[w for w in bag if w not in passed] or bag for bag in bags]
-            means = np.stack([self.mean(keyed, [stands_for[w] for w in bag]) for bag in kept])
-            lengths = np.array([np.linalg.norm(mean) for mean in means])
-            with np.errstate(invalid="ignore"):  # vectors that cancel out
-                matrix = means / lengths[:, None]
+        shapes = {"matrix": ("f", (len(bags), None)), "lengths": ("f", (len(bags),))}
+        cached = cached_arrays(file, **shapes, notes=("U", ()))
+        if cached is None or (notes := plain_notes(cached)) is None:
+            matrix, lengths, notes = self.compute(bags, gaps)
             content = io.BytesIO()
             text = np.array(json.dumps(notes))
             np.savez(content, matrix=matrix, lengths=lengths, notes=text)
             write_atomically(file, content.getvalue())
+        else:
+            matrix, lengths = cached["matrix"], cached["lengths"]
         unknown = {word for word, by in notes.items() if not by}
         lost = {  # vectors that cancel out leave no direction either
             name: tuple(word for word in bag if word in unknown) or bag
@@ -173,6 +163,30 @@ class WordVectors:
         needless = unknown - {word for lacking in lost.values() for word in lacking}
         replaced = {word: tuple(by) for word, by in notes.items() if by or word in needless}
         return ClassVectors(dataset, tuple(names), bags, matrix, lost, table, replaced, lengths)
+
+    def compute(
+        self, bags: Sequence[Sequence[str]], gaps: frozenset[str]
+    ) -> tuple[np.ndarray, np.ndarray, dict[str, tuple[str, ...]]]:
+        """Average the vectors of the words of each class.
+
+        Args:
+            bags: words of each class.
+            gaps: words that may be passed over, see `gaps`.
+
+        Returns:
+            (K, D) unit vectors, (K,) lengths of the means, and what stands for a word where that is
+            not itself.
+        """
+        needed = {word for bag in bags for word in bag}
+        keyed = self.find(needed)
+        stands_for = {word: self.known(keyed, word) for word in sorted(needed)}
+        notes = {w: by for w, by in stands_for.items() if by != (w,)}
+        passed = passed_over(gaps, (word for word, by in notes.items() if not by))
+        kept = [[w for w in bag if w not in passed] or bag for bag in bags]
+        means = np.stack([self.mean(keyed, [stands_for[w] for w in bag]) for bag in kept])
+        lengths = np.array([np.linalg.norm(mean) for mean in means])
+        with np.errstate(invalid="ignore"):  # vectors that cancel out
+            return means / lengths[:, None], lengths, notes
 
     def gaps(self, table: str | None) -> frozenset[str]:
         """Give the words of a published list that GoogleNews has not, where `oov` is `error`.
@@ -269,6 +283,16 @@ class WordVectors:
         }
 
 
+def plain_notes(cached: Mapping[str, np.ndarray]) -> Any:
+    """Read the words that stand for others, from the cache; None where they are damaged."""
+    try:
+        notes = json.loads(str(cached["notes"]))
+    except ValueError:
+        return None
+    lists = isinstance(notes, dict) and all(isinstance(by, list) for by in notes.values())
+    return notes if lists else None
+
+
 @lru_cache(maxsize=2)
 def read_once(path: Path, state: str, wanted: frozenset[str]) -> WordTable:
     """Read the wanted words of a file, once in a process while its `state` is the same."""
@@ -332,20 +356,3 @@ def unpacked_hash(path: Path, state: str) -> str:
 def text_hash(text: str) -> str:
     """Hash a text to a short name for a cache file."""
     return hashlib.sha256(text.encode()).hexdigest()[:24]
-
-
-def write_atomically(file: Path, content: bytes) -> None:
-    """Write a file so that a reader sees all of it or nothing.
-
-    Raises:
-        UserError: the folder cannot be written.
-    """
-    part = file.with_suffix(f".{os.getpid()}.part")
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        part.write_bytes(content)
-        part.replace(file)
-    except OSError as error:
-        raise UserError(
-            f"cannot write the cache {file.parent} ({error}); set paths.cache"
-        ) from None

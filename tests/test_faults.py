@@ -4,6 +4,7 @@ import gc
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import av
@@ -108,6 +109,46 @@ def test_a_decoder_that_hangs_ends_the_run_in_one_line(folders, tmp_path, librar
     options = [*folders, "loader.workers=1", f"hydra.run.dir={tmp_path}/run", "loader.timeout=4"]
     words = ("timed out after 4", "loader.timeout", "src.prepare", "form=check")
     fails(train(library, *options), *words)
+
+
+@pytest.mark.parametrize("end", ["goes on", "error", "SIGKILL"])
+def test_processes_that_are_stopped_end_with_the_run(folders, cli, tmp_path, end):
+    planted = [
+        "+callbacks.planted._target_=helpers.faults.Stopped",
+        "+callbacks.planted.step=2",
+        f"+callbacks.planted.file={tmp_path}/pids",
+        f"+callbacks.planted.end='{end}'",
+    ]
+    options = ["loader.batch_size=2", "loader.timeout=60", "clips.test_clips=1", "resamples=0"]
+    process = cli(
+        "train",
+        *folders,
+        *options,
+        *planted,
+        f"hydra.run.dir={tmp_path}/run",
+        PYTHONPATH=str(ROOT / "tests"),
+        ZSVIDEO_TARGETS="helpers.faults",
+    )
+    if end == "goes on":
+        assert "was stopped (SIGSTOP); it goes on" in finished(process)
+    elif end == "error":
+        assert fails(process, "planted") == ["error: planted"]
+    else:
+        assert process.returncode == -9
+    workers = [Path("/proc") / pid for pid in (tmp_path / "pids").read_text().split()]
+    assert len(workers) == 2
+    end = time.monotonic() + 10
+    while any(map(alive, workers)):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def alive(process):
+    """Tell whether a process has not ended, or is not yet buried."""
+    try:
+        return (process / "stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 def test_files_that_vanish_between_manifest_and_use(folders, cli, tmp_path):

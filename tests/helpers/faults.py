@@ -8,6 +8,9 @@ import signal
 
 from pytorch_lightning.callbacks import Callback
 
+from zsvideo.errors import UserError
+from zsvideo.models.callbacks import WakeWorkers
+
 
 class Signal(Callback):
     """Sends a signal to its own process before the batch after `step` optimiser steps.
@@ -23,6 +26,29 @@ class Signal(Callback):
             others = multiprocessing.active_children() if self.name == "SIGINT" else []
             for process in (*(p.pid for p in others), os.getpid()):
                 os.kill(process, getattr(signal, self.name))
+
+
+class Stopped(Callback):
+    """Stops the processes that load clips (SIGSTOP) in the batch after `step` optimiser steps.
+
+    Which they are, it writes down. Then the run goes on, or ends by an error or a signal.
+    """
+
+    def __init__(self, step, file, end="goes on"):
+        self.step, self.file, self.end = step, file, end
+        WakeWorkers.PAUSE = 0.5
+
+    def on_train_batch_end(self, trainer, *args):
+        if trainer.global_step == self.step:
+            workers = [process.pid for process in multiprocessing.active_children()]
+            with open(self.file, "w") as file:
+                file.write(" ".join(map(str, workers)))
+            for worker in workers:
+                os.kill(worker, signal.SIGSTOP)
+            if self.end == "error":
+                raise UserError("planted")
+            if self.end != "goes on":
+                os.kill(os.getpid(), getattr(signal, self.end))
 
 
 class DiskFull(Callback):

@@ -1,7 +1,11 @@
 """The LightningDataModule of a data set; `zsvideo.data.zeroshot` joins a source and targets."""
 
+import ctypes
 import gc
 import logging
+import os
+import signal
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytorch_lightning as pl
 import torch
+from lightning_fabric.utilities.seed import pl_worker_init_function
 from torch.utils.data import DataLoader, Dataset
 
 from zsvideo.data.clips import Clips, collate
@@ -26,11 +31,20 @@ from zsvideo.errors import UserError
 from zsvideo.semantics.class_vectors import ClassBank
 
 log = logging.getLogger(__name__)
+PR_SET_PDEATHSIG = 1  # of prctl(2)
 
 
-def leave_inherited(_: int) -> None:
-    """Keep a loading process from looking for garbage in what it shares, which would copy it."""
+def begin_worker(worker: int) -> None:
+    """Begin a process that loads clips: the kernel ends it with its parent, even while stopped.
+
+    Its random numbers are those that Lightning would give it. It looks for no garbage in what it
+    shares with its parent, which would copy that.
+    """
     gc.freeze()
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.environ.get("PL_SEED_WORKERS") == "1":
+        pl_worker_init_function(worker)
 
 
 class VideoDataModule(pl.LightningDataModule):
@@ -139,9 +153,9 @@ class VideoDataModule(pl.LightningDataModule):
             multiprocessing_context=START if workers else None,  # a sweep's pool sets another
             collate_fn=collate,
             timeout=self.loader.timeout if workers else 0,
-            worker_init_fn=leave_inherited,
             pin_memory=torch.cuda.is_available(),
             persistent_workers=train and workers > 0,
+            worker_init_fn=begin_worker,
             # A generator of its own: starting workers must not touch the random numbers of dropout.
             generator=torch.Generator().manual_seed(self.seed),
         )

@@ -113,7 +113,7 @@ def usable_videos(
             if not (row["path"] and row[label].strip()) or not isfinite(sum(window or ())):
                 raise ValueError
             frames, claimed = (int(row.get(k) or 0) or None for k in ("frames", "claimed"))
-            if "\\0" in row["path"] or not all(0 < n <= MOST for n in (frames, claimed) if n):
+            if "\0" in row["path"] or not all(0 < n <= MOST for n in (frames, claimed) if n):
                 raise ValueError
             video = Video(own, path, row[label].strip(), window, frames, claimed)
         except UserError:

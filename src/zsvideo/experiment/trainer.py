@@ -21,7 +21,7 @@ from zsvideo.errors import UserError
 from zsvideo.evaluation.record import SUMS
 from zsvideo.experiment.composed import Experiment
 from zsvideo.experiment.options import Trainer
-from zsvideo.models.callbacks import UnreadableVideos
+from zsvideo.models.callbacks import UnreadableVideos, WakeWorkers
 from zsvideo.models.checkpoints import LAST, AtomicCheckpointIO, Interruption
 from zsvideo.models.loggers import patient
 from zsvideo.models.meter import Meter
@@ -108,6 +108,7 @@ def wandb_run(run: Path) -> Iterator[None]:
 def make_trainer(options: Trainer, **parts: Any) -> pl.Trainer:
     """Make Lightning's Trainer, of its options and of what is made here."""
     values = {"_target_": "pytorch_lightning.Trainer", **options.lightning()}
+    parts["callbacks"] = [*parts.get("callbacks", ()), WakeWorkers()]
     trainer: pl.Trainer = instantiate(values, "trainer", **parts)
     return trainer
 

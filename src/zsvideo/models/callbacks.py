@@ -1,6 +1,13 @@
 """What is watched while a model trains and embeds, and what it may end with or average."""
 
 import logging
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
 from typing import Any, Literal
 
 import pytorch_lightning as pl
@@ -54,6 +61,83 @@ class UnreadableVideos(Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take the findings of the run that is continued."""
         self.source = dict(state_dict["source"])
+
+
+class WakeWorkers(Callback):
+    """Wakes processes that load clips where they were stopped (SIGSTOP), and ends them with a run.
+
+    A stopped process obeys no other signal but SIGKILL: the run would wait for it for ever.
+    """
+
+    PAUSE = 5.0  # seconds; a process that stands still for one or two of them is woken
+
+    def __init__(self) -> None:
+        self.done = threading.Event()
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Begin to look after them."""
+        self.done = threading.Event()
+        if Path(f"/proc/self/task/{os.getpid()}/children").is_file():  # Linux
+            threading.Thread(target=self.watch, args=(self.done,), daemon=True).start()
+
+    def watch(self, done: threading.Event) -> None:
+        """Look after them until all is done."""
+        before: set[int] = set()
+        while not done.wait(self.PAUSE):
+            stopped = set(filter(is_stopped, children()))
+            wake(stopped & before)
+            before = stopped
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Wake them before Lightning ends them."""
+        wake(children())
+
+    def on_predict_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Wake them before Lightning ends them."""
+        wake(children())
+
+    def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """End looking."""
+        self.done.set()
+
+    def on_exception(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
+    ) -> None:
+        """End them at once, without a word of their end: the exception says what is wrong."""
+        self.done.set()
+        if threading.current_thread() is not threading.main_thread():
+            return
+        before = signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # or PyTorch raises another error
+        for process in multiprocessing.active_children():
+            if process.daemon:
+                process.kill()
+                process.join()
+        signal.signal(signal.SIGCHLD, before)
+
+
+def children() -> list[int]:
+    """List the processes that this one has started; none where the system does not say it."""
+    try:
+        text = Path(f"/proc/self/task/{os.getpid()}/children").read_text()
+    except OSError:
+        return []
+    return list(map(int, text.split()))
+
+
+def is_stopped(process: int) -> bool:
+    """Tell whether a process was stopped by a signal."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+    except OSError:
+        return False
+
+
+def wake(processes: Iterable[int]) -> None:
+    """Let stopped processes go on."""
+    for process in filter(is_stopped, processes):
+        log.warning("process %d that loads clips was stopped (SIGSTOP); it goes on", process)
+        with suppress(OSError):  # it has just ended
+            os.kill(process, signal.SIGCONT)
 
 
 class NarrowProgressBar(RichProgressBar):

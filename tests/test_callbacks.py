@@ -101,3 +101,9 @@ def test_a_metric_that_is_not_measured_is_refused_early(config):
         check_options(config("callbacks=early_stopping"))
     check_options(config("callbacks=early_stopping", "selection=val"))
     check_options(config("callbacks=early_stopping", *LOSS))
+
+
+def test_a_run_without_loggers(trained):
+    """The learning rate is watched for them alone."""
+    state, _, _ = trained("none", "~logger", "trainer.max_epochs=1")
+    assert state["global_step"] == 4

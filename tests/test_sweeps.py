@@ -20,6 +20,7 @@ from omegaconf import OmegaConf, open_dict
 from helpers.commands import fails, finished
 from helpers.runs import finished_run, predictions
 from hydra_plugins.job_sweeper import batches
+from zsvideo.commands.report import report as draw
 from zsvideo.commands.train import resumed_options, train
 from zsvideo.errors import UserError
 from zsvideo.experiment.jobs import Job, is_finished, job_hash, training_hash
@@ -272,6 +273,11 @@ def test_a_run_by_itself_and_a_sweep_of_ours_return_it_too(returned):
     ours = "hydra_plugins.job_sweeper.JobSweeper"
     assert returned(about={"head": tried}, target=ours, direction=None) == 50
     assert returned("optimized_metric=folder/full/top5", about={}, target=ours) is None
+
+
+def test_a_scale_is_of_a_study(config):
+    with pytest.raises(UserError, match=r"give one of run=RUN, compare=.* and experiments="):
+        draw(config("scale=demo", cli="report"))
 
 
 def test_tuning_on_the_test_set_is_a_leak(tmp_path):

@@ -81,6 +81,7 @@ WORDS = {
     "list_type": "must be a list: [A,B]",
     "tuple_type": "must be a list: [A,B]",
     "string_too_short": "must not be empty",
+    "too_short": "must not be empty",
     "dataclass_type": "must be a data set, such as source@pretrain.source=synthetic",
     "dict_type": "must be a mapping: {KEY: VALUE}",
     "missing": "is not set; give a value",

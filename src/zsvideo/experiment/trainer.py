@@ -14,7 +14,7 @@ from typing import Any
 import pytorch_lightning as pl
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
-from pytorch_lightning.callbacks import Callback, ProgressBar
+from pytorch_lightning.callbacks import Callback, LearningRateMonitor, ProgressBar
 from pytorch_lightning.loggers import CSVLogger, Logger, WandbLogger
 
 from zsvideo.errors import UserError
@@ -56,6 +56,8 @@ def lightning_trainer(
     own = [instantiate(c, f"callbacks.{n}") for n, c in (composed.get("callbacks") or {}).items()]
     if not experiment.trainer.enable_progress_bar:
         own = [callback for callback in own if not isinstance(callback, ProgressBar)]
+    if not loggers:  # which Lightning's needs
+        own = [callback for callback in own if not isinstance(callback, LearningRateMonitor)]
     trainer = make_trainer(
         experiment.trainer,
         logger=loggers,

@@ -10,7 +10,10 @@ import pytest
 from helpers.videos import write_video
 from zsvideo.data import fingerprints
 from zsvideo.data.content import common, likely_pairs
+from zsvideo.data.decoding.forms import FormSpec
 from zsvideo.data.fingerprints import compare_videos, video_id
+from zsvideo.data.layouts import Video
+from zsvideo.data.preparation import prepare
 from zsvideo.data.synthetic import domain_classes, generate
 from zsvideo.errors import UserError
 
@@ -158,3 +161,30 @@ def test_a_file_that_is_no_manifest(tmp_path):
     (tmp_path / "short.csv").write_text("id,path\na,b.mp4\nx\n")
     with pytest.raises(UserError, match="line 3 names no path"):
         compare_videos({"source.root": str(tmp_path / "short.csv")}, {}, tmp_path)
+
+
+@pytest.mark.parametrize("form", ["pack", "h264", "check"])
+def test_prepared_folders_stand_for_their_videos(tmp_path, form):
+    """As `src.prepare` promises: `use it as source.root=...`, with the originals and without."""
+    coarse = np.random.default_rng(0).integers(0, 255, (2, 8, 3, 4, 3), dtype=np.uint8)
+    scene, other = (np.repeat(s, 6, 0).repeat(16, 1).repeat(16, 2) for s in coarse)
+    write_video(tmp_path / "source" / "run" / "a.mp4", scene, codec="libx264")
+    write_video(tmp_path / "source" / "run" / "b.mp4", other, codec="libx264")
+    write_video(tmp_path / "target" / "jump" / "c.avi", scene)
+    for side in ("source", "target"):
+        files = sorted((tmp_path / side).glob("*/*"))
+        videos = [Video(f"{f.parent.name}/{f.name}", str(f), f.parent.name) for f in files]
+        spec = FormSpec(form, 128, 90, 18, 16)
+        prepare(videos, tmp_path / side, tmp_path / f"out-{side}", spec, 1, 60, "folder")
+    sides = {"source.root": str(tmp_path / "out-source")}, {"t": str(tmp_path / "out-target")}
+    found = compare_videos(*sides, tmp_path / "cache")
+    assert pairs(found) == {("a.mp4", "c.avi")} and not found["unreadable"]
+    shutil.rmtree(tmp_path / "source")
+    shutil.rmtree(tmp_path / "target")
+    found = compare_videos(*sides, tmp_path / "other")
+    assert found["compared"] == {"source": 2, "targets": 1}
+    if form == "check":
+        assert len(found["unreadable"]) == 3
+    else:
+        assert len(found["pairs"]) == 1 and not found["unreadable"]
+        assert found["pairs"][0]["evidence"] == ["same content, 100 % of the shorter one"]

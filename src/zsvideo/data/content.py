@@ -13,13 +13,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 
 import av
+import cv2
 import imagehash
 import numpy as np
+from av.video.reformatter import VideoReformatter
 from PIL import Image
 
 from zsvideo.data.decoding.conversion import orientation, oriented
 from zsvideo.data.decoding.faults import UnreadableVideoError
+from zsvideo.data.decoding.packs import SUFFIX
 from zsvideo.data.decoding.pyav_reader import open_stream
+from zsvideo.data.decoding.reading import open_video
 
 STEP = 0.1  # seconds between sampled frames
 NEAR = 10  # of 64 bits that may differ between frames of one video
@@ -46,18 +50,36 @@ def fingerprint(path: str) -> np.ndarray | str:
 
 
 def sampled(path: str) -> Iterator[Image.Image]:
-    """Decode a frame each `STEP` seconds, upright, as pictures of 64 x 64; leave out flat ones."""
+    """Take a frame each `STEP` seconds, upright, as pictures of 64 x 64; leave out flat ones."""
+    for small in frames_of_pack(path) if path.endswith(SUFFIX) else frames_of_video(path):
+        picture = Image.fromarray(small)
+        if np.asarray(picture.convert("L")).std() >= FLAT:
+            yield picture
+
+
+def frames_of_video(path: str) -> Iterator[np.ndarray]:
+    """Decode the sampled frames of a video file, as (64, 64, 3) uint8."""
     container, stream = open_stream(path)
+    convert = VideoReformatter()  # threads of its own would not outlive a fork
     with container:
         due = -np.inf
         for number, frame in enumerate(container.decode(stream)):
             time = number * STEP if frame.time is None else frame.time
             if time >= due:
                 due = time + STEP - 1e-3
-                small = frame.reformat(64, 64, "rgb24", interpolation="AREA").to_ndarray()
-                picture = Image.fromarray(oriented(small, orientation(frame)))
-                if np.asarray(picture.convert("L")).std() >= FLAT:
-                    yield picture
+                small = convert.reformat(frame, 64, 64, "rgb24", interpolation="AREA", threads=1)
+                yield oriented(small.to_ndarray(), orientation(frame))
+
+
+def frames_of_pack(path: str) -> Iterator[np.ndarray]:
+    """Decode the sampled frames of a prepared video, as (64, 64, 3) uint8."""
+    with open_video(path, window=(0, np.inf)) as video:
+        due = -np.inf
+        for number, time in enumerate(video.seconds):
+            if time >= due:
+                due = time + STEP - 1e-3
+                (frame,) = video.get(np.array([number]))
+                yield cv2.resize(frame, (64, 64), interpolation=cv2.INTER_AREA)
 
 
 def same_content(

@@ -3,7 +3,6 @@
 Shapes: T sampled frames.
 """
 
-import csv
 import logging
 import os
 import re
@@ -20,6 +19,7 @@ from zsvideo.data.content import fingerprint, same_content
 from zsvideo.data.decoding.faults import UnreadableVideoError
 from zsvideo.data.decoding.limits import within
 from zsvideo.data.layouts import VIDEO_FILES, existing_root, files_below
+from zsvideo.data.manifest import NAME, read_rows
 from zsvideo.errors import UserError
 from zsvideo.semantics.records import file_hash
 
@@ -42,7 +42,8 @@ def compare_videos(
 
     Args:
         source: root by its config key; a folder, searched with all below it, or a manifest, a CSV
-            file with a column `path` (relative to the file's folder) and perhaps `id`.
+            file with a column `path` (relative to the file's folder) and perhaps `id`; or a folder
+            with one, as `src.prepare` writes it.
         targets: roots by their config keys.
         cache: folder that keeps fingerprints, so that an interrupted comparison goes on.
 
@@ -79,19 +80,18 @@ def compare_videos(
 def videos_with_ids(root: str, option: str) -> Iterator[tuple[str, str]]:
     """List the paths of the videos of a folder or a manifest, each with its id, empty if unknown.
 
+    Of a prepared folder the originals are taken, and where they are gone what stands for them.
+
     Raises:
         UserError: there is nothing, or the manifest has no column `path`.
     """
     source = Path(root).expanduser()
+    source = source / NAME if (source / NAME).is_file() else source
     if not source.is_file():
         source = existing_root(source, "a folder of videos or a manifest", option, "give one")
         yield from ((str(file), "") for file in files_below(source))
         return
-    try:
-        with source.open(newline="", encoding="utf-8-sig") as lines:
-            rows = list(csv.DictReader(lines))
-    except (OSError, UnicodeDecodeError, csv.Error):
-        rows = []
+    rows = read_rows(source, f"{option}={root}")
     if not rows or "path" not in rows[0]:
         raise UserError(
             f"{option}={root} is no manifest: a CSV file with a column `path`; give one, or a "
@@ -100,7 +100,10 @@ def videos_with_ids(root: str, option: str) -> Iterator[tuple[str, str]]:
     for number, row in enumerate(rows, 2):
         if not row["path"] or "\0" in row["path"]:
             raise UserError(f"{option}={root}: line {number} names no path; mend or remove it")
-        yield str(source.parent / row["path"]), row.get("id") or ""
+        path = source.parent / row["path"]
+        if row.get("prepared") and not path.is_file():
+            path = source.parent / row["prepared"]
+        yield str(path), row.get("id") or ""
 
 
 def video_id(path: str, own_id: str) -> str:

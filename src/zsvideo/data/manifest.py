@@ -10,7 +10,7 @@ import csv
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, zip_longest
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -84,22 +84,16 @@ def usable_videos(
     Raises:
         UserError: see `read_manifest`.
     """
-    rows = filter(None, csv.reader(lines))
-    columns, first = next(rows, []), next(rows, None)
-    label = next((c for c in ("class", "label") if c in columns), None)
-    if label is None or "path" not in columns or first is None:
+    rows = rows_of(lines, name)
+    first = next(rows, {})
+    label = next((c for c in ("class", "label") if c in first), None)
+    if label is None or "path" not in first:
         raise UserError(
             f"{name} is no manifest: it needs columns path and class, and a row a video"
         )
     folder, seen = str(file.parent), set()
-    for number, values in enumerate(chain([first], rows), 2):
+    for number, row in enumerate(chain([first], rows), 2):
         place = f"{name}: line {number}"
-        if any(more := values[len(columns) :]):
-            raise UserError(
-                f"{place} has more values than columns ({', '.join(more)}); "
-                "put quotes around a value that holds a comma"
-            )
-        row = dict(zip(columns, values, strict=False))
         try:
             start, end = row.get("start", "").strip(), row.get("end", "").strip()
             if bool(start) != bool(end):
@@ -130,6 +124,44 @@ def usable_videos(
             )
         seen.add(own)
         yield video
+
+
+def rows_of(lines: Iterable[str], name: str) -> Iterator[dict[str, str]]:
+    """Read the rows of a CSV file one after the other.
+
+    Args:
+        lines: of the file, the columns' names first.
+        name: of the file, for messages.
+
+    Raises:
+        UserError: a row has more values than there are columns; names the line.
+    """
+    rows = filter(None, csv.reader(lines))
+    columns = next(rows, [])
+    for number, values in enumerate(rows, 2):
+        if any(more := values[len(columns) :]):
+            raise UserError(
+                f"{name}: line {number} has more values than columns ({', '.join(more)}); put "
+                "quotes around a value that holds a comma"
+            )
+        yield dict(zip_longest(columns, values, fillvalue=""))
+
+
+def read_rows(file: Path, name: str) -> list[dict[str, str]]:
+    """Read the rows of a CSV file; names of files that are no text are kept.
+
+    Args:
+        file: with the columns' names in its first line.
+        name: of the file, for messages.
+
+    Raises:
+        UserError: it is none, or a row has more values than there are columns; names the line.
+    """
+    try:
+        with file.open(newline="", encoding="utf-8-sig", errors=NAMES) as lines:
+            return list(rows_of(lines, name))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"{name} cannot be read as a manifest ({error})") from None
 
 
 def write_table(file: Path, columns: Iterable[str], rows: Iterable[Mapping[str, Any]]) -> None:

@@ -15,9 +15,10 @@ from typing import Any, TextIO
 import cv2
 import numpy as np
 
+from zsvideo.data.manifest import NAMES
 from zsvideo.errors import UserError
 from zsvideo.prediction.answers import SCHEMA, VideoAnswer
-from zsvideo.prediction.videos import NAMES, Source
+from zsvideo.prediction.videos import Source
 from zsvideo.texts import cell
 
 COLUMNS = (

@@ -1,6 +1,5 @@
 """Which files are to be answered: files, folders, globs, lists and manifests, each file once."""
 
-import csv
 import glob
 import os
 from collections.abc import Iterator, Sequence
@@ -10,9 +9,9 @@ from typing import TextIO
 
 from zsvideo.data.decoding.packs import SUFFIX
 from zsvideo.data.layouts import VIDEO_FILES, files_below, first_few
+from zsvideo.data.manifest import read_rows
 from zsvideo.errors import UserError
 
-NAMES = "surrogateescape"  # keeps file names that are no text
 STANDARD_INPUT = "-"
 
 
@@ -119,23 +118,12 @@ def in_manifest(file: Path) -> Iterator[Source]:
     Raises:
         UserError: it has no column `path`, or a row has a time that is none.
     """
-    try:
-        with file.open(newline="", encoding="utf-8-sig", errors=NAMES) as lines:
-            reader = csv.DictReader(lines)
-            rows = list(reader)
-            columns = reader.fieldnames or []
-    except (OSError, csv.Error) as error:
-        raise UserError(f"{file} cannot be read as a manifest ({error})") from None
-    if "path" not in columns:
+    rows = read_rows(file, str(file))
+    if rows and "path" not in rows[0]:
         raise UserError(
-            f"{file} is no manifest: it needs a column path; it has {', '.join(columns)}"
+            f"{file} is no manifest: it needs a column path; it has {', '.join(rows[0])}"
         )
     for number, row in enumerate(rows, 2):
-        if any(row.get(None) or ()):
-            raise UserError(
-                f"{file} line {number} has more values than columns; put quotes around a value "
-                "that holds a comma"
-            )
         if not row["path"]:
             continue
         times = [row.get(key) or "" for key in ("start", "end")]

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from av.filter import Graph
+from av.sidedata.sidedata import SideDataContainer, Type
 from av.video.reformatter import VideoReformatter
 
 from zsvideo.data.decoding.base import part_of
@@ -34,7 +35,10 @@ def orientation(frame: Any) -> Orientation:
     The matrix (a b u, c d v, x y w; ISO 14496-12, 8.3.2) shows the pixel (x, y) at
     (a x + c y, b x + d y); of cameras only quarter turns and mirrorings are known.
     """
-    if (matrix := frame.side_data.get("DISPLAYMATRIX")) is None:
+    # `frame.side_data` would keep the frame in memory until the next garbage collection.
+    about: Any = SideDataContainer(frame)  # type: ignore[call-arg]
+    matrix = next((part for part in about if part.type == Type.DISPLAYMATRIX), None)
+    if matrix is None:
         return Orientation()
     a, b, _, c, d, *_ = np.frombuffer(matrix, np.int32).tolist()
     if abs(b) > abs(a):

@@ -8,6 +8,7 @@ from zsvideo.resources import ROOT
 
 ROOMS = [
     "errors",
+    "names",
     "resources",
     "usage",
     "options",

@@ -50,7 +50,9 @@ def at_work(run, tmp_path):
 
 @pytest.fixture
 def trained(cli, folders, tmp_path):
-    """A run in a folder whose name Hydra's grammar would trip over."""
+    """A run on names that are no UTF-8, in a folder whose name Hydra's grammar would trip over."""
+    for place in ("source/run", "target/sing"):
+        (tmp_path / place / "1.avi").rename(tmp_path / place / "caf\udce9.avi")
     run = tmp_path / "run é,[1]=a 'b' \"c\" #2 $x;&~"
     finished(cli("train", *folders, "trainer.max_epochs=1", f"hydra.run.dir={run}"))
     return run

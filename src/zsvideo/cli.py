@@ -27,6 +27,7 @@ from omegaconf.errors import OmegaConfBaseException
 from zsvideo.errors import InUseError, UserError
 from zsvideo.experiment.composed import check_options
 from zsvideo.experiment.jobs import job_name
+from zsvideo.names import legible
 from zsvideo.overrides import path_option, readable, typed_key
 from zsvideo.resources import CONF, PACKAGE
 from zsvideo.targets import guard_hydra
@@ -267,13 +268,15 @@ def tell(error: Exception) -> None:
 
 def name_as_typed(record: logging.LogRecord) -> bool:
     """Name commands in a log line as the user began this one, and steer no terminal."""
-    record.msg, record.args = printable(as_typed(record.getMessage()), keep="\n\t"), ()
+    text = legible(as_typed(record.getMessage()))
+    record.msg, record.args = printable(text, keep="\n\t"), ()
     return True
 
 
 def line(error: Exception) -> str:
     """Write an error in one line."""
-    return printable(as_typed(" ".join(explain(error).split()))) or type(error).__name__
+    text = legible(as_typed(" ".join(explain(error).split())))
+    return printable(text) or type(error).__name__
 
 
 def explain(error: BaseException) -> str:

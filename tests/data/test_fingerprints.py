@@ -169,7 +169,7 @@ def test_prepared_folders_stand_for_their_videos(tmp_path, form):
     coarse = np.random.default_rng(0).integers(0, 255, (2, 8, 3, 4, 3), dtype=np.uint8)
     scene, other = (np.repeat(s, 6, 0).repeat(16, 1).repeat(16, 2) for s in coarse)
     write_video(tmp_path / "source" / "run" / "a.mp4", scene, codec="libx264")
-    write_video(tmp_path / "source" / "run" / "b.mp4", other, codec="libx264")
+    write_video(tmp_path / "source" / "run" / "caf\udce9.mp4", other, codec="libx264")
     write_video(tmp_path / "target" / "jump" / "c.avi", scene)
     for side in ("source", "target"):
         files = sorted((tmp_path / side).glob("*/*"))

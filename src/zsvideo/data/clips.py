@@ -27,6 +27,7 @@ from zsvideo.data.sampling import (
 from zsvideo.data.sharing import send
 from zsvideo.data.transforms import Crop, View, random_crop
 from zsvideo.data.videos import Video
+from zsvideo.names import encoded
 from zsvideo.semantics.class_vectors import ClassBank
 
 
@@ -81,7 +82,7 @@ class Clips(Dataset[dict[str, Any]]):
 
     def cut(self, epoch: int, video: Video) -> dict[str, Tensor]:
         """Read the clips of a video; random numbers are the same in any subset of the videos."""
-        key = (self.seed, epoch, zlib.crc32(video.id.encode()))
+        key = (self.seed, epoch, zlib.crc32(encoded(video.id)))
         return read_clips(video, self.spec, np.random.default_rng(key) if self.train else None)
 
     def others(self, epoch: int, index: int) -> Iterator[int]:

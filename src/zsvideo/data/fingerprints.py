@@ -19,8 +19,9 @@ from zsvideo.data.content import fingerprint, same_content
 from zsvideo.data.decoding.faults import UnreadableVideoError
 from zsvideo.data.decoding.limits import within
 from zsvideo.data.layouts import VIDEO_FILES, existing_root, files_below
-from zsvideo.data.manifest import NAME, read_rows
+from zsvideo.data.manifest import NAME, as_spelled, read_rows
 from zsvideo.errors import UserError
+from zsvideo.names import legible
 from zsvideo.semantics.records import file_hash
 
 log = logging.getLogger(__name__)
@@ -103,7 +104,7 @@ def videos_with_ids(root: str, option: str) -> Iterator[tuple[str, str]]:
         path = source.parent / row["path"]
         if row.get("prepared") and not path.is_file():
             path = source.parent / row["prepared"]
-        yield str(path), row.get("id") or ""
+        yield as_spelled(path), row.get("id") or ""
 
 
 def video_id(path: str, own_id: str) -> str:
@@ -209,5 +210,5 @@ def cache_key(path: str) -> str:
     try:
         state = os.stat(path)
     except OSError:
-        return path
-    return f"{os.path.abspath(path)} {state.st_size} {state.st_mtime_ns}"
+        return legible(path)
+    return legible(f"{os.path.abspath(path)} {state.st_size} {state.st_mtime_ns}")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from zsvideo.data.videos import Video, Videos
 from zsvideo.errors import UserError
+from zsvideo.names import one_form
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +78,7 @@ def is_listed(name: str, suffixes: Sequence[str] | None = VIDEO_FILES) -> bool:
 def class_folders(root: Path, suffixes: Sequence[str] = VIDEO_FILES) -> Videos:
     """List the videos of `root/<class>/<file>`, sorted; hidden files are passed over."""
     return Videos.of(
-        Video(f"{folder.name}/{name}", os.path.join(folder, name), folder.name)
+        Video(f"{folder.name}/{name}", os.path.join(folder, name), one_form(folder.name))
         for folder in sorted(root.iterdir())
         if not is_system(folder.name) and folder.is_dir()
         for name in sorted(os.listdir(folder))
@@ -150,7 +151,7 @@ def spell(videos: Videos, class_names: Sequence[str], root: Path) -> Videos:
 
 def spelling_key(name: str) -> str:
     """Reduce a class name to its letters, digits and brackets, in lower case."""
-    return re.sub(r"[\s_/]+", "", name).lower()
+    return re.sub(r"[\s_/]+", "", one_form(name)).lower()
 
 
 def empty_classes(root: Path, suffixes: Sequence[str] = VIDEO_FILES) -> list[str]:

@@ -8,6 +8,7 @@ original) are used where they are there.
 
 import csv
 import os
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain, zip_longest
@@ -17,6 +18,7 @@ from typing import Any
 
 from zsvideo.data.videos import Video, Videos
 from zsvideo.errors import UserError
+from zsvideo.names import one_form
 from zsvideo.options import MOST
 
 NAME = "manifest.csv"
@@ -102,14 +104,14 @@ def usable_videos(
             if (row.get("status") or "ok") != "ok":
                 quarantined[own] = row.get("reason") or row["status"]
                 continue
-            path = os.path.join(folder, row.get("prepared") or row["path"])
+            path = as_spelled(os.path.join(folder, row.get("prepared") or row["path"]))
             window = (float(start), float(end)) if start else None
             if not (row["path"] and row[label].strip()) or not isfinite(sum(window or ())):
                 raise ValueError
             frames, claimed = (int(row.get(k) or 0) or None for k in ("frames", "claimed"))
             if "\0" in row["path"] or not all(0 < n <= MOST for n in (frames, claimed) if n):
                 raise ValueError
-            video = Video(own, path, row[label].strip(), window, frames, claimed)
+            video = Video(own, path, one_form(row[label].strip()), window, frames, claimed)
         except UserError:
             raise
         except (KeyError, ValueError):
@@ -162,6 +164,15 @@ def read_rows(file: Path, name: str) -> list[dict[str, str]]:
             return list(rows_of(lines, name))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"{name} cannot be read as a manifest ({error})") from None
+
+
+def as_spelled(path: str | Path) -> str:
+    """Give the path of a file, in the Unicode form in which it is there; macOS may change it."""
+    name = str(path)
+    if name.isascii() or os.path.exists(name):
+        return name
+    forms = (unicodedata.normalize(form, name) for form in ("NFC", "NFD"))
+    return next((form for form in forms if os.path.exists(form)), name)
 
 
 def write_table(file: Path, columns: Iterable[str], rows: Iterable[Mapping[str, Any]]) -> None:

@@ -6,7 +6,6 @@ of a comparison train on the same videos.
 Shapes: K classes, D embedding.
 """
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,6 +17,7 @@ from zsvideo.data.videos import Videos
 from zsvideo.errors import UserError
 from zsvideo.options import plain
 from zsvideo.semantics.class_vectors import ClassBank
+from zsvideo.semantics.records import lines_hash
 
 
 @dataclass(frozen=True)
@@ -221,13 +221,12 @@ def record_subset(subset: VideoSubset, allowed: int, bank: ClassBank) -> dict[st
         bank: the classes drawn.
     """
     counts = subset.videos.counts()
-    ids = "\n".join(subset.videos.ids)
     return {
         "kind": subset.kind,
         **subset.notes,
         "classes": {name: counts[name] for name in bank.names},
         "videos": len(subset.videos),
         "left_out": allowed - len(subset.videos),
-        "videos_sha256": hashlib.sha256(ids.encode()).hexdigest(),
+        "videos_sha256": lines_hash([*subset.videos.ids]),
         "diversity": diversity(bank.vectors),
     }

@@ -2,13 +2,14 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pydantic import Field, ValidationError
 
 from zsvideo.errors import UserError
+from zsvideo.names import encoded, legible
 from zsvideo.semantics.records import UNKNOWN, ProtocolRecord, RecordPart, file_hash
 
 VERSION = 1
@@ -303,21 +304,21 @@ def write_record(record: RunRecord, folder: Path) -> None:
     metrics = as_json(record.plain() | {"protocol": record.protocol.summary()})
     write_text(folder / "protocol.json", as_json(record.protocol.plain()))
     files = sorted(file for pattern in SUMMED for file in folder.glob(pattern))
-    sums = {"metrics.json": hashlib.sha256(metrics.encode()).hexdigest()}
+    sums = {"metrics.json": hashlib.sha256(encoded(metrics)).hexdigest()}
     sums |= {file.relative_to(folder).as_posix(): file_hash(file) for file in files}
     write_text(folder / SUMS, "".join(f"{sha256}  {name}\n" for name, sha256 in sums.items()))
     write_text(folder / "metrics.json", metrics)
 
 
-def as_json(content: Mapping[str, Any]) -> str:
+def as_json(content: Mapping[str, Any] | Sequence[Any]) -> str:
     """Write plain data as JSON for people to read."""
-    return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+    return legible(json.dumps(content, indent=1, ensure_ascii=False)) + "\n"
 
 
 def write_text(file: Path, text: str) -> None:
     """Write a text so that a reader sees all of it or nothing."""
-    part = file.with_suffix(".part")
-    part.write_text(text, encoding="utf-8")
+    part = file.with_name(f"{file.name}.part")
+    part.write_text(legible(text), encoding="utf-8")
     part.replace(file)
 
 

@@ -8,7 +8,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from string import ascii_lowercase
 
@@ -16,6 +16,7 @@ import numpy as np
 from rapidfuzz.distance import JaroWinkler
 
 from zsvideo.errors import UserError
+from zsvideo.names import one_form
 from zsvideo.prediction.answers import TrainedClass
 from zsvideo.semantics.class_vectors import ClassBank, ClassVectors, cosine_distances
 from zsvideo.semantics.files import WordTable, read_vectors
@@ -129,8 +130,8 @@ def class_entry(name: object, texts: object, where: str) -> NamedClass:
 
 
 def with_names(listed: list[NamedClass], where: str) -> list[NamedClass]:
-    """Leave out empty names; raises UserError where no name is left."""
-    if not (full := [entry for entry in listed if entry.name]):
+    """Leave out empty names, and give the others one form; raises UserError where none is left."""
+    if not (full := [replace(e, name=one_form(e.name)) for e in listed if e.name]):
         raise UserError(f"{where} holds no class name; give at least one")
     return full
 

@@ -13,6 +13,7 @@ from zsvideo.data.options import ClipSpec
 from zsvideo.errors import UserError
 from zsvideo.models.network import EmbeddingNetwork
 from zsvideo.models.safetensors import read_safetensors, write_safetensors
+from zsvideo.names import legible
 from zsvideo.options import parse, plain
 from zsvideo.prediction.classes import TrainedOn
 from zsvideo.prediction.loading import CONFIG, WEIGHTS, Facts, build, threshold_of
@@ -44,8 +45,8 @@ def export(network: EmbeddingNetwork, facts: Facts, folder: Path, onnx: bool = F
         folder.mkdir(parents=True, exist_ok=True)
         write_safetensors(files[0], network.state_dict(), {"format": "pt"})
         config = json.dumps(config_of(facts), indent=1, ensure_ascii=False)
-        files[1].write_text(config + "\n", encoding="utf-8")
-        files[2].write_text(card_of(facts), encoding="utf-8")
+        files[1].write_text(legible(config) + "\n", encoding="utf-8")
+        files[2].write_text(legible(card_of(facts)), encoding="utf-8")
         if onnx:
             from zsvideo.prediction.onnx import export_onnx
 

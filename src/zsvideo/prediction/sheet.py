@@ -7,6 +7,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from zsvideo.names import encoded
 from zsvideo.prediction.results import SHEET
 
 STYLE = (Path(__file__).parent / "answers.css").read_text(encoding="utf-8")
@@ -138,4 +139,4 @@ def colour(name: str) -> str:
     """Give a name its colour; none of these is grey."""
     if name == NONE:
         return "#999"
-    return f"hsl({zlib.crc32(name.encode()) % 360} 60% 50%)"
+    return f"hsl({zlib.crc32(encoded(name)) % 360} 60% 50%)"

@@ -9,7 +9,7 @@ from typing import TextIO
 
 from zsvideo.data.decoding.packs import SUFFIX
 from zsvideo.data.layouts import VIDEO_FILES, files_below, first_few
-from zsvideo.data.manifest import read_rows
+from zsvideo.data.manifest import as_spelled, read_rows
 from zsvideo.errors import UserError
 
 STANDARD_INPUT = "-"
@@ -133,4 +133,4 @@ def in_manifest(file: Path) -> Iterator[Source]:
             raise UserError(
                 f"{file} line {number}: start and end must be seconds, not {times}"
             ) from None
-        yield Source(str(file.parent / row["path"]), window)
+        yield Source(as_spelled(file.parent / row["path"]), window)

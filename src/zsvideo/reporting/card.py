@@ -1,12 +1,11 @@
 """The protocol card of a run: all that a reviewer asks before believing a number."""
 
-import json
 from collections import Counter
 from typing import Any
 
 import yaml
 
-from zsvideo.evaluation.record import Numbers, RunRecord
+from zsvideo.evaluation.record import Numbers, RunRecord, as_json, write_text
 from zsvideo.reporting.identity import (
     CLIPS,
     fields,
@@ -28,9 +27,8 @@ LONG = {"splits", "curve", "distances", "list_sha256"}  # of numbers, not in the
 def write_card(run: Run) -> None:
     """Write `card.json` and `card.md` into the run's folder."""
     content = protocol_card(run)
-    text = json.dumps(content, indent=1, ensure_ascii=False)
-    (run.folder / "card.json").write_text(text + "\n", encoding="utf-8")
-    (run.folder / "card.md").write_text(card_markdown(content), encoding="utf-8")
+    write_text(run.folder / "card.json", as_json(content))
+    write_text(run.folder / "card.md", card_markdown(content))
 
 
 def protocol_card(run: Run) -> dict[str, Any]:

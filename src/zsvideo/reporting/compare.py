@@ -1,6 +1,5 @@
 """Runs side by side, where their numbers mean the same; otherwise what differs, in one line."""
 
-import json
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
@@ -10,6 +9,7 @@ from rich.markup import escape
 
 from zsvideo.errors import UserError
 from zsvideo.evaluation.integrity import Check
+from zsvideo.evaluation.record import as_json, write_text
 from zsvideo.reporting.identity import fields, protocol_hash, warnings_of
 from zsvideo.reporting.quoted import beside, quoted
 from zsvideo.reporting.rows import Row, over_seeds, paired_content
@@ -70,9 +70,8 @@ def write_comparison(
     ]
     out.mkdir(parents=True, exist_ok=True)
     text = comparison_markdown(tables)
-    content = json.dumps(tables, indent=1, ensure_ascii=False)
-    (out / "comparison.json").write_text(content + "\n", encoding="utf-8")
-    (out / "comparison.md").write_text(text, encoding="utf-8")
+    write_text(out / "comparison.json", as_json(tables))
+    write_text(out / "comparison.md", text)
     console = SafeConsole(soft_wrap=True, highlight=False)
     console.print(escape(text))
     console.print(f"written: {out}/comparison.md, comparison.json")

@@ -32,7 +32,7 @@ def show_run(run: Run) -> Run:
         table.markdown_table(run),
         *(f"- {in_markdown(remark)}\n" for remark in remarks),
     ]
-    (folder / "results.md").write_text("\n".join(lines), encoding="utf-8")
+    write_text(folder / "results.md", "\n".join(lines))
     console = SafeConsole(width=None if SafeConsole().is_terminal else 120)
     console.print(table.terminal_table(run))
     for warning in warnings:

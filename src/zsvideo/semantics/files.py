@@ -19,6 +19,7 @@ from typing import BinaryIO, cast
 import numpy as np
 
 from zsvideo.errors import UserError
+from zsvideo.names import encoded
 
 CHUNK = 1 << 24  # bytes read at a time
 BOM = b"\xef\xbb\xbf"
@@ -114,7 +115,7 @@ def scan_binary(file: BinaryIO, wanted: Set[str], count: int, size: int) -> Word
 
     For each word the file has its bytes, a space, D float32, and in some files a line end.
     """
-    keys = {word.encode(): word for word in wanted}
+    keys = {encoded(word): word for word in wanted}
     rows: dict[str, np.ndarray] = {}
     step = 4 * size + 1  # from the space after a word to the next word
     data, start = b"", 0
@@ -143,7 +144,7 @@ def scan_text(file: BinaryIO, wanted: Set[str], size: int, count: int | None) ->
     Raises:
         ValueError: a line has not D numbers, or there are fewer lines than announced.
     """
-    keys = {word.encode(): word for word in wanted}
+    keys = {encoded(word): word for word in wanted}
     rows: dict[str, np.ndarray] = {}
     lines = 0
     for line in file:

@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
+from zsvideo.names import encoded
 from zsvideo.semantics.class_vectors import ClassVectors
 from zsvideo.semantics.pairs import Pair, find_pairs
 from zsvideo.semantics.protocol import (
@@ -312,7 +313,7 @@ def plain_pair(pair: Pair) -> dict[str, Any]:
 
 def lines_hash(lines: Sequence[str]) -> str:
     """Hash lines of text, such as names, in their order (sha256)."""
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+    return hashlib.sha256(encoded("\n".join(lines))).hexdigest()
 
 
 def file_hash(file: Path) -> str:

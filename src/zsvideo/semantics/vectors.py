@@ -20,6 +20,7 @@ from typing import Any, BinaryIO, cast
 import numpy as np
 
 from zsvideo.errors import UserError
+from zsvideo.names import encoded
 from zsvideo.semantics.caches import cached_arrays, write_atomically
 from zsvideo.semantics.class_vectors import ClassBank, ClassVectors
 from zsvideo.semantics.files import GZIP, WordTable, read_vectors
@@ -355,4 +356,4 @@ def unpacked_hash(path: Path, state: str) -> str:
 
 def text_hash(text: str) -> str:
     """Hash a text to a short name for a cache file."""
-    return hashlib.sha256(text.encode()).hexdigest()[:24]
+    return hashlib.sha256(encoded(text)).hexdigest()[:24]

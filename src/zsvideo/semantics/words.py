@@ -17,6 +17,7 @@ from functools import cache
 from pathlib import Path
 
 from zsvideo.errors import UserError
+from zsvideo.names import one_form
 
 TABLES = Path(__file__).parent / "tables"
 SUMS = "SHA256SUMS"
@@ -99,7 +100,8 @@ def tokenise(name: str, dataset: str | None, rules: str) -> tuple[str, ...]:
 def split(name: str, family: str, rules: str) -> list[str]:
     """Cut the name of an action into lower-case words: at capitals (UCF101), at spaces and `_`.
 
-    Names of no published set are also cut at hyphens and other punctuation. Stop words and what
+    Names of no published set are also cut at hyphens and other punctuation, and lose the number
+    before a dot or bracket that a list gave them. Stop words and what
     follows `(not` are dropped; `fixed` has the stop words of Kinetics and `doing` for all sets,
     `legacy` none for UCF101 and HMDB51. A name of stop words alone keeps them.
     """
@@ -107,6 +109,7 @@ def split(name: str, family: str, rules: str) -> list[str]:
     if family == "ucf101":
         spaced = re.sub(r"(?=[A-Z])", " ", spaced)
     elif family == "any":
+        spaced = re.sub(r"^\d+[.)]\s*(?=\D)", "", spaced)  # a number of the list: `002.run`
         humps = r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])"
         spaced = re.sub(rf"{humps}|'s\b|(?<!\w)'|'(?!\w)|[^\w\s()']", " ", spaced)
     stop = FIXED_STOP_WORDS if rules == "fixed" else STOP_WORDS.get(family, frozenset())
@@ -154,8 +157,8 @@ def verb_forms() -> tuple[frozenset[str], dict[str, list[str]]]:
 
 
 def plain_name(name: str) -> str:
-    """Make spellings of one name equal: no leading folder or space, underscores as spaces."""
-    return re.sub(r"^/\w/", "", name).strip().replace("_", " ")
+    """Make spellings of one name equal: one Unicode form, no leading folder, `_` as a space."""
+    return re.sub(r"^/\w/", "", one_form(name)).strip().replace("_", " ")
 
 
 def read_table(file: str) -> list[dict[str, str]]:

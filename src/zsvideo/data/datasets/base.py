@@ -21,6 +21,7 @@ from zsvideo.data.layouts import (
 from zsvideo.data.manifest import NAME, NAMES, read_manifest
 from zsvideo.data.videos import Video, Videos
 from zsvideo.errors import UserError
+from zsvideo.names import one_form
 from zsvideo.options import Text, options
 from zsvideo.semantics.words import class_names
 
@@ -257,8 +258,8 @@ def names_in(file: Path, option: str) -> list[str]:
         raise UserError(f"{option}={file} cannot be read as text ({error})") from None
     rows = list(csv.DictReader(lines)) if file.suffix.lower() == ".csv" else []
     if not rows:
-        return [line.strip() for line in lines]
+        return [one_form(line.strip()) for line in lines]
     column = next((c for c in ("class", "label") if c in rows[0]), None)
     if column is None:
         raise UserError(f"{option}={file} has no column class or label; name the classes there")
-    return [(row[column] or "").strip() for row in rows]
+    return [one_form((row[column] or "").strip()) for row in rows]

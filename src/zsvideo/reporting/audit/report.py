@@ -11,6 +11,7 @@ from typing import Any
 from rich.markup import escape
 from rich.table import Table
 
+from zsvideo.evaluation.record import as_json, write_text
 from zsvideo.reporting.audit.figures import draw_figures
 from zsvideo.texts import SafeConsole, cell
 
@@ -39,8 +40,7 @@ def show_audit(audit: Mapping[str, Any], folder: Path) -> None:
         folder: where to.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(audit, indent=1, ensure_ascii=False)
-    (folder / "audit.json").write_text(text + "\n", encoding="utf-8")
+    write_text(folder / "audit.json", as_json(audit))
     write_audit_csv(audit, folder / "audit.csv")
     write_page(audit, draw_figures(audit, folder / "figures"), folder / "audit.html")
     console = SafeConsole(width=None if SafeConsole().is_terminal else 120)
@@ -171,7 +171,7 @@ def listed_names(names: list[str]) -> str:
 
 def write_audit_csv(audit: Mapping[str, Any], file: Path) -> None:
     """Write one row a class, sorted by distance (the data of Fig. 3)."""
-    with file.open("w", newline="", encoding="utf-8") as opened:
+    with file.open("w", newline="", encoding="utf-8", errors="backslashreplace") as opened:
         writer = csv.writer(opened)
         writer.writerow(COLUMNS)
         for role, entry in audit["training"].items():
@@ -192,7 +192,7 @@ def write_page(audit: Mapping[str, Any], figures: list[tuple[str, Path]], file: 
     data = json.dumps(content, ensure_ascii=False).replace("<", "\\u003c")
     notes = json.dumps(audit_remarks(audit), ensure_ascii=False).replace("<", "\\u003c")
     page = Template(PAGE.read_text(encoding="utf-8"))
-    file.write_text(page.substitute(data=data, remarks=notes, figures=pictures), encoding="utf-8")
+    write_text(file, page.substitute(data=data, remarks=notes, figures=pictures))
 
 
 def inline(svg: Path) -> str:

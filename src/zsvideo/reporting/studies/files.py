@@ -100,7 +100,7 @@ def write_csv(rows: Sequence[Row], file: Path) -> None:
                 line[f"{key} runs"] = value.count if is_spread else None
                 line[f"{key} asked"] = value.asked if is_spread else None
         lines.append(line)
-    with file.open("w", newline="", encoding="utf-8") as opened:
+    with file.open("w", newline="", encoding="utf-8", errors="backslashreplace") as opened:
         writer = csv.DictWriter(opened, list(lines[0]) if lines else [])
         writer.writeheader()
         writer.writerows({key: cell(value) for key, value in line.items()} for line in lines)

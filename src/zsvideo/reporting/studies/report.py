@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from rich.markup import escape
 
 from zsvideo.errors import UserError
+from zsvideo.evaluation.record import write_text
 from zsvideo.reporting.studies.artefacts import artefact, names
 from zsvideo.reporting.studies.claims import Finding
 from zsvideo.reporting.studies.dashboard import write_dashboard
@@ -78,8 +79,8 @@ def write_artefact(
         markdown(rows),
         *(f"- {in_markdown(str(line))}" for line in [*claims, *notes]),
     ]
-    stem.with_suffix(".md").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    stem.with_suffix(".tex").write_text(latex(rows), encoding="utf-8")
+    write_text(stem.with_suffix(".md"), "\n".join(lines) + "\n")
+    write_text(stem.with_suffix(".tex"), latex(rows))
     write_csv(rows, stem.with_suffix(".csv"))
     with matplotlib.rc_context(STYLE):
         figure.savefig(stem.with_suffix(".png"), dpi=300, metadata={"Software": None})

@@ -1,0 +1,159 @@
+"""Names that are no UTF-8, in two Unicode forms, or with signs that markup takes for its own."""
+
+import json
+import os
+import unicodedata
+import zlib
+
+import numpy as np
+import pytest
+
+from helpers.datasets import module, touch
+from helpers.vectors import toy_vectors
+from zsvideo.data.clips import Clips
+from zsvideo.data.datasets.base import VideoSet
+from zsvideo.data.fingerprints import cache_key, fingerprints
+from zsvideo.data.layouts import Video, empty_classes, spelling_key
+from zsvideo.data.manifest import read_manifest
+from zsvideo.data.options import ClipSpec
+from zsvideo.evaluation.record import as_json, write_text
+from zsvideo.names import encoded, legible, markdown, one_form
+from zsvideo.prediction.classes import read_classes
+from zsvideo.prediction.videos import list_videos
+from zsvideo.semantics.class_lists import ClassList
+from zsvideo.semantics.files import read_vectors
+from zsvideo.semantics.records import lines_hash
+from zsvideo.semantics.vectors import text_hash
+from zsvideo.semantics.words import words
+
+BYTES = [b"caf\xe9.avi", b"\xff", b"a\xc3", b"\xf0\x9f\x98.mp4", "café.avi".encode()]
+
+
+@pytest.mark.parametrize("name", BYTES)
+def test_names_that_are_no_text_have_their_bytes(tmp_path, name):
+    text = os.fsdecode(name)
+    assert encoded(text) == name
+    assert lines_hash([text]) != lines_hash(["x"]) and text_hash(text)
+    write_text(tmp_path / "a.json", as_json({"unreadable": {text: "why"}}))
+    assert json.loads((tmp_path / "a.json").read_text("utf-8")) == {"unreadable": {text: "why"}}
+    write_text(tmp_path / "a.md", text)
+    assert (tmp_path / "a.md").read_text("utf-8") == legible(text)
+    (tmp_path / text).write_text("no video")
+    prints, unreadable = fingerprints([str(tmp_path / text)], tmp_path)
+    assert not prints and list(unreadable) == [str(tmp_path / text)]
+    legible(cache_key(str(tmp_path / text))).encode()
+
+
+def test_random_clips_of_names_that_are_text_are_as_they_were(monkeypatch):
+    keys = []
+    monkeypatch.setattr(np.random, "default_rng", keys.append)
+    monkeypatch.setattr("zsvideo.data.clips.read_clips", lambda *_: {})
+    clips = Clips([], None, ClipSpec(), 7, train=True)
+    for name in ("run/0.avi", "café/ü.mp4", "caf\udce9"):
+        clips.cut(3, Video(name, name))
+    assert [key[2] for key in keys[:2]] == [
+        zlib.crc32(n.encode()) for n in ("run/0.avi", "café/ü.mp4")
+    ]
+    assert len(keys) == 3
+
+
+def test_any_text_can_be_hashed_and_written():
+    for text in ("\ud800", "\udfff a", "\udce9\ud83d"):
+        assert encoded(text) and legible(text).encode()
+
+
+def both(text):
+    return [unicodedata.normalize(form, text) for form in ("NFC", "NFD")]
+
+
+@pytest.mark.parametrize("name", ["café", "Übung", "ネコとガチョウ", "한국 춤", "Å"])
+def test_both_unicode_forms_are_one_class(tmp_path, name):
+    one, other = both(name)
+    assert one != other and one_form(other) == one
+    assert words(one) == words(other) and spelling_key(one) == spelling_key(other)
+    touch(tmp_path, f"{one}/a.mp4", f"{other}/b.mp4", f"{other}/nested/c.txt")
+    data = module(VideoSet, tmp_path)
+    assert data.classes == [one] and len(data.videos) == 2 and len({v.id for v in data.videos}) == 2
+    assert empty_classes(tmp_path) == []
+    (tmp_path / "m.csv").write_text(f"path,class\nx.mp4,{one}\ny.mp4,{other}\n", "utf-8")
+    assert {v.label for v in read_manifest(tmp_path / "m.csv", "x").videos} == {one}
+    assert VideoSet(root=str(tmp_path / "m.csv")).class_list() == [one]
+    assert ClassList.read([other], None, "x").of(None, [one, "run"]) == [one]
+    assert {entry.name for entry in read_classes([one, other])} == {one}
+    vectors = toy_vectors(list(words(one)))
+    vectors.save_word2vec_format(str(tmp_path / "v.bin"), binary=True)
+    known = read_vectors(tmp_path / "v.bin", set(words(other)))
+    assert all(word in known for word in words(other))
+
+
+def test_a_manifest_of_one_form_finds_files_of_the_other(tmp_path):
+    for here, listed in (both("é1.mp4"), both("é2.mp4")[::-1]):
+        touch(tmp_path, here)
+        (tmp_path / "m.csv").write_text(f"path,class\n{listed},run\n", "utf-8")
+        (video,) = read_manifest(tmp_path / "m.csv", "x").videos
+        assert os.path.exists(video.path) and video.id == listed
+        (source,) = list_videos(tmp_path / "m.csv").videos
+        assert os.path.exists(source.path)
+
+
+@pytest.mark.parametrize(
+    ("name", "own"),
+    [
+        ("sing?", "sing"),
+        ("write!", "write"),
+        ("dance.", "dance"),
+        ("jump, run", "jump run"),
+        ("002.run", "run"),
+        ("1) run", "run"),
+        ("12. jump rope", "jump rope"),
+        ('"sing"', "sing"),
+        ("sing/dance", "sing dance"),
+        ("run & jump", "run jump"),
+        ("dance $^$", "dance"),
+        ("[run]", "run"),
+        ("run…", "run"),
+        ("¿sing?", "sing"),
+        ("3-point shot", "3 point shoot"),
+        ("007", "007"),
+        ("2.5", "2 5"),
+    ],
+)
+def test_punctuation_in_names_is_no_word(name, own):
+    assert words(name) == tuple(own.split())
+    assert words(name, rules="fixed")
+
+
+ODD = [
+    "a|b",
+    "`x`",
+    "$x$ $y",
+    "<b>hi</b>",
+    "<!-- x",
+    "[a](b)",
+    "a\\b",
+    "*x*",
+    "_x_",
+    "~~x~~",
+    "a\nb",
+]
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_no_name_is_markdown(name):
+    line = markdown(name)
+    bare = line.replace("\\\\", "").replace("\\", "\0")
+    assert "\n" not in line
+    for sign in ("|", "`", "$", "*", "<", "[", "~~"):
+        assert all(bare[i - 1] == "\0" for i in range(len(bare)) if bare.startswith(sign, i))
+
+
+def test_usual_names_stay_as_they_are():
+    for name in (
+        "brush_hair",
+        "Playing Tabla",
+        "massaging person's head",
+        "a < b",
+        "top-1 (%)",
+        "#1",
+    ):
+        assert markdown(name) == name

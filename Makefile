@@ -52,6 +52,7 @@ bench: $(READY)  ## measure clips a second and scoring on this machine
 	$(RUN) -m benchmarks.decoders
 	$(RUN) -m benchmarks.scoring
 	$(RUN) -m benchmarks.features
+	$(RUN) -m benchmarks.scale
 
 bench-gpu: $(READY)  ## measure training steps a second on a GPU, switch by switch
 	$(RUN) -m benchmarks.gpu

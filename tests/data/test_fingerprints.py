@@ -9,12 +9,12 @@ import pytest
 
 from helpers.videos import write_video
 from zsvideo.data import fingerprints
-from zsvideo.data.content import common, likely_pairs
+from zsvideo.data.content import BANDS, HINTS, NEAR, common, likely_pairs
 from zsvideo.data.decoding.forms import FormSpec
 from zsvideo.data.fingerprints import compare_videos, video_id
-from zsvideo.data.layouts import Video
 from zsvideo.data.preparation import prepare
 from zsvideo.data.synthetic import domain_classes, generate
+from zsvideo.data.videos import Video
 from zsvideo.errors import UserError
 
 
@@ -142,6 +142,31 @@ def test_many_videos_of_one_camera_are_compared_fast(tmp_path):
     side = [rng.choice(hashes, 100) for _ in range(150)]
     found = list(likely_pairs(side, side))
     assert len(found) == 150 * 150
+
+
+def near(left, right):
+    """Tell whether two frames count as one: a band of 16 bits is equal, few bits differ in all."""
+    bits = int(left) ^ int(right)
+    bands = [bits >> 16 * band & 0xFFFF for band in range(BANDS)]
+    return 0 in bands and bits.bit_count() <= NEAR
+
+
+def test_the_index_finds_the_pairs_that_all_comparisons_find():
+    rng = np.random.default_rng(0)
+    for _ in range(3):
+        seeds = rng.integers(0, 2**64, 12, dtype=np.uint64)
+        flips = np.bitwise_or.reduce(
+            np.uint64(1) << rng.integers(0, 64, (2, 15, 4, 4)).astype("u8"), 3
+        )
+        sides = [[rng.choice(seeds, 4) ^ flip for flip in side] for side in flips]
+        sides[0][3] = sides[0][3][[0, 0, 1, 1]]  # a frame that stays
+        expected = [
+            (a, b)
+            for a, left in enumerate(sides[0])
+            for b, right in enumerate(sides[1])
+            if sum(any(near(x, y) for y in right) for x in left) >= HINTS
+        ]
+        assert list(likely_pairs(*sides)) == expected and 5 < len(expected) < 220
 
 
 def test_order_of_moments_counts():

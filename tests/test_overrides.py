@@ -152,6 +152,9 @@ def test_lists_sweeps_and_what_is_no_path_stay(tmp_path, monkeypatch):
     assert read("protocol.remove=[jump,run]") == ["jump", "run"]
     sweep = OverridesParser.create().parse_override(readable(["source.root=x,y", "-m"])[0])
     assert sweep.is_sweep_override()
+    (tmp_path / "é=1").mkdir()
+    sweep = OverridesParser.create().parse_override(readable(["ckpt=a,b,é=1", "-m"])[0])
+    assert [value.text for value in sweep.value().list] == ["a,b", "é=1"]
     for other in ("source.root=${paths.data}/x", "seed=1,2", "subset.classes=50", "a", "-m", "~x"):
         assert readable([other]) == [other]
     assert readable(["protocol=605"]) == quote_digits(["protocol=605"])

@@ -87,6 +87,8 @@ def quote_path(argument: str, sweep: bool) -> str:
         in_quotes = isinstance(parsed, list) and any(isinstance(p, QuotedString) for p in parsed)
         return argument if in_quotes else f"{key}=[{','.join(map(quoted, split(value[1:-1])))}]"
     escaped = isinstance(parsed, str) and "\\" in value
+    if sweep and len(paths := split(value)) > 1 and all(map(is_there, paths)):
+        return f"{key}={','.join(map(quoted, paths))}"
     swept = sweep and isinstance(parsed, Sweep)
     if escaped or swept or isinstance(parsed, QuotedString):
         return argument

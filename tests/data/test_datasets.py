@@ -320,7 +320,7 @@ def test_the_layout_of_the_common_copy_of_kinetics(tmp_path, caplog):
     lines += ['"massaging person\'s head",bcdefghijkl,5,15,train', "archery,cdefghijklm,0,10,val"]
     touch(tmp_path, "train/abcdefghijk_000010_000020.mp4", "train/bcdefghijkl_000005_000015.mp4")
     touch(tmp_path, "train/cdefghijklm_000000_000010.mp4", "val/x.mp4", "annotations/none.txt")
-    with pytest.raises(UserError, match=r"annotations/train\.csv .*youtube_id"):
+    with pytest.raises(UserError, match=r"annotations/train\.csv, .*youtube_id"):
         Kinetics600(root=str(tmp_path)).scan()
     (tmp_path / "annotations" / "train.csv").write_text("\n".join(lines))
     data = kinetics(tmp_path)

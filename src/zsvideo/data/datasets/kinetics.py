@@ -28,8 +28,8 @@ class Kinetics(VideoSet):
 
     how = (
         "put its training videos there as train/<class name>/<id>_<start>_<end>.mp4, or without "
-        "class folders beside the official train.csv or annotations/train.csv (columns youtube_id "
-        "and label)"
+        "class folders beside the official train.csv or annotations/train.csv, which names the "
+        "label of each youtube_id"
     )
     lists = "train.csv (columns youtube_id, label)"
     inner = "train"

@@ -155,6 +155,7 @@ def test_lists_sweeps_and_what_is_no_path_stay(tmp_path, monkeypatch):
     (tmp_path / "é=1").mkdir()
     sweep = OverridesParser.create().parse_override(readable(["ckpt=a,b,é=1", "-m"])[0])
     assert [value.text for value in sweep.value().list] == ["a,b", "é=1"]
+    assert readable(["a=1", "-m", "seed=0,1"]) == ["a=1", "seed=0,1", "-m"]  # Hydra refuses it amid
     for other in ("source.root=${paths.data}/x", "seed=1,2", "subset.classes=50", "a", "-m", "~x"):
         assert readable([other]) == [other]
     assert readable(["protocol=605"]) == quote_digits(["protocol=605"])

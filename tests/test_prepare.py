@@ -22,6 +22,7 @@ from helpers.shared import SHARED
 from helpers.vectors import toy_vectors
 from helpers.videos import frames_of, grey_video, smooth, variable_rate, write_video
 from zsvideo.data import preparation
+from zsvideo.data.decoding.faults import UnreadableVideoError
 from zsvideo.data.decoding.forms import FormSpec
 from zsvideo.data.manifest import NAME, read_manifest
 from zsvideo.data.videos import Video
@@ -301,11 +302,22 @@ def test_what_changes_between_two_runs(cli, tmp_path):
 
 def test_segments_beyond_the_end_of_their_video_are_told(tmp_path):
     grey_video(tmp_path / "a.mp4", 50, codec="libx264")  # two seconds
-    windows = [(0.0, 1.0), (1.9, 9.0), (2.0, 9.0), (1.0, 1.0)]
+    windows = [
+        (0.0, 1.0),
+        (1.9, 9.0),
+        (2.0, 9.0),
+        (1.0, 1.0),
+        (0.05, 0.07),
+        (1.97, 9.0),
+        (3.0, 1.0),
+    ]
     videos = [Video(f"a/{w}", str(tmp_path / "a.mp4"), "run", w) for w in windows]
     spec = FormSpec("pack", 128, 90, 18, 16)
     found = preparation.prepare(videos, tmp_path, tmp_path / "out", spec, 1, 60, "folder")
-    assert [row["status"] for row in found] == ["ok", "ok", "bad", "bad"]
+    assert [row["status"] for row in found] == ["ok", "ok", "bad", "bad", "bad", "bad", "bad"]
+    for video in videos[2:]:  # training says the same
+        with pytest.raises(UnreadableVideoError, match="the labelled segment has no frame"):
+            frames_of(video.path, np.arange, window=video.window)
     assert {row["reason"] for row in found} == {"", "the labelled segment has no frame"}
     for row, video in zip(found, read_manifest(tmp_path / "out" / NAME, "x").videos, strict=False):
         assert len(frames_of(video.path, lambda n: [n - 1], window=video.window)) == 1

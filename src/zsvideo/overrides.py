@@ -30,7 +30,7 @@ MULTIRUN = re.compile(r"-m|--multirun|hydra\.mode=MULTIRUN|\+?experiments=.*")
 
 
 def readable(arguments: Iterable[str], sweep: bool = False) -> list[str]:
-    """Put quotes where Hydra needs them, around names of digits and around paths.
+    """Put quotes where Hydra needs them, around names of digits and around paths, and `-m` last.
 
     A path is taken letter by letter as the command has got it, but where
 
@@ -42,7 +42,7 @@ def readable(arguments: Iterable[str], sweep: bool = False) -> list[str]:
         arguments: as typed.
         sweep: they are of a sweep, though no `-m` is among them.
     """
-    typed = list(arguments)
+    typed = sorted(arguments, key=lambda argument: argument in ("-m", "--multirun"))
     sweep |= any(MULTIRUN.fullmatch(argument) for argument in typed)
     return [quote_path(argument, sweep) for argument in quote_digits(with_plus(typed))]
 

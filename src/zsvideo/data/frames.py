@@ -13,6 +13,7 @@ from zsvideo.data.datasets.base import VideoSet
 from zsvideo.data.decoding.faults import UnreadableVideoError
 from zsvideo.data.decoding.reading import open_video
 from zsvideo.data.layouts import class_folders
+from zsvideo.data.manifest import NAME, read_manifest
 from zsvideo.data.videos import Video
 from zsvideo.errors import UserError
 
@@ -63,8 +64,11 @@ def map_frames(
 
 def first_videos(videos: VideoSet) -> dict[str, Video]:
     """Return the first video of each class of a target; empty where none are at hand."""
+    manifest = videos.folder / NAME
     try:
         listed = class_folders(videos.folder) if videos.folder.is_dir() else []
+        if manifest.is_file():
+            listed = read_manifest(manifest, videos.option).videos
     except (OSError, UserError) as error:
         log.warning("no frames on the map: %s", error)
         return {}

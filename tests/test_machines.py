@@ -15,10 +15,12 @@ from helpers.commands import finished
 from helpers.runs import finished_run, predictions
 from helpers.videos import grey_video
 from zsvideo.cli import line
+from zsvideo.commands import predict
 from zsvideo.data import datamodule, preparation, sharing
 from zsvideo.data.clips import Clips, collate
 from zsvideo.data.decoding import limits
 from zsvideo.data.layouts import Video
+from zsvideo.errors import UserError
 from zsvideo.locks import lock
 from zsvideo.models.checkpoints import LAST, PREVIOUS, AtomicCheckpointIO
 from zsvideo.models.loggers import PatientWandbLogger, patient, warn_once
@@ -155,6 +157,30 @@ def test_batches_of_another_process(config, tmp_path, monkeypatch, caplog, machi
 def test_files_are_read_in_processes_that_are_not_forked(monkeypatch):
     monkeypatch.setattr(limits, "START", "spawn")
     assert list(limits.within(60, len, [("abc",), ("ab",)], 1)) == [3, 2]
+
+
+def test_a_full_disk_is_one_line_in_predict(monkeypatch, capsys):
+    def full(arguments):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("zsvideo.prediction.terminal.run", full)
+    monkeypatch.setattr("sys.argv", ["predict", "run", "a.mp4", "--classes", "run"])
+    with pytest.raises(SystemExit) as end:
+        predict.main()
+    assert end.value.code == 2
+    assert capsys.readouterr().err == (
+        "error: a file cannot be read or written (No space left on device)\n"
+    )
+
+
+def test_a_checkpoint_that_is_the_first_on_a_full_disk(tmp_path, monkeypatch):
+    def full(*_):
+        raise RuntimeError("[enforce fail at inline_container.cc:671] . unexpected pos 64 vs 0")
+
+    monkeypatch.setattr(torch, "save", full)
+    words = r"as on a full disk\); there is none yet: make room, then continue with resume=auto"
+    with pytest.raises(UserError, match=words):
+        AtomicCheckpointIO().save_checkpoint({"global_step": 2}, tmp_path / LAST)
 
 
 def test_a_bus_error_of_a_loading_process_names_shared_memory():

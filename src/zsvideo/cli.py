@@ -285,7 +285,7 @@ def explain(error: BaseException) -> str:
         return explain(error.__cause__)
     text = str(error)
     if isinstance(error, OSError) and error.errno in DISK:
-        place = error.filename2 or error.filename or "a file"
+        place = error.filename2 or error.filename or f"a file of {folder_of_job()}"
         return f"{place} cannot be read or written ({error.strerror}); mend that and start again"
     if isinstance(error, RuntimeError) and "out of shared memory" in text:
         return (
@@ -323,6 +323,11 @@ def explain(error: BaseException) -> str:
         belongs = f"it belongs to {' or '.join(of)}" if (of := owners(no_key[1])) else PRINTS
         return f"there is no option {no_key[1]}{place}; {belongs}"
     return text
+
+
+def folder_of_job() -> str:
+    """Name the folder that a command writes to, where an error does not."""
+    return str(HydraConfig.get().runtime.output_dir) if HydraConfig.initialized() else "the command"
 
 
 def owners(key: str) -> list[str]:

@@ -50,9 +50,11 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             part.replace(path)
         except (OSError, RuntimeError) as error:  # torch tells of a full disk by RuntimeError
             part.unlink(missing_ok=True)
+            why = error if isinstance(error, OSError) else "not all of it, as on a full disk"
+            before = f"the one before is in {path.parent}" if path.exists() else "there is none yet"
             raise UserError(
-                f"the checkpoint of step {checkpoint['global_step']} cannot be written ({error}); "
-                f"the one before is in {path.parent}: make room, then continue with resume=auto"
+                f"the checkpoint of step {checkpoint['global_step']} cannot be written ({why}); "
+                f"{before}: make room, then continue with resume=auto"
             ) from None
 
 

@@ -51,6 +51,7 @@ bench: $(READY)  ## measure clips a second and scoring on this machine
 	$(RUN) -m benchmarks.clips
 	$(RUN) -m benchmarks.decoders
 	$(RUN) -m benchmarks.scoring
+	$(RUN) -m benchmarks.steps
 	$(RUN) -m benchmarks.features
 	$(RUN) -m benchmarks.scale
 

@@ -68,20 +68,52 @@ def test_parts_of_a_batch_have_the_gradient_of_the_whole(reduction, tmp_path):
     ],
 )
 def test_the_meter_tells_what_to_change(monkeypatch, seconds, bound, words):
-    now = iter(t for s in seconds for t in (0, s))
-    monkeypatch.setattr("zsvideo.models.meter.time.perf_counter", lambda: next(now))
+    clock = [0.0]
+    monkeypatch.setattr("zsvideo.models.meter.time.perf_counter", lambda: clock[0])
     meter = Meter()
     assert meter.report(2, 8, False) is None
-    for action in (
-        "[_TrainingEpochLoop].train_dataloader_next",
-        "[Strategy]DDPStrategy.batch_to_device",
-        "run_training_batch",
-    ):
-        meter.start(action)
-        meter.start("something else")
-        meter.stop(action)
+    meter.start("run_training_epoch")
+    for _ in range(2):
+        for action, spent in zip(ACTIONS, seconds, strict=True):
+            meter.start(action)
+            meter.start("something else")
+            clock[0] += spent
+            meter.stop(action)
+    meter.start(ACTIONS[0])  # ends the second step
+    meter.start("run_training_epoch")
+    meter.stop("run_training_epoch")
     found = meter.report(workers=2, cores=8, compiled=words == "trainer.devices")
     prepared = meter.report(workers=8, cores=8, compiled=False, prepared=True)
     assert "prepare" not in prepared["change"]
     assert found["bound"] == bound and words in found["change"]
-    assert sum(found["shares"].values()) == pytest.approx(1)
+    assert sum(found["shares"].values()) == pytest.approx(1) and meter.steps == 2
+
+
+ACTIONS = (
+    "[_TrainingEpochLoop].train_dataloader_next",
+    "[Strategy]DDPStrategy.batch_to_device",
+    "run_training_batch",
+)
+
+
+def test_the_meter_counts_what_a_gpu_does_while_the_process_goes_on(monkeypatch):
+    """Clips come after 20 ms; the GPU needs 18 ms, which no call of the process shows."""
+    clock, busy = [0.0], [0.0]
+    monkeypatch.setattr("zsvideo.models.meter.time.perf_counter", lambda: clock[0])
+
+    def wait():
+        clock[0] = max(clock[0], busy[0])
+
+    meter, ready = Meter(wait, every=5), 0.0
+    for _ in range(101):
+        meter.start(ACTIONS[0])
+        clock[0] = max(clock[0], ready)
+        ready = clock[0] + 0.020
+        meter.stop(ACTIONS[0])
+        meter.start(ACTIONS[2])
+        clock[0] += 0.001
+        busy[0] = max(clock[0], busy[0]) + 0.018
+        meter.stop(ACTIONS[2])
+    assert meter.steps == 20
+    assert meter.shares()["network"] == pytest.approx(19 / 20, abs=0.01)
+    assert meter.shares()["data"] == pytest.approx(1 / 20, abs=0.01)

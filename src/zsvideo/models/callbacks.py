@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import signal
 import threading
+import time
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -21,7 +22,6 @@ from pytorch_lightning.callbacks import (
 from zsvideo.options import Count, Number, Share
 
 log = logging.getLogger(__name__)
-LOSS = "train/loss_step"
 
 
 class UnreadableVideos(Callback):
@@ -143,6 +143,9 @@ def wake(processes: Iterable[int]) -> None:
 class NarrowProgressBar(RichProgressBar):
     """Lightning's progress bar in one line of 80 columns: a shorter bar, and the loss alone."""
 
+    shown: dict[str, Any] | None = None
+    due = drawn = 0.0
+
     def configure_columns(self, trainer: pl.Trainer) -> list[Any]:
         """Shorten the bar, which Lightning makes 40 columns wide."""
         columns: list[Any] = super().configure_columns(trainer)
@@ -152,9 +155,17 @@ class NarrowProgressBar(RichProgressBar):
         return columns
 
     def get_metrics(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> dict[str, Any]:
-        """Show the loss of the last batch; the training curve has the rest."""
-        metrics = super().get_metrics(trainer, pl_module)
-        return {"loss": metrics[LOSS]} if LOSS in metrics else {}
+        """Show the loss of the last batch, read once a second: a GPU has to be waited for."""
+        loss = getattr(pl_module, "step_loss", None)
+        if loss is not None and (now := time.monotonic()) >= self.due:
+            self.shown, self.due = {"loss": loss.item()}, now + 1
+        return self.shown or {}
+
+    def refresh(self, hard: bool = False) -> None:
+        """Draw the bar, at most ten times a second, and at its end."""
+        if hard or time.monotonic() >= self.drawn + 0.1:
+            self.drawn = time.monotonic()
+            super().refresh(hard)
 
 
 class StopEarly(EarlyStopping):

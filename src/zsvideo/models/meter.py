@@ -1,8 +1,11 @@
-"""What bounds a training run: waiting for decoded clips, moving them, or the network."""
+"""What bounds a training run: waiting for clips, moving them, the network, or what is beside."""
 
 import time
+from collections.abc import Callable
+from functools import cache
 from typing import Any
 
+import torch
 from pytorch_lightning.profilers import Profiler
 
 PHASES = {  # of Lightning's actions
@@ -10,34 +13,77 @@ PHASES = {  # of Lightning's actions
     "batch_to_device": "transfer",
     "run_training_batch": "network",
 }
+BETWEEN = ("run_training_epoch", "val_next", "save_checkpoint")  # no part of a step
 MUCH = 0.25  # of the time: less of it would hardly make a run faster
+EVERY = 20  # on a GPU, one step in so many is timed
+
+
+def wait_for_gpu() -> None:
+    """Wait until the GPU has done all that it was given; without one return at once."""
+    if has_gpu():
+        torch.cuda.synchronize()
+
+
+def has_gpu() -> bool:
+    """Tell whether this process computes on a GPU."""
+    return bool(torch.cuda.is_initialized())  # type: ignore[no-untyped-call]
 
 
 class Meter(Profiler):
-    """Adds up the seconds of each phase of training; one float a phase, whatever the length.
+    """Adds up the seconds of each phase of the training steps that are timed.
 
-    On a GPU the network's work goes on while the process waits, so the share of waiting is the
-    most that the GPU can have been idle.
+    A GPU works on while the process goes on, so that what the process waits for says little. A
+    timed step begins and each of its phases ends when the GPU has nothing left to do; its `data`
+    is then time in which the GPU has none. Without a GPU every step is timed.
 
     Attributes:
-        seconds: by phase.
+        seconds: by phase; `rest` is what is in no other: callbacks, logging, progress.
+        steps: that were timed.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, wait: Callable[[], None] = wait_for_gpu, every: int | None = None) -> None:
+        """Begin.
+
+        Args:
+            wait: returns when the device has done its work.
+            every: one step in so many is timed; by default by the device.
+        """
         super().__init__()
-        self.seconds = dict.fromkeys(PHASES.values(), 0.0)
-        self.since: dict[str, float] = {}
+        self.wait, self.every = wait, every
+        self.seconds = dict.fromkeys((*PHASES.values(), "rest"), 0.0)
+        self.steps = self.begun = 0
+        self.step: dict[str, float] | None = None  # the timed one: seconds by phase
+        self.since = self.first = 0.0
 
     def start(self, action_name: str) -> None:
         """Begin an action of Lightning's."""
-        if phase(action_name):
-            self.since[action_name] = time.perf_counter()
+        name = phase(action_name)
+        if name == "data":
+            self.end_step()
+            every = self.every or (EVERY if has_gpu() else 1)
+            if self.begun % every == every - 1:
+                self.wait()
+                self.step, self.first = {}, time.perf_counter()
+            self.begun += 1
+        elif name == "between":
+            self.step = None
+        if self.step is not None and name:
+            self.since = time.perf_counter()
 
     def stop(self, action_name: str) -> None:
         """End it."""
-        if action_name in self.since:
-            spent = time.perf_counter() - self.since.pop(action_name)
-            self.seconds[phase(action_name)] += spent
+        if self.step is not None and (name := phase(action_name)) in self.seconds:
+            self.wait()
+            self.step[name] = self.step.get(name, 0.0) + time.perf_counter() - self.since
+
+    def end_step(self) -> None:
+        """Add up the step that was timed."""
+        if self.step:
+            self.step["rest"] = time.perf_counter() - self.first - sum(self.step.values())
+            for name, spent in self.step.items():
+                self.seconds[name] += spent
+            self.steps += 1
+        self.step = None
 
     def shares(self) -> dict[str, float]:
         """Give the share of each phase in the time of all."""
@@ -47,11 +93,11 @@ class Meter(Profiler):
     def report(
         self, workers: int, cores: int, compiled: bool, prepared: bool = False
     ) -> dict[str, Any] | None:
-        """Say what bounds the run and what to change; None before any batch.
+        """Say what bounds the run and what to change; None before any step.
 
         Args:
             workers: processes that decode.
-            cores: of this machine.
+            cores: of this process.
             compiled: whether the network was, as `trainer=fast` does.
             prepared: whether the videos are in a form that is fast to read.
         """
@@ -70,6 +116,9 @@ class Meter(Profiler):
         return {"shares": shares, "bound": bound, "change": change}
 
 
+@cache
 def phase(action: str) -> str:
     """Name the phase of one of Lightning's actions; empty for others."""
+    if any(part in action for part in BETWEEN):
+        return "between"
     return next((name for part, name in PHASES.items() if action.endswith(part)), "")

@@ -25,12 +25,14 @@ class ZeroShotModule(pl.LightningModule, EmbeddingNetwork):
     Attributes:
         learns: what `loss` takes from a batch: `target`, the class vectors, or `label`.
         epoch_loss: (2,) sum of the losses of this epoch's clips, and their number.
+        step_loss: () loss of the last batch; None before the first.
         class_vectors: (K, D) unit vectors of the classes trained on, for the accuracy of training.
         centres: of these classes, that `loss=aurl` learns and nothing else needs; else None.
     """
 
     learns: str = "target"
     epoch_loss: Tensor
+    step_loss: Tensor | None = None
     class_vectors: Tensor
     centres: Centres | None
 
@@ -167,7 +169,10 @@ class ZeroShotModule(pl.LightningModule, EmbeddingNetwork):
         """Seed what the batch draws."""
         number = self.trainer.fit_loop.epoch_loop.batch_progress.total.ready
         key = np.random.SeedSequence((self.hparams["seed"], number, self.global_rank))
-        torch.manual_seed(int(key.generate_state(1)[0]))
+        seed = int(key.generate_state(1)[0])
+        torch.default_generator.manual_seed(seed)  # `torch.manual_seed` asks every kind of device
+        if self.device.type != "cpu":
+            torch.get_device_module(self.device).manual_seed(seed)
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
         """Compute the loss of one batch; raises UserError where no video tried is readable."""
@@ -180,11 +185,15 @@ class ZeroShotModule(pl.LightningModule, EmbeddingNetwork):
         embeddings = self.embed(batch)
         loss = self.loss(embeddings, batch[self.learns])
         size = len(batch["label"])
-        self.epoch_loss += torch.stack([loss.detach().float() * size, loss.new_tensor(size)])
-        self.log("train/loss_step", loss, prog_bar=True, batch_size=size)
-        if len(self.class_vectors) and self.trainer._logger_connector.should_update_logs:
-            top1 = training_top1(embeddings.detach(), batch["label"], self.class_vectors)
-            self.log("train/top1", top1, batch_size=size)
+        self.step_loss = loss.detach()
+        self.epoch_loss[0] += self.step_loss.float() * size
+        self.epoch_loss[1] += size
+        trainer = self._trainer
+        if trainer and trainer._logger_connector.should_update_logs:  # else no value is read
+            self.log("train/loss_step", self.step_loss, batch_size=size)
+            if len(self.class_vectors):
+                top1 = training_top1(embeddings.detach(), batch["label"], self.class_vectors)
+                self.log("train/top1", top1, batch_size=size)
         if self.hparams["reduction"] == "sum":  # Lightning and DDP average over parts of a batch
             loss = loss * self.trainer.accumulate_grad_batches * self.trainer.world_size
         return loss

@@ -7,7 +7,8 @@ Protocol 1 stay as they are.
 Shapes: V videos, K classes, D draws, R resamples.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from zsvideo.errors import UserError
 SCHEMES = ("videos", "classes", "both")
 LEVEL = 95.0  # percent of the bootstrap distribution inside an interval
 BATCH = 100  # resamples at a time, which bounds memory
+KEPT = 2**26  # bytes of resamples that are kept
 
 
 def intervals(ranks: np.ndarray, labels: np.ndarray, resamples: int) -> dict[str, Any]:
@@ -45,8 +47,27 @@ def intervals(ranks: np.ndarray, labels: np.ndarray, resamples: int) -> dict[str
     return result
 
 
-def resampled(labels: np.ndarray, scheme: str, resamples: int) -> Iterator[np.ndarray]:
-    """Draw how often each video counts, (R', V) float32 at a time, the same for the same input."""
+def resampled(labels: np.ndarray, scheme: str, resamples: int) -> Iterable[np.ndarray]:
+    """Draw how often each video counts, (R', V) float32 at a time, the same for the same input.
+
+    A comparison of many runs on the same videos asks for the same; what is small is kept.
+    """
+    if 4 * len(labels) * resamples > KEPT:
+        return drawn(labels, scheme, resamples)
+    return kept(labels.astype(np.int64).tobytes(), scheme, resamples)
+
+
+@lru_cache(maxsize=2 * len(SCHEMES))
+def kept(labels: bytes, scheme: str, resamples: int) -> tuple[np.ndarray, ...]:
+    """Give all of `resampled` for int64 labels; nobody can change it."""
+    batches = tuple(drawn(np.frombuffer(labels, np.int64), scheme, resamples))
+    for weights in batches:
+        weights.flags.writeable = False
+    return batches
+
+
+def drawn(labels: np.ndarray, scheme: str, resamples: int) -> Iterator[np.ndarray]:
+    """Draw what `resampled` gives."""
     rng = np.random.default_rng(0)
     count = len(labels)
     order = np.argsort(labels, kind="stable")

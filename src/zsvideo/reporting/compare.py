@@ -46,7 +46,8 @@ def write_comparison(
     """
     runs = runs_by_name(paths)
     groups = comparable(runs)
-    checks = {row.name: row.run.check() for rows in groups for row in rows}
+    compared = {row.name for rows in groups for row in rows}
+    checks = {name: run.check() for name, run in runs.items() if name in compared}
     if not force:
         for name, check in checks.items():
             refuse_changed(name, check)

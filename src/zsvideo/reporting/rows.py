@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -40,6 +41,11 @@ class Row:
         """What the run's record says."""
         return self.run.record.targets[self.target].evaluations[self.evaluation]
 
+    @cached_property
+    def ranks(self) -> np.ndarray:
+        """The ranks (D, V) behind it; raises UserError where it has none."""
+        return scored_again(self.run.predictions(self.target), self)
+
 
 def paired_content(first: Row, second: Row, resamples: int) -> dict[str, Any]:
     """Compare two runs video by video, where that can be done; else say why not."""
@@ -47,8 +53,7 @@ def paired_content(first: Row, second: Row, resamples: int) -> dict[str, Any]:
     try:
         a = first.run.predictions(first.target)
         b = aligned(second.run.predictions(second.target), a)
-        ranks = [scored_again(p, row) for p, row in ((a, first), (b, second))]
-        return result | paired(ranks[0], ranks[1], a.labels, resamples)
+        return result | paired(first.ranks, scored_again(b, second), a.labels, resamples)
     except UserError as error:
         return result | {"not_paired": str(error)}
 

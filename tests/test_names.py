@@ -2,13 +2,17 @@
 
 import json
 import os
+import re
 import unicodedata
 import zlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from helpers.commands import rows as csv_rows
 from helpers.datasets import module, touch
+from helpers.runs import finished_run, predictions
 from helpers.vectors import toy_vectors
 from zsvideo.data.clips import Clips
 from zsvideo.data.datasets.base import VideoSet
@@ -17,14 +21,17 @@ from zsvideo.data.layouts import Video, empty_classes, spelling_key
 from zsvideo.data.manifest import read_manifest
 from zsvideo.data.options import ClipSpec
 from zsvideo.evaluation.record import as_json, write_text
-from zsvideo.names import encoded, legible, markdown, one_form
+from zsvideo.names import encoded, legible, one_form
 from zsvideo.prediction.classes import read_classes
 from zsvideo.prediction.videos import list_videos
+from zsvideo.reporting.studies.files import latex, write_csv
+from zsvideo.reporting.studies.files import markdown as table_markdown
 from zsvideo.semantics.class_lists import ClassList
 from zsvideo.semantics.files import read_vectors
 from zsvideo.semantics.records import lines_hash
 from zsvideo.semantics.vectors import text_hash
 from zsvideo.semantics.words import words
+from zsvideo.texts import in_markdown
 
 BYTES = [b"caf\xe9.avi", b"\xff", b"a\xc3", b"\xf0\x9f\x98.mp4", "café.avi".encode()]
 
@@ -114,6 +121,7 @@ def test_a_manifest_of_one_form_finds_files_of_the_other(tmp_path):
         ("run…", "run"),
         ("¿sing?", "sing"),
         ("3-point shot", "3 point shoot"),
+        ("sing \udcff", "sing"),
         ("007", "007"),
         ("2.5", "2 5"),
     ],
@@ -140,11 +148,9 @@ ODD = [
 
 @pytest.mark.parametrize("name", ODD)
 def test_no_name_is_markdown(name):
-    line = markdown(name)
-    bare = line.replace("\\\\", "").replace("\\", "\0")
-    assert "\n" not in line
-    for sign in ("|", "`", "$", "*", "<", "[", "~~"):
-        assert all(bare[i - 1] == "\0" for i in range(len(bare)) if bare.startswith(sign, i))
+    line = in_markdown(name)
+    bare = re.sub(r"\\.", "", line)
+    assert "\n" not in line and not re.search(r"[|<`$]|\]\(", bare)
 
 
 def test_usual_names_stay_as_they_are():
@@ -152,8 +158,31 @@ def test_usual_names_stay_as_they_are():
         "brush_hair",
         "Playing Tabla",
         "massaging person's head",
-        "a < b",
         "top-1 (%)",
         "#1",
     ):
-        assert markdown(name) == name
+        assert in_markdown(name) == name
+
+
+def test_a_run_of_odd_class_names_is_shown_in_every_form(tmp_path, capsys):
+    names = np.array([*ODD, "dance $^$ {", "$\\frac{", ":smile:", "%s {x}", "日本", "_x"])
+    own = predictions(videos=60, classes=len(names))
+    run = finished_run(tmp_path / "run [x]", replace(own, class_names=names))
+    said = capsys.readouterr().out
+    assert f"{tmp_path}/run [x]/results.md" in said
+    for name in ("results.md", "card.md"):
+        tables = [s for s in (run / name).read_text("utf-8").splitlines() if s.startswith("| ")]
+        counts = {len(re.sub(r"\\.", "", line).split("|")) for line in tables}
+        assert counts <= ({9} if name == "results.md" else {4, 12}), name
+    assert (run / "figures" / "own.png").stat().st_size > 0
+
+
+def test_odd_names_in_the_tables_of_studies(tmp_path):
+    rows = [{"row": name, "from": "ours", "x": name} for name in [*ODD, "[a]", "*b", "100 % & #"]]
+    text = latex(rows).splitlines()
+    assert not [line for line in text if line.startswith(("[", "*"))]  # what `\\\\` would take
+    assert all(len(re.sub(r"\\.", "", line).split("&")) == 3 for line in text if " & " in line)
+    for line in table_markdown(rows).splitlines():
+        assert len(re.sub(r"\\.", "", line).split("|")) == 5
+    write_csv(rows, tmp_path / "a.csv")
+    assert [row["row"] for row in csv_rows(tmp_path / "a.csv")] == [row["row"] for row in rows]

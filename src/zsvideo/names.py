@@ -1,9 +1,6 @@
-"""Names of files and classes as people and systems spell them: bytes, one form, free of markup."""
+"""Names of files and classes as people and systems spell them: bytes, and one form."""
 
-import re
 import unicodedata
-
-MARKUP = re.compile(r"[\\`*\[|$]|~~|<(?=[A-Za-z/!?])|(?<!\w)_|_(?!\w)")  # of Markdown, in a line
 
 
 def encoded(text: str) -> bytes:
@@ -22,8 +19,3 @@ def legible(text: str) -> str:
 def one_form(text: str) -> str:
     """Give the composed Unicode form (NFC), so that é is one letter however it was typed."""
     return text if text.isascii() else unicodedata.normalize("NFC", text)
-
-
-def markdown(text: str) -> str:
-    """Write a text in a line or table of Markdown, so that nothing in it is markup."""
-    return MARKUP.sub(lambda sign: "\\" + sign[0], " ".join(text.splitlines()))

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
-MARKDOWN = re.compile(r"[\\|<`]|\](?=[(:\[])")  # links, pictures, HTML, code, the end of a cell
+MARKDOWN = re.compile(r"[\\|<`$]|\](?=[(:\[])")  # links, pictures, HTML, code, the end of a cell
 
 
 def printable(text: str, keep: str = "") -> str:

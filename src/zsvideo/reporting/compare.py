@@ -75,7 +75,7 @@ def write_comparison(
     write_text(out / "comparison.md", text)
     console = SafeConsole(soft_wrap=True, highlight=False)
     console.print(escape(text))
-    console.print(f"written: {out}/comparison.md, comparison.json")
+    console.print(escape(f"written: {out}/comparison.md, comparison.json"))
 
 
 def runs_by_name(paths: Sequence[str]) -> dict[str, Run]:

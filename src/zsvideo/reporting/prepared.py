@@ -30,7 +30,7 @@ def show_plan(videos: VideoSet, listing: Listing, out: Path, form: str, needed: 
     console = SafeConsole(highlight=False, soft_wrap=True)
     console.print(
         f"{videos.name}: {len(listing.videos):,} videos{published} in {files:,} files, "
-        f"{classes} classes; form={form} needs about {needed / 1e9:.2f} GB in {out}"
+        f"{classes} classes; form={form} needs about {needed / 1e9:.2f} GB in " + escape(str(out))
     )
     if listing.empty:
         console.print(f"class folders without a video: {escape(some(listing.empty))}")
@@ -59,11 +59,13 @@ def show_prepared(
         size = sum(file.stat().st_size for file in others)
         console.print(
             f"{len(others):,} prepared files of other options or of videos that are gone "
-            f"lie in {out}/videos too: {size / 1e9:.3f} GB"
+            f"lie in {escape(str(out))}/videos too: {size / 1e9:.3f} GB"
         )
     console.print(
-        f"written: {out}/manifest.csv, classes.csv, quarantine.csv; use it as "
-        f"{typed_option('source.root', out)}"
+        escape(
+            f"written: {out}/manifest.csv, classes.csv, quarantine.csv; use it as "
+            f"{typed_option('source.root', out)}"
+        )
     )
 
 

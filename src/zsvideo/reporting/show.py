@@ -39,8 +39,10 @@ def show_run(run: Run) -> Run:
         console.print(f"[bold red]{escape(warning)}[/]", highlight=False)
     for remark in remarks:
         console.print(f"[yellow]*[/] {escape(remark)}", highlight=False, soft_wrap=True)
-    console.print(f"table, figures, clips: {folder}/results.md, {folder}/figures/", soft_wrap=True)
-    console.print(f"protocol card: {folder}/card.md", soft_wrap=True)
+    console.print(
+        escape(f"table, figures, clips: {folder}/results.md, {folder}/figures/"), soft_wrap=True
+    )
+    console.print(escape(f"protocol card: {folder}/card.md"), soft_wrap=True)
     return run
 
 

@@ -48,7 +48,7 @@ def show_audit(audit: Mapping[str, Any], folder: Path) -> None:
     for line in audit_remarks(audit):
         console.print(f"[yellow]*[/] {escape(line)}", highlight=False, soft_wrap=True)
     console.print(
-        f"page, tables, figures: {folder}/audit.html, .csv, .json, {folder}/figures/",
+        escape(f"page, tables, figures: {folder}/audit.html, .csv, .json, {folder}/figures/"),
         soft_wrap=True,
     )
 

@@ -17,6 +17,7 @@ LATEX = {
     "<": r"\textless{}",
     ">": r"\textgreater{}",
     "±": r"$\pm$",
+    "|": r"\textbar{}",
 }
 Row = dict[str, Any]
 
@@ -52,6 +53,7 @@ def latex(rows: Sequence[Row]) -> str:
     lines += [" & ".join(map(escaped, columns)) + r" \\", r"\midrule"]
     for row in rows:
         name, *rest = (escaped(shown(row[c])) for c in columns)
+        name = "{}" * name.startswith(("[", "*")) + name  # the row before would take it
         if letter := note_letter(row, letters):
             name += rf"\textsuperscript{{{letter}}}"
         lines.append(" & ".join([name, *rest]) + r" \\")

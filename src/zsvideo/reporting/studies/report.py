@@ -48,12 +48,12 @@ def report(name: str, top: Path) -> Path:
     write_artefact(folder / name, title, rows, figure=figure, claims=claims, notes=notes)
     page = write_dashboard(top, names())
     console = SafeConsole(width=None if SafeConsole().is_terminal else 140, highlight=False)
-    console.print(f"[bold]{title}[/]")
+    console.print(f"[bold]{escape(title)}[/]")
     console.print(escape(markdown(rows[:40])), soft_wrap=True)
     for line in [*map(str, claims), *notes]:
         console.print(f"[yellow]*[/] {escape(line)}", soft_wrap=True)
     console.print(
-        f"{folder}/{name}.md, .csv, .tex, .png, .svg; all studies: {page}", soft_wrap=True
+        escape(f"{folder}/{name}.md, .csv, .tex, .png, .svg; all studies: {page}"), soft_wrap=True
     )
     studies = [study for study in source if isinstance(study, Study)]
     if changed := [job for study in studies for job in study.outcomes if job.changed]:

@@ -47,3 +47,9 @@ def test_no_module_hides_a_function_of_its_package(file):
     kinds = (ast.FunctionDef, ast.ClassDef)
     names = {node.name for node in ast.parse(file.read_text()).body if isinstance(node, kinds)}
     assert not names & {path.stem for path in file.parent.iterdir()}
+
+
+def test_no_two_test_modules_have_one_name():
+    """Pytest would take one of them for the other, and run neither."""
+    names = [file.name for file in (ROOT / "tests").rglob("test_*.py")]
+    assert len(set(names)) == len(names)

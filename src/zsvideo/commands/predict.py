@@ -6,6 +6,7 @@ status 0; 2 for a mistake in the command; 3 where some video could not be read.
 
 import argparse
 import sys
+from functools import partial
 from typing import NoReturn
 
 from zsvideo.errors import UserError
@@ -31,24 +32,18 @@ class Parser(argparse.ArgumentParser):
         sys.exit(2)
 
 
-def whole(text: str) -> int:
-    """Read a whole number that is not beyond measure; raises ArgumentTypeError."""
-    try:
-        if abs(value := int(text)) <= MOST:
-            return value
-    except ValueError:
-        pass
-    raise argparse.ArgumentTypeError(f"{text!r} must be a whole number of at most {MOST:,}")
-
-
-def seconds(text: str) -> float:
+def number(kind: type[int] | type[float], text: str) -> float:
     """Read a number that is not beyond measure; raises ArgumentTypeError."""
     try:
-        if abs(value := float(text)) <= MOST:
+        if abs(value := kind(text)) <= MOST:
             return value
     except ValueError:
         pass
-    raise argparse.ArgumentTypeError(f"{text!r} must be a number of at most {MOST:,}")
+    what = "whole number" if kind is int else "number"
+    raise argparse.ArgumentTypeError(f"{text!r} must be a {what} of at most {MOST:,}")
+
+
+whole, seconds = partial(number, int), partial(number, float)
 
 
 def parser() -> argparse.ArgumentParser:

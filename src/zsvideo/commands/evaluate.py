@@ -94,7 +94,11 @@ def tested(config: DictConfig, experiment: Experiment, run: Path) -> None:
     if config.predictions is not None:
         from zsvideo.experiment.rescoring import rescore
 
-        return rescore(config.predictions, evaluations, experiment.resamples, config.track, run)
+        typed = any(typed_key(option) == "target" for option in HydraConfig.get().overrides.task)
+        targets = experiment.targets if typed else {}
+        return rescore(
+            config.predictions, evaluations, experiment.resamples, config.track, run, targets
+        )
     from zsvideo.evaluation.protocols import check_lists
     from zsvideo.experiment.build import build_targets, declared_training, load_model, read_protocol
     from zsvideo.experiment.testing import selection_of, test

@@ -2,11 +2,13 @@
 
 import logging
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from zsvideo.data.datasets.base import VideoSet
 from zsvideo.errors import UserError
+from zsvideo.evaluation.external import read_external
 from zsvideo.evaluation.integrity import RECORD_HASH, check_record, read_target
 from zsvideo.evaluation.predictions import SEEN, Predictions
 from zsvideo.evaluation.protocols import check_lists
@@ -22,7 +24,14 @@ log = logging.getLogger(__name__)
 MADE_ANEW = ("targets", SEEN, "protocol", "protocol_sha256", "scored", RECORD_HASH)
 
 
-def rescore(places: Any, evaluations: Evaluations, resamples: int, track: str, out: Path) -> None:
+def rescore(
+    places: Any,
+    evaluations: Evaluations,
+    resamples: int,
+    track: str,
+    out: Path,
+    targets: Mapping[str, VideoSet],
+) -> None:
     """Score runs or files of predictions; several each in a folder of its own.
 
     Args:
@@ -31,6 +40,7 @@ def rescore(places: Any, evaluations: Evaluations, resamples: int, track: str, o
         resamples: of the bootstrap intervals.
         track: of predictions that no record explains.
         out: folder of what is written.
+        targets: the data set that a file of other code is of, by name; empty if it is unknown.
 
     Raises:
         UserError: there are none, or a file is not as it was written.
@@ -38,7 +48,10 @@ def rescore(places: Any, evaluations: Evaluations, resamples: int, track: str, o
     runs = named_runs(places)
     for number, (folder, names) in enumerate(runs):
         own = out if len(runs) == 1 else out / str(number)
-        rescore_run(folder, names, evaluations, resamples, track, own)
+        if names:
+            rescore_run(folder, names, evaluations, resamples, track, own)
+        else:
+            score_external(folder, evaluations, resamples, track, own, targets)
     if len(runs) > 1:
         command = f"python -m src.report {typed_option('compare', out)}"
         log.info("%d runs scored in %s; `%s` compares them", len(runs), out, command)
@@ -79,11 +92,59 @@ def rescore_run(
     )
 
 
-def named_runs(paths: Any) -> list[tuple[Path, list[str]]]:
-    """List run folders, each with the names of its targets.
+def score_external(
+    file: Path,
+    evaluations: Evaluations,
+    resamples: int,
+    track: str,
+    out: Path,
+    targets: Mapping[str, VideoSet],
+) -> None:
+    """Score a file of other code into a folder, of which it becomes the predictions.
 
     Args:
-        paths: a run folder, a predictions file, a folder of runs (a sweep), or a list of these.
+        file: see `zsvideo.evaluation.external`.
+        evaluations: how, by name.
+        resamples: of the bootstrap intervals.
+        track: that its method is of.
+        out: the folder.
+        targets: see `rescore`; a target that is given names the predictions.
+
+    Raises:
+        UserError: there are several targets, or the file cannot be used.
+    """
+    if len(targets) > 1:
+        raise UserError(
+            f"predictions={file} is of one data set, target names {', '.join(targets)}; give one"
+        )
+    name, videos = next(iter(targets.items()), (file.stem, None))
+    predictions = read_external(file, videos)
+    check_lists(evaluations, {name: (predictions.dataset, predictions.class_names.tolist())})
+    predictions.save(out / "predictions" / f"{name}.npz")
+    counts = counted(predictions, RunRecord(), name)
+    counts["expected"] = videos.published(()) if videos else None
+    about = {
+        "selection": "unknown",
+        "track": track,
+        "scored": {"from": file.name, "sha256": file_hash(file), **environment()},
+    }
+    score_run(
+        evaluations,
+        resamples,
+        out,
+        unknown_protocol({name: predictions}),
+        {name: predictions},
+        {name: counts},
+        about,
+    )
+
+
+def named_runs(paths: Any) -> list[tuple[Path, list[str]]]:
+    """List run folders, each with the names of its targets, and files of other code, without.
+
+    Args:
+        paths: a run folder, a predictions file, a folder of runs (a sweep), or a list of these. A
+            file that lies in no folder named `predictions` is of other code.
     """
     listed = [paths] if isinstance(paths, str) else list(paths)
     runs = [run for path in listed for run in runs_at(Path(str(path)).expanduser())]
@@ -95,10 +156,9 @@ def named_runs(paths: Any) -> list[tuple[Path, list[str]]]:
 def runs_at(path: Path) -> list[tuple[Path, list[str]]]:
     """List the runs at one place; raises UserError without any."""
     if path.is_file():
-        folder = path.resolve().parent.parent
         if path.parent.name != "predictions":
-            raise UserError(f"predictions={path} must lie in a folder named predictions")
-        return [(folder, [path.stem])]
+            return [(path, [])]
+        return [(path.resolve().parent.parent, [path.stem])]
     if names := sorted(file.stem for file in path.glob("predictions/*.npz") if file.stem != SEEN):
         return [(path, names)]
     inner = [run for folder in sorted(path.glob("*/predictions")) for run in runs_at(folder.parent)]
@@ -126,7 +186,7 @@ def unknown_protocol(predictions: dict[str, Predictions]) -> dict[str, Any]:
     for name in predictions.keys() - {SEEN}:
         names = list(map(str, predictions[name].class_names))
         targets[name] = {
-            "dataset": name,
+            "dataset": predictions[name].dataset or name,
             "classes": names,
             "list_sha256": lines_hash(names),
             "count": len(names),

@@ -94,8 +94,8 @@ def tested(config: DictConfig, experiment: Experiment, run: Path) -> None:
     if config.predictions is not None:
         from zsvideo.experiment.rescoring import rescore
 
-        typed = any(typed_key(option) == "target" for option in HydraConfig.get().overrides.task)
-        targets = experiment.targets if typed else {}
+        options = map(typed_key, HydraConfig.get().overrides.task)
+        targets = experiment.targets if "target" in options else {}
         return rescore(
             config.predictions, evaluations, experiment.resamples, config.track, run, targets
         )

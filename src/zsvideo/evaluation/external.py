@@ -122,11 +122,11 @@ def read_arrays(file: Path) -> Predictions:
         arrays.setdefault(key, np.zeros((len(arrays[rows]), 0), np.float32))
     try:
         if arrays["labels"].dtype.kind == "U":
-            rows = {name: row for row, name in enumerate(names.tolist())}
-            arrays["labels"] = np.array([rows[name] for name in arrays["labels"].tolist()])
+            numbers = {name: row for row, name in enumerate(names.tolist())}
+            arrays["labels"] = np.array([numbers[name] for name in arrays["labels"].tolist()])
         arrays["labels"] = arrays["labels"].astype(np.int64, casting="safe")
         arrays["ids"] = arrays["ids"].astype(str)
-        known = {**arrays}
+        known: dict[str, Any] = {**arrays}
         for key, kind in (("dataset", str), ("novelty_threshold", float)):
             if key in known:
                 known[key] = kind(known[key])

@@ -21,6 +21,7 @@ from zsvideo.data.options import ClipSpec
 from zsvideo.data.sampling import (
     clip_frames,
     hold_last,
+    spread_frames,
     test_frames,
     train_start,
 )
@@ -109,8 +110,9 @@ def read_clips(
     Args:
         video: the file, or a window of it; in training also a still image (Sec. 4.1).
         spec: the clips.
-        rng: of a training clip: T consecutive frames from a random start, randomly cropped, to be
-            mirrored or not; None for N linearly spaced, centre-cropped test clips.
+        rng: of a training clip: T consecutive frames from a random start, or one from each of T
+            parts (`spec.sampling`), randomly cropped, to be mirrored or not; None for N linearly
+            spaced, centre-cropped test clips.
 
     Returns:
         `frames` (F, H, W, C) uint8; `frame_indices` (N, T), which of them each clip shows; with
@@ -134,12 +136,17 @@ def read_clips(
 
 def train_indices(spec: ClipSpec, rng: np.random.Generator, length: int) -> np.ndarray:
     """Draw the frames (1, T) of a training clip of a video of a length."""
+    if spec.sampling != "consecutive":
+        return spread_frames(length, spec.frames, 1, spec.sampling, rng)
     start = train_start(length, spec.frames, rng, spec.train_last)
     return clip_frames(np.array([start]), length, spec.frames, spec.short_videos)
 
 
 def test_indices(video: Video, spec: ClipSpec, length: int) -> np.ndarray:
     """List the frames (N, T) of the test clips of a video of a length."""
+    if spec.sampling != "consecutive":
+        used = min(length, spec.segment_cap or length) if video.window else length
+        return spread_frames(used, spec.frames, spec.counts[-1], spec.sampling)
     return test_frames(
         length,
         spec.frames,
@@ -159,7 +166,7 @@ def read_frames(
     The length is that of the file, as it decodes or as its container claims it; of a labelled
     window always what decodes.
     """
-    view = View(spec.short_side, spec.crop, crop, spec.resize, spec.antialias)
+    view = View.of(spec, crop)
     claimed = 0
     if spec.length == "claimed" and video.window is None:
         claimed = video.claimed or claimed_length(video.path)

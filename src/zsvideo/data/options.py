@@ -17,7 +17,12 @@ class ClipSpec:
     group: ClassVar[str] = "clips"
 
     frames: Count = 16
-    """T, consecutive frames of a clip (Sec. 3.2)."""
+    """T, frames of a clip, consecutive (Sec. 3.2) or as `sampling` says."""
+    sampling: Literal["consecutive", "starts", "middles", "ends"] = "consecutive"
+    """Consecutive frames (Sec. 3.2), or T of the whole video, as an encoder of another library
+    takes them: the first or the middle one of each of T equal parts, or from its first frame to
+    its last. N clips then share N T of them, clip n taking each N-th; in training a part gives a
+    random one."""
     test_clips: Count | list[Count] = 25
     """N, linearly spaced clips of a test video (Sec. 4.4); 1 is the centre clip. [1,25] tests one
     training with each: the last has the target's name, others are `<target>_1clip`."""
@@ -41,8 +46,11 @@ class ClipSpec:
     """The clip that ends with the video can be drawn in training."""
     length: Literal["decoded", "claimed"] = "decoded"
     """Frames of a video file: those that decode, or those its container claims, the last held."""
-    resize: Literal["exact", "floor"] = "exact"
-    """Short side to the pixel, or one pixel less for some sizes (authors' code)."""
+    resize: Literal["exact", "floor", "shortest", "squash"] = "exact"
+    """Short side to the pixel, one pixel less for some sizes (authors' code), or the long side cut
+    off to whole pixels (torchvision); `squash` makes a square of the whole frame."""
+    interpolation: Literal["bilinear", "bicubic"] = "bilinear"
+    """How pixels are scaled."""
     antialias: Switch = False
     """Scale down with antialiasing; neither the authors' code nor OpenCV does."""
     ken_burns: Literal["ours", "authors_code"] = "ours"

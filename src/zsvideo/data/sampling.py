@@ -67,6 +67,41 @@ def test_frames(
     return clip_frames(test_starts(used, frames, clips, single), used, frames, short_videos)
 
 
+def spread_frames(
+    length: int,
+    frames: int,
+    clips: int,
+    sampling: str,
+    rng: np.random.Generator | None = None,
+) -> np.ndarray:
+    """List the frames of clips that each show all of a video, as image encoders read them.
+
+    Args:
+        length: frames in the video, at least 1; of fewer than T some are shown again.
+        frames: T.
+        clips: N; together they show N T frames of the video, clip n each N-th from n on.
+        sampling: of M = N T frames: `starts` and `middles` of M equal parts, frame i at
+            floor(i length / M) or floor((i + 1/2) length / M); `ends` at
+            floor(i (length - 1) / (M - 1)), the first and the last of the video among them.
+        rng: of training: one frame of each part, wherever in it.
+
+    Returns:
+        (N, T) int64, each in 0..length-1.
+    """
+    count = frames * clips
+    number = np.arange(count)
+    if rng is not None:
+        indices = ((number + rng.random(count)) * length / count).astype(np.int64)
+        indices = np.minimum(indices, length - 1)
+    elif sampling == "ends" and count > 1:
+        indices = number * (length - 1) // (count - 1)
+    elif sampling == "starts":
+        indices = number * length // count
+    else:
+        indices = (2 * number + 1) * length // (2 * count)
+    return indices.reshape(frames, clips).T
+
+
 def authors_frames(length: int, frames: int, clips: int, cap: int | None) -> np.ndarray:
     """List the frames of test clips as the authors' code does for any length.
 

@@ -5,15 +5,18 @@ Shapes: H W, C channels of a frame. The network side normalises.
 
 import math
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import cv2
 import numpy as np
+
+from zsvideo.data.options import ClipSpec
 
 cv2.setNumThreads(0)  # loaders' workers are the threads
 
 
 CENTRE = 0.5
+CUBIC = "bicubic"
 
 
 @dataclass(frozen=True)
@@ -41,8 +44,14 @@ def scaled_size(height: int, width: int, size: int, resize: str = "exact") -> tu
     """Return height and width for a short side of `size`, the aspect kept to 1 pixel.
 
     `exact` gives just that size; `floor` cuts sides * (size / short side) as the authors' code did,
-    which makes one pixel less of 40 of the sizes 64..720.
+    which makes one pixel less of 40 of the sizes 64..720. `shortest` is torchvision's, which cuts
+    the long side; `squash` makes a square of any frame.
     """
+    if resize == "squash":
+        return size, size
+    if resize == "shortest":
+        long = int(size * max(height, width) / min(height, width))
+        return (size, long) if height <= width else (long, size)
     scale = size / min(height, width)
     if resize == "floor":
         return int(height * scale), int(width * scale)
@@ -68,6 +77,7 @@ class FramePart(NamedTuple):
         scale: factors for height and width; None where the frame keeps its size.
         rows, columns: of the scaled pixels, that are kept.
         antialias: a pixel that is made smaller is a mean over all that it covers.
+        interpolation: `bilinear` or `bicubic`.
     """
 
     top: int
@@ -78,6 +88,7 @@ class FramePart(NamedTuple):
     rows: slice
     columns: slice
     antialias: bool = False
+    interpolation: str = "bilinear"
 
     def of(self, frame: np.ndarray) -> np.ndarray:
         """Take the part from a whole frame (H, W, C) uint8."""
@@ -94,13 +105,16 @@ class FramePart(NamedTuple):
             scaled = F.interpolate(
                 planes,
                 scale_factor=tuple(factor * (1 + 1e-9) for factor in self.scale),
-                mode="bilinear",
+                mode=self.interpolation,
                 antialias=True,
                 recompute_scale_factor=False,
             )
             pixels = scaled[0].permute(1, 2, 0).numpy()
         elif self.scale:
-            pixels = cv2.resize(pixels, None, fx=self.scale[1], fy=self.scale[0])
+            mode = cv2.INTER_CUBIC if self.interpolation == CUBIC else cv2.INTER_LINEAR
+            pixels = cv2.resize(
+                pixels, None, fx=self.scale[1], fy=self.scale[0], interpolation=mode
+            )
         return pixels[self.rows, self.columns]
 
 
@@ -119,6 +133,7 @@ class View:
         crop: where it is.
         resize: see `scaled_size`.
         antialias: see `FramePart`; PyTorch's, where OpenCV scales without.
+        interpolation: see `FramePart`.
     """
 
     short_side: int
@@ -126,11 +141,19 @@ class View:
     crop: Crop = Crop()
     resize: str = "exact"
     antialias: bool = False
+    interpolation: str = "bilinear"
+
+    @classmethod
+    def of(cls, spec: ClipSpec, crop: Crop) -> Self:
+        """Make the view of the clips of a spec, cut at a place."""
+        return cls(
+            spec.short_side, spec.crop, crop, spec.resize, spec.antialias, spec.interpolation
+        )
 
     def part(self, height: int, width: int) -> FramePart:
         """Find the pixels of frames of a size that the crop is made of.
 
-        Bilinear scaling of these alone gives the crop of the whole scaled frame, to a grey level:
+        Scaling of these alone gives the crop of the whole scaled frame, to a grey level:
         they begin where a pixel of the frame and one of the scaled frame begin at the same place,
         and end beyond what the last pixels of the crop are made of.
         """
@@ -142,7 +165,9 @@ class View:
                 (height, width), sides, (self.crop.top, self.crop.left), strict=True
             )
         )
-        return FramePart(top, bottom, left, right, scale, rows, columns, self.antialias)
+        return FramePart(
+            top, bottom, left, right, scale, rows, columns, self.antialias, self.interpolation
+        )
 
     def stretch(self, old: int, new: int, share: float) -> tuple[int, int, slice]:
         """Give, along one side of `old` pixels scaled to `new`: first and end needed, and kept."""
@@ -153,7 +178,8 @@ class View:
             return start, start + self.size, slice(self.size)
         if self.size * abs(new - old) < new:  # OpenCV copies a part whose size would not change
             return 0, old, slice(start, start + self.size)
-        reach = max(old / new, 1) if self.antialias else 0  # to both sides of a pixel's middle
+        taps = 2 if self.interpolation == CUBIC else 1  # pixels to both sides of a pixel's middle
+        reach = taps * max(old / new, 1) if self.antialias else taps - 1
         made_of = (np.array([start, start + self.size - 1]) + 0.5) * old / new - 0.5
         made_of += [-reach, reach]
         step = old // math.gcd(old, new)  # every so many pixels, pixels of both begin together

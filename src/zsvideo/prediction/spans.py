@@ -16,7 +16,7 @@ from zsvideo.data.decoding.faults import ShorterVideoError, named_faults
 from zsvideo.data.decoding.reading import open_video
 from zsvideo.data.options import ClipSpec
 from zsvideo.data.sampling import clip_frames, test_starts
-from zsvideo.data.transforms import View
+from zsvideo.data.transforms import Crop, View
 from zsvideo.prediction.videos import Source
 
 LONGEST = 2.0  # seconds of a stretch, which one clip stands for
@@ -123,7 +123,7 @@ def stretches(
     Raises:
         UnreadableVideoError: the file is missing, no video, empty, or damaged.
     """
-    view = View(spec.short_side, spec.crop, resize=spec.resize, antialias=spec.antialias)
+    view = View.of(spec, Crop())
     with open_video(source.path, source.window, decoder=spec.decoder) as video:
         seconds = video.seconds[video.first : video.end] - video.seconds[video.first]
         bounds = cuts(seconds, min(window, stride), spec.frames)

@@ -1,0 +1,46 @@
+"""Frozen encoders: image-text, video-text and video models of other libraries.
+
+`open_encoder` makes one of what a file of `conf/encoder` says. Nothing that comes with weights is
+executed. The libraries are an extra, and are imported here alone.
+"""
+
+from dataclasses import replace
+from importlib.util import find_spec
+
+from zsvideo.errors import UserError
+from zsvideo.models.encoders.base import Encoder, weights_hash
+from zsvideo.models.encoders.options import EncoderSpec
+
+__all__ = ["Encoder", "EncoderSpec", "open_encoder"]
+EXTRA = "pip install 'zsvideo[encoders]'"
+
+
+def open_encoder(spec: EncoderSpec) -> Encoder:
+    """Open an encoder, ready to encode, on the CPU.
+
+    Args:
+        spec: what a file of `conf/encoder` says.
+
+    Returns:
+        The encoder; its `spec` says the revision and the hash of the weights.
+
+    Raises:
+        UserError: its library is not installed; its files are not to be had, damaged, not those of
+            `spec.sha256`, or bring code to run; or it gives other cosines than `spec.parity`.
+    """
+    if find_spec(spec.library) is None:
+        raise UserError(f"encoder={spec.name} needs {spec.library}, an extra: {EXTRA}")
+    from zsvideo.models.encoders.hub import with_files
+    from zsvideo.models.encoders.openclip import OpenClip
+
+    spec, folder = with_files(spec)
+    encoder: Encoder = OpenClip(spec, folder)
+    sha256 = weights_hash(encoder.network)
+    if spec.sha256 not in (None, sha256):
+        raise UserError(
+            f"encoder={spec.name}: the weights of {spec.weights or spec.id} are others (sha256 "
+            f"{sha256[:12]}) than those asked for ({str(spec.sha256)[:12]}); give the folder of "
+            "those: encoder.weights=FOLDER"
+        )
+    encoder.spec = replace(spec, sha256=sha256)
+    return encoder.eval().requires_grad_(False)

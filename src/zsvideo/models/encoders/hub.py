@@ -1,0 +1,93 @@
+"""The files of an encoder: a folder, or a repository of the Hugging Face hub in its cache."""
+
+import json
+import pickle
+from dataclasses import replace
+from pathlib import Path
+
+from safetensors import SafetensorError
+
+from zsvideo.errors import UserError
+from zsvideo.models.encoders.options import EncoderSpec
+
+CONFIGS = {"open_clip": "open_clip_config.json", "transformers": "config.json"}
+FILES = {  # what is fetched: no weights twice, and no pickles where the library has another form
+    "open_clip": ["*.json", "*.txt", "*.model", "open_clip_*"],
+    "transformers": ["*.json", "*.txt", "*.model", "*.safetensors"],
+}
+REMOTE_CODE = {  # known to run code of their own; so does any whose config says `auto_map`
+    "OpenGVLab/InternVideo2": "InternVideo2",
+    "OpenGVLab/ViCLIP": "ViCLIP",
+    "alibaba-pai/VideoCLIP-XL": "VideoCLIP-XL",
+    "nvidia/Cosmos-Embed1": "Cosmos-Embed1",
+}
+DAMAGE = (  # what a library raises where files are not what they should be
+    OSError,
+    ValueError,
+    RuntimeError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    pickle.UnpicklingError,
+    SafetensorError,
+)
+
+
+def with_files(spec: EncoderSpec) -> tuple[EncoderSpec, Path]:
+    """Find the folder with the files of an encoder, or fetch it.
+
+    Returns:
+        The encoder with its revision, where the hub says which, and the folder.
+
+    Raises:
+        UserError: they are not to be had, are of another library, or bring code to run.
+    """
+    for start, name in REMOTE_CODE.items():
+        if spec.id.lower().startswith(start.lower()):
+            raise remote_code(spec, name)
+    config = CONFIGS[spec.library]
+    if spec.weights is not None:
+        folder = Path(spec.weights).expanduser()
+        if not folder.is_dir():
+            raise UserError(
+                f"encoder.weights={spec.weights} is no folder; give one with the files of "
+                f"{spec.id}, or leave it out to take them from the hub"
+            )
+    else:
+        folder = fetched(spec)
+        if folder.parent.name == "snapshots":
+            spec = replace(spec, revision=folder.name)
+    if not (folder / config).is_file():
+        where = f"encoder.weights={folder}" if spec.weights else f"encoder.id={spec.id}"
+        raise UserError(f"{where} holds no {config}, so it is no encoder of {spec.library}")
+    try:
+        content = json.loads((folder / config).read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UserError(f"{folder / config} is damaged: {error}") from None
+    if isinstance(content, dict) and "auto_map" in content:
+        raise remote_code(spec, spec.id)
+    return spec, folder
+
+
+def fetched(spec: EncoderSpec) -> Path:
+    """Fetch the files of a repository, or find them in the cache; raises UserError."""
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(
+            snapshot_download(spec.id, revision=spec.revision, allow_patterns=FILES[spec.library])
+        )
+    except (OSError, ValueError, RuntimeError) as error:
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        raise UserError(
+            f"encoder={spec.name}: {spec.id} cannot be fetched from the hub ({lines[0]}); fetch "
+            "it elsewhere and give its folder: encoder.weights=FOLDER"
+        ) from None
+
+
+def remote_code(spec: EncoderSpec, name: str) -> UserError:
+    """Say that an encoder is refused since it would run what it brings."""
+    return UserError(
+        f"encoder.id={spec.id} is refused: {name} runs code that comes with its weights "
+        "(trust_remote_code), and nothing that is downloaded is run here"
+    )

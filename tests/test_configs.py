@@ -17,7 +17,9 @@ from zsvideo.experiment.composed import Experiment, check_options
 from zsvideo.experiment.environment import settings
 from zsvideo.experiment.options import GROUPS as GROUPS_TYPED
 from zsvideo.experiment.options import fields_page
+from zsvideo.models.encoders.options import EncoderSpec
 from zsvideo.models.options import head_of
+from zsvideo.options import parse
 from zsvideo.overrides import quote_digits
 from zsvideo.resources import CONF, ROOT
 from zsvideo.semantics.protocol import Protocol
@@ -32,6 +34,7 @@ LISTS = ("target", "evaluation")
 AUDITED = ("paths", "hydra", "source", "pretrain", "target", "protocol", "semantics")
 BY_GROUP = {g: [o for group, o in GROUPS if group == g] for g, _ in GROUPS}
 BY_GROUP["head"] = [None] * len(BY_GROUP["method"]) + BY_GROUP["head"]  # it sets the method
+BY_GROUP["encoder"] = [None] * len(BY_GROUP["head"]) + BY_GROUP["encoder"]  # it does too
 APART = ("experiments", "scale")  # presets: see the test of them
 BY_GROUP["method"].sort(key=lambda m: m != "classify")  # with selection=last
 BY_GROUP["callbacks"].sort(key=lambda c: c == "early_stopping")  # with selection=val
@@ -50,6 +53,8 @@ def column(cli, number):
         and (cli != "audit" or group in AUDITED)
     }
     typed = [f"{g}=[{o}]" if g in LISTS else f"{g}={o}" for g, o in chosen.items() if g != "hydra"]
+    if chosen.get("method") in ("frozen", "contrastive"):
+        typed += ["encoder=clip_b16", "pretrain=none"]
     if "head" in chosen:
         typed.append("pretrain.ckpt=x")
     with initialize_config_dir(str(CONF), version_base="1.3"):
@@ -109,6 +114,10 @@ def test_every_key_is_read(group, option):
         return
     if group == "head":
         assert head_of(plain).kind == option
+        return
+    if group == "encoder":
+        values = OmegaConf.to_container(composed, resolve=True)
+        assert parse(EncoderSpec, values, "encoder").name == option
         return
     if group in readers:
         readers[group](**plain)

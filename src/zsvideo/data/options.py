@@ -4,10 +4,17 @@ from collections.abc import Mapping
 from importlib.util import find_spec
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Strict
+from pydantic import BeforeValidator, Strict
 
 from zsvideo.errors import UserError
 from zsvideo.options import Count, NotNegative, Seed, Share, Switch, options, parse
+
+
+def switch_or_pillow(value: Any) -> Any:
+    """Check a switch that also takes the name of a library; raises ValueError."""
+    if not isinstance(value, bool) and value != "pillow":
+        raise ValueError("must be true or false, or pillow")
+    return value
 
 
 @options
@@ -18,11 +25,6 @@ class ClipSpec:
 
     frames: Count = 16
     """T, frames of a clip, consecutive (Sec. 3.2) or as `sampling` says."""
-    sampling: Literal["consecutive", "starts", "middles", "ends"] = "consecutive"
-    """Consecutive frames (Sec. 3.2), or T of the whole video, as an encoder of another library
-    takes them: the first or the middle one of each of T equal parts, or from its first frame to
-    its last. N clips then share N T of them, clip n taking each N-th; in training a part gives a
-    random one."""
     test_clips: Count | list[Count] = 25
     """N, linearly spaced clips of a test video (Sec. 4.4); 1 is the centre clip. [1,25] tests one
     training with each: the last has the target's name, others are `<target>_1clip`."""
@@ -49,12 +51,18 @@ class ClipSpec:
     resize: Literal["exact", "floor", "shortest", "squash"] = "exact"
     """Short side to the pixel, one pixel less for some sizes (authors' code), or the long side cut
     off to whole pixels (torchvision); `squash` makes a square of the whole frame."""
-    interpolation: Literal["bilinear", "bicubic"] = "bilinear"
-    """How pixels are scaled."""
-    antialias: Switch = False
-    """Scale down with antialiasing; neither the authors' code nor OpenCV does."""
+    antialias: Annotated[bool | str, BeforeValidator(switch_or_pillow)] = False
+    """Scale down with antialiasing, PyTorch's or Pillow's; neither the authors' code nor OpenCV
+    does."""
     ken_burns: Literal["ours", "authors_code"] = "ours"
     """Crops of a still image; `authors_code` takes whole pixels, 112 at least."""
+    sampling: Literal["consecutive", "starts", "middles", "ends"] = "consecutive"
+    """Consecutive frames (Sec. 3.2), or T of the whole video, as an encoder of another library
+    takes them: the first or the middle one of each of T equal parts, or from its first frame to
+    its last. N clips then share N T of them, clip n taking each N-th; in training a part gives a
+    random one."""
+    interpolation: Literal["bilinear", "bicubic"] = "bilinear"
+    """How pixels are scaled."""
 
     def __post_init__(self) -> None:
         """Check values that depend on each other, and the decoder; raises UserError."""

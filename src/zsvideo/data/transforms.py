@@ -9,6 +9,7 @@ from typing import NamedTuple, Self
 
 import cv2
 import numpy as np
+from PIL import Image
 
 from zsvideo.data.options import ClipSpec
 
@@ -17,6 +18,7 @@ cv2.setNumThreads(0)  # loaders' workers are the threads
 
 CENTRE = 0.5
 CUBIC = "bicubic"
+PILLOW = "pillow"
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,8 @@ class FramePart(NamedTuple):
             decoded, where a decoder can leave them out, nor converted.
         scale: factors for height and width; None where the frame keeps its size.
         rows, columns: of the scaled pixels, that are kept.
-        antialias: a pixel that is made smaller is a mean over all that it covers.
+        antialias: a pixel that is made smaller is a mean over all that it covers: by PyTorch, or
+            `pillow`.
         interpolation: `bilinear` or `bicubic`.
     """
 
@@ -87,7 +90,7 @@ class FramePart(NamedTuple):
     scale: tuple[float, float] | None
     rows: slice
     columns: slice
-    antialias: bool = False
+    antialias: bool | str = False
     interpolation: str = "bilinear"
 
     def of(self, frame: np.ndarray) -> np.ndarray:
@@ -96,7 +99,11 @@ class FramePart(NamedTuple):
 
     def finish(self, pixels: np.ndarray) -> np.ndarray:
         """Scale the needed pixels (bottom - top, right - left, C) uint8, and keep the rest cut."""
-        if self.scale and self.antialias:
+        if self.scale and self.antialias == PILLOW:
+            size = [round(s * n) for s, n in zip(self.scale, pixels.shape, strict=False)]
+            mode = Image.Resampling[self.interpolation.upper()]
+            pixels = np.asarray(Image.fromarray(pixels).resize(size[::-1], mode))
+        elif self.scale and self.antialias:
             import torch  # heavy: the audit reads frames without it
             from torch.nn import functional as F
 
@@ -111,9 +118,9 @@ class FramePart(NamedTuple):
             )
             pixels = scaled[0].permute(1, 2, 0).numpy()
         elif self.scale:
-            mode = cv2.INTER_CUBIC if self.interpolation == CUBIC else cv2.INTER_LINEAR
+            taps = cv2.INTER_CUBIC if self.interpolation == CUBIC else cv2.INTER_LINEAR
             pixels = cv2.resize(
-                pixels, None, fx=self.scale[1], fy=self.scale[0], interpolation=mode
+                pixels, None, fx=self.scale[1], fy=self.scale[0], interpolation=taps
             )
         return pixels[self.rows, self.columns]
 
@@ -132,7 +139,7 @@ class View:
         size: pixels of the square.
         crop: where it is.
         resize: see `scaled_size`.
-        antialias: see `FramePart`; PyTorch's, where OpenCV scales without.
+        antialias: see `FramePart`; OpenCV scales without.
         interpolation: see `FramePart`.
     """
 
@@ -140,7 +147,7 @@ class View:
     size: int
     crop: Crop = Crop()
     resize: str = "exact"
-    antialias: bool = False
+    antialias: bool | str = False
     interpolation: str = "bilinear"
 
     @classmethod
@@ -176,7 +183,8 @@ class View:
         start = round(room / 2) if share == CENTRE else min(int(share * (room + 1)), room)
         if old == new:
             return start, start + self.size, slice(self.size)
-        if self.size * abs(new - old) < new:  # OpenCV copies a part whose size would not change
+        # OpenCV copies a part whose size would not change; Pillow scales to whole pixels alone.
+        if self.size * abs(new - old) < new or self.antialias == PILLOW:
             return 0, old, slice(start, start + self.size)
         taps = 2 if self.interpolation == CUBIC else 1  # pixels to both sides of a pixel's middle
         reach = taps * max(old / new, 1) if self.antialias else taps - 1

@@ -17,6 +17,7 @@ from zsvideo.evaluation.record import read_json
 from zsvideo.experiment.composed import Claim, Experiment
 from zsvideo.experiment.vectors import word_vectors
 from zsvideo.models.classifier import Classifier
+from zsvideo.models.encoders import Encoder
 from zsvideo.models.files import hyperparameters
 from zsvideo.models.module import ZeroShotModule
 from zsvideo.models.options import ModelSpec
@@ -88,18 +89,25 @@ def build_model(
     data: ZeroShotDataModule,
     classify: bool = False,
     pca: int | None = None,
+    encoder: Encoder | None = None,
+    projection: str = "linear",
 ) -> ZeroShotModule:
     """Build the network, with weights drawn from the seed, for what it learns.
 
     That is the dimension of the vectors, or the classes trained on (`method=classify`). `pca` is
-    the size of its features, None for that of f_v.
+    the size of its features, None for that of f_v; see `ZeroShotModule` for the others.
     """
     pl.seed_everything(seed, workers=True, verbose=False)
     if classify:
         return Classifier(len(data.source.bank), **plain(options))
     classes = len(data.source.bank) if options.loss == "aurl" else None
     return ZeroShotModule(
-        embedding_dim=data.dimension, pca=pca, trained_classes=classes, **plain(options)
+        embedding_dim=data.dimension,
+        pca=pca,
+        trained_classes=classes,
+        encoder=encoder,
+        projection=projection,
+        **plain(options),
     )
 
 
@@ -118,7 +126,8 @@ def load_model(
     content, imported = read_file(checkpoint, "ckpt"), None
     if "pytorch-lightning_version" in content:
         there = hyperparameters(content, checkpoint, "ckpt")
-        if not any(key.startswith(("f_s.", "head.")) for key in content["state_dict"]):
+        aligned = there.get("projection") == "none"
+        if not aligned and not any(k.startswith(("f_s.", "head.")) for k in content["state_dict"]):
             raise no_f_s(there["backbone"], checkpoint)
         try:
             model = ZeroShotModule.load_from_checkpoint(

@@ -23,6 +23,7 @@ from zsvideo.experiment.options import (
     Top,
     Trainer,
 )
+from zsvideo.models.encoders.options import EncoderSpec
 from zsvideo.models.options import HeadSpec, ModelSpec, head_of
 from zsvideo.options import as_typed_value, parse
 from zsvideo.semantics.protocol import Protocol
@@ -98,6 +99,7 @@ class Experiment(Claim):
     """All options of a run, checked; nothing changes them.
 
     Attributes:
+        encoder: of another library, in place of an own network; None without.
         evaluation: how predictions are scored, by name: a function and its options.
         config: as composed, for hashes and records.
     """
@@ -106,6 +108,7 @@ class Experiment(Claim):
     loader: LoaderSpec
     subset: Subset
     model: ModelSpec
+    encoder: EncoderSpec | None
     method: Method
     head: HeadSpec
     features: FeatureOptions
@@ -134,7 +137,9 @@ class Experiment(Claim):
                 f"selection={self.selection.name} chooses by zero-shot accuracy, which "
                 "method=classify has not; take selection=last"
             )
-        if self.method.frozen and not self.pretrain.weights:
+        if self.encoder:
+            self.check_encoder(self.encoder)
+        elif self.method.frozen and not self.pretrain.weights:
             raise UserError(
                 "method=baseline would freeze random weights; name those to start from: "
                 "pretrain=kinetics400, pretrain=classify, pretrain=sun or pretrain.ckpt=FILE"
@@ -148,6 +153,21 @@ class Experiment(Claim):
             raise UserError(
                 "selection=val holds out classes that pretrain=classify is trained on; take "
                 "selection=last"
+            )
+
+    def check_encoder(self, encoder: EncoderSpec) -> None:
+        """Check what an encoder of another library asks of the other groups; raises UserError."""
+        encoder.check(self.clips)
+        if self.pretrain.weights:
+            raise UserError(
+                f"encoder={encoder.name} brings its own weights; leave out pretrain="
+                f"{self.pretrain.name} (method=baseline sets it: take method=frozen) and "
+                "features.ckpt"
+            )
+        if self.method.classify:
+            raise UserError(
+                f"encoder={encoder.name} does not go with method=classify; take method=frozen, "
+                "method=e2e or method=contrastive"
             )
 
     def check_head(self) -> None:

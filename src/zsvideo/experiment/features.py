@@ -34,6 +34,7 @@ from zsvideo.models.callbacks import NarrowProgressBar
 from zsvideo.models.module import ZeroShotModule
 from zsvideo.semantics.caches import cached_arrays
 
+LATER = (("sampling", "consecutive"), ("interpolation", "bilinear"))  # as before there was a choice
 SAMPLE, BATCH = 20_000, 1024  # videos that PCA is fitted on, and of them at once
 Extract = Callable[[list[Video]], Extracted]
 Dtype = Literal["float32", "float16"]
@@ -191,7 +192,9 @@ def store_of(
     videos, count = sampling.videos, sampling.count
     made_by = {
         "network": network_of(model, options.precision),
-        "clips": asdict(sampling.spec),
+        "clips": {
+            key: value for key, value in asdict(sampling.spec).items() if (key, value) not in LATER
+        },
         "train": sampling.train,
         "videos": [videos.name, str(videos.root.resolve())],
         "clips_a_video": count,
@@ -284,7 +287,10 @@ def network_of(model: ZeroShotModule, precision: str) -> dict[str, Any]:
         for key, tensor in sorted(getattr(model, part).state_dict().items())
     }
     names = ("backbone", "mean", "std")
-    return {name: model.hparams[name] for name in names} | {
+    network = {name: model.hparams[name] for name in names} | {
         "precision": precision,
         "weights": weights,
     }
+    if facts := model.encoder_facts:
+        network["encoder"] = {key: facts[key] for key in ("library", "version")}
+    return network

@@ -8,6 +8,7 @@ from pydantic import BeforeValidator, Field, Strict
 from zsvideo.data.datasets.base import VideoSet
 from zsvideo.data.options import SUBSETS, ClipSpec, LoaderSpec
 from zsvideo.errors import UserError
+from zsvideo.models.encoders.options import EncoderSpec
 from zsvideo.models.options import HeadSpec, ModelSpec
 from zsvideo.options import (
     MOST,
@@ -381,6 +382,7 @@ GROUPS: dict[str, Any] = {
     "model": ModelSpec,
     "selection": Selection,
     "semantics": Semantics,
+    "encoder": EncoderSpec,
     "study": StudyOptions,
     "pretrain": Pretrain,
     "trainer": Trainer,

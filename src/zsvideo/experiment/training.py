@@ -23,6 +23,7 @@ from zsvideo.experiment.trainer import lightning_trainer
 from zsvideo.experiment.vectors import settle
 from zsvideo.locks import lock
 from zsvideo.models.checkpoints import LAST
+from zsvideo.models.encoders import open_encoder
 from zsvideo.reporting.run import Run
 
 
@@ -58,7 +59,8 @@ def carry_out(experiment: Experiment, run: Path, tested: bool = True) -> None:
     check_lists(evaluations_of(experiment.evaluation), data.lists)
     classify = experiment.method.classify
     pca = experiment.features.pca
-    model = build_model(experiment.model, experiment.seed, data, classify, pca)
+    encoder = open_encoder(experiment.encoder) if experiment.encoder else None
+    model = build_model(experiment.model, experiment.seed, data, classify, pca, encoder)
     lineage = pretrain(experiment.pretrain, experiment.cache, data, model, train_first(experiment))
     protocol = data.protocol | {"pretrain": lineage and data.audit_lineage(lineage)}
     if pca is not None:

@@ -33,6 +33,8 @@ KNOWN = {
     "head",
     "trained_classes",
     "classes",
+    "encoder",
+    "projection",
 }
 
 

@@ -16,7 +16,9 @@ from zsvideo.data.clips import assemble
 from zsvideo.data.sharing import receive
 from zsvideo.errors import UserError
 from zsvideo.models.aurl import Centres, aurl_loss
+from zsvideo.models.encoders import Encoder
 from zsvideo.models.network import EmbeddingNetwork
+from zsvideo.options import plain
 
 
 class ZeroShotModule(pl.LightningModule, EmbeddingNetwork):
@@ -60,6 +62,8 @@ class ZeroShotModule(pl.LightningModule, EmbeddingNetwork):
         pca: int | None = None,
         head: Mapping[str, Any] | None = None,
         trained_classes: int | None = None,
+        encoder: Encoder | Mapping[str, Any] | None = None,
+        projection: str = "linear",
     ) -> None:
         """Make a network with random weights.
 
@@ -90,15 +94,22 @@ class ZeroShotModule(pl.LightningModule, EmbeddingNetwork):
             pca: size to which a fixed linear layer reduces the features of f_v; None for none.
             head: `kind` and `options` of a head in place of f_s, see `zsvideo.models.heads`.
             trained_classes: how many there are, for `loss=aurl`; None for the others.
+            encoder: of another library, in place of a `backbone`: opened, or the plain data of an
+                `EncoderSpec`. Frozen, its weights are in no checkpoint but known by their hash.
+            projection: `linear`, f_s; `none` where class vectors are texts of the same encoder.
 
         Raises:
-            UserError: there is no such backbone.
+            UserError: there is no such backbone, or the encoder cannot be opened.
         """
         super().__init__()
         if c3d_input == "sports1m_raw":
             mean, std = [0.0] * 3, [1 / 255] * 3
+        spec = plain(encoder.spec) if isinstance(encoder, Encoder) else encoder
         extra = {"pca": pca, "head": head, "trained_classes": trained_classes}
-        self.save_hyperparameters(ignore=[name for name, value in extra.items() if not value])
+        unused = [name for name, value in extra.items() if not value]
+        self.save_hyperparameters(ignore=[*unused, "encoder", "projection"])
+        if spec is not None:
+            self.hparams.update(encoder=dict(spec), projection=projection)
         for name in ("milestones", "mean", "std"):
             self.hparams[name] = list(self.hparams[name])
         self.build(
@@ -112,6 +123,9 @@ class ZeroShotModule(pl.LightningModule, EmbeddingNetwork):
             channels_last,
             pca,
             head,
+            encoder,
+            projection,
+            frozen,
         )
         self.register_buffer("epoch_loss", torch.zeros(2, dtype=torch.float32), persistent=False)
         self.class_vectors = torch.zeros(0, embedding_dim)

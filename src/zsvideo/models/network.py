@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from zsvideo.errors import UserError
 from zsvideo.models import backbones
+from zsvideo.models.encoders import Encoder, EncoderSpec, open_encoder
 from zsvideo.models.heads import HEADS, Features, Head
 from zsvideo.models.heads.gate import InformedDemocracy
 from zsvideo.options import parse
@@ -23,11 +24,13 @@ class EmbeddingNetwork(nn.Module):
     It has no parts until `build`, since Lightning's modules take no arguments from a subclass.
 
     Attributes:
-        f_v: the network.
+        f_v: the network, or the visual side of an encoder of another library.
         reduce: a fixed linear layer after it (`features.pca`), or nothing.
-        f_s: the linear layer; with a head, features stay as they are.
+        f_s: the linear layer; with a head, and where class vectors are texts of the same encoder,
+            features stay as they are.
         head: scores classes by features, in place of f_s; None for the cosine (Eq. 1).
         gate: says of features whether they are of a class trained on; None without.
+        encoder_facts: what the encoder of another library is; None for an own network.
     """
 
     reduce: nn.Linear | nn.Identity
@@ -36,6 +39,7 @@ class EmbeddingNetwork(nn.Module):
     std: Tensor
     head: Head | None
     gate: InformedDemocracy | None
+    encoder_facts: dict[str, Any] | None
 
     def build(
         self,
@@ -49,32 +53,64 @@ class EmbeddingNetwork(nn.Module):
         channels_last: bool = False,
         pca: int | None = None,
         head: Mapping[str, Any] | None = None,
+        encoder: Encoder | Mapping[str, Any] | None = None,
+        projection: str = "linear",
+        frozen: bool = False,
     ) -> None:
         """Make the parts, with random weights; see `zsvideo.models.module` for the arguments.
 
         Raises:
             UserError: there is no such backbone, or it has fewer features.
         """
-        if backbone not in backbones.__all__:
+        self.clips_per_pass, self.channels_last = clips_per_pass, channels_last and not encoder
+        self.normalize_output = normalize_output
+        self.f_v: nn.Module
+        self.encoder_facts = None
+        if encoder is not None:
+            self.use_encoder(encoder, frozen)
+        elif backbone in backbones.__all__:
+            self.f_v = getattr(backbones, backbone)()
+        else:
             allowed = ", ".join(backbones.__all__)
             raise UserError(f"model.backbone={backbone} is unknown; allowed: {allowed}")
-        self.clips_per_pass, self.channels_last = clips_per_pass, channels_last
-        self.normalize_output = normalize_output
-        self.f_v: nn.Module = getattr(backbones, backbone)()
         self.dropout = nn.Dropout(dropout)
-        size = int(self.f_v.feature_dim)
+        size: Any = self.f_v.feature_dim
         if pca and pca > size:
             raise UserError(f"features.pca={pca} is more than the {size} features of {backbone}")
         self.reduce = nn.Linear(size, pca) if pca else nn.Identity()
         self.reduce.requires_grad_(False)
         self.f_s: nn.Linear | nn.Identity = nn.Linear(self.feature_dim, embedding_dim)
+        if projection == "none":
+            if self.feature_dim != embedding_dim:
+                raise UserError(
+                    f"class vectors of {embedding_dim} numbers cannot be compared with the "
+                    f"{self.feature_dim} features of {backbone}; take class_vectors=text with this "
+                    "encoder, without features.pca"
+                )
+            self.f_s, self.normalize_output, self.dropout = nn.Identity(), True, nn.Dropout(0)
         self.register_buffer("mean", torch.tensor(mean).view(-1, 1, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(-1, 1, 1, 1), persistent=False)
-        if channels_last:
+        if self.channels_last:
             self.f_v.to(memory_format=torch.channels_last_3d)
         self.embedding_dim, self.head, self.gate = embedding_dim, None, None
         if head:
             self.make_head(head)
+
+    def use_encoder(self, encoder: Encoder | Mapping[str, Any], frozen: bool) -> None:
+        """Take the visual side of an encoder of another library as f_v.
+
+        Args:
+            encoder: opened, or what `open_encoder` opens.
+            frozen: its weights are no part of the state, which then goes without them: they are
+                known by their hash.
+        """
+        if not isinstance(encoder, Encoder):
+            encoder = open_encoder(parse(EncoderSpec, encoder, "encoder"))
+        self.f_v, self.encoder_facts = encoder.vision, encoder.facts()
+        if frozen:
+            own: Any = self
+            own.register_state_dict_post_hook(leave_out_f_v)
+            own.register_load_state_dict_post_hook(do_not_miss_f_v)
 
     def make_head(self, made_by: Mapping[str, Any]) -> None:
         """Make a head of a `kind` with its `options`, as it is before it is fitted.
@@ -130,3 +166,17 @@ class EmbeddingNetwork(nn.Module):
         """Map features to embeddings: (B, F) to (B, D)."""
         embeddings = self.f_s(self.dropout(features))
         return F.normalize(embeddings, dim=1) if self.normalize_output else embeddings
+
+
+def leave_out_f_v(
+    network: nn.Module, state: dict[str, Any], prefix: str, metadata: dict[str, Any]
+) -> None:
+    """Take f_v out of a state."""
+    for key in [key for key in state if key.startswith(f"{prefix}f_v.")]:
+        del state[key]
+
+
+def do_not_miss_f_v(network: nn.Module, incompatible: Any) -> None:
+    """Load a state without f_v as if it were complete."""
+    missing = incompatible.missing_keys
+    missing[:] = [key for key in missing if not key.startswith("f_v.")]

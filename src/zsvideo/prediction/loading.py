@@ -38,6 +38,9 @@ PARTS = (  # arguments of `EmbeddingNetwork.build`
     "channels_last",
     "pca",
     "head",
+    "encoder",
+    "projection",
+    "frozen",
 )
 WEIGHTS, CONFIG = "model.safetensors", "config.json"  # of an exported folder
 HUB = "hf://"
@@ -108,7 +111,8 @@ def read_model(place: str | os.PathLike[str]) -> tuple[EmbeddingNetwork, Facts]:
         state |= {f"f_s.{k}": v for k, v in imported.f_s.items()}
         options = AUTHORS | {"backbone": imported.backbone}
         options["embedding_dim"] = len(imported.f_s.get("bias", []))
-    if not any(key.startswith(("f_s.", "head.")) for key in state):
+    aligned = options.get("projection") == "none"
+    if not aligned and not any(key.startswith(("f_s.", "head.")) for key in state):
         raise UserError(
             f"model={file} holds {options.get('backbone')} with a classifier and no f_s, which "
             "tells no unseen classes apart; train f_s on it: method=baseline "

@@ -79,6 +79,20 @@ class EncoderSpec:
         """Whether it has a text side."""
         return self.kind != "video"
 
+    def check(self, clips: ClipSpec) -> None:
+        """Check that clips are some that the encoder can read; how they are cut is free.
+
+        Raises:
+            UserError: they have another size, or another number of frames than a video encoder
+                reads.
+        """
+        wrong = {"crop": (clips.crop, self.size)}
+        if self.kind != "image-text":
+            wrong["frames"] = (clips.frames, self.frames)
+        for key, (value, own) in wrong.items():
+            if value != own:
+                raise UserError(f"clips.{key}={value} is not what encoder={self.name} reads: {own}")
+
     def clips(self, base: ClipSpec) -> ClipSpec:
         """Give clips as the encoder sees them: one a video, over all of it.
 
@@ -94,5 +108,5 @@ class EncoderSpec:
             crop=self.size,
             resize=self.resize,
             interpolation=self.interpolation,
-            antialias=True,
+            antialias="pillow" if self.library == "open_clip" else True,
         )

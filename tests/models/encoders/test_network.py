@@ -1,0 +1,121 @@
+"""An encoder of another library as the f_v of a network, and what checkpoints hold of it."""
+
+import numpy as np
+import pytest
+import torch
+
+from helpers.encoders import open_clip_folder, spec
+from helpers.networks import module
+from zsvideo.errors import UserError
+from zsvideo.models.encoders import open_encoder
+from zsvideo.models.module import ZeroShotModule
+from zsvideo.models.network import EmbeddingNetwork
+from zsvideo.options import plain
+
+pytest.importorskip("open_clip")
+INPUT = {"mean": [0.5] * 3, "std": [0.5] * 3, "backbone": "tiny_clip"}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return open_clip_folder(tmp_path_factory.mktemp("network") / "tiny")
+
+
+@pytest.fixture
+def encoder(folder):
+    return open_encoder(spec(folder))
+
+
+def pixels(videos=2, frames=4):
+    generator = torch.Generator().manual_seed(1)
+    shape = (videos, 1, 3, frames, 32, 32)
+    return torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator)
+
+
+def test_texts_and_videos_are_compared_in_one_space(encoder):
+    network = module(encoder=encoder, projection="none", embedding_dim=24, frozen=True, **INPUT)
+    clips = pixels()
+    with torch.inference_mode():
+        own = network.eval()(clips)
+        theirs = encoder.vision((clips[:, 0] / 255 - 0.5) / 0.5)
+    torch.testing.assert_close(own, torch.nn.functional.normalize(theirs, dim=1))
+    assert (own.norm(dim=1) - 1).abs().max() < 1e-6
+    assert not list(network.f_s.parameters()) and network.dropout.p == 0
+
+
+def test_texts_of_another_size_are_refused(encoder):
+    with pytest.raises(UserError, match="class vectors of 300 numbers"):
+        module(encoder=encoder, projection="none", **INPUT)
+
+
+def test_a_frozen_encoder_is_in_no_checkpoint(encoder, folder, tmp_path):
+    network = module(encoder=encoder, frozen=True, **INPUT)
+    assert not network.f_v.training and not any(p.requires_grad for p in network.f_v.parameters())
+    state = network.state_dict()
+    assert set(state) == {"f_s.weight", "f_s.bias"}
+    file = tmp_path / "own.ckpt"
+    torch.save(
+        {
+            "pytorch-lightning_version": "2",
+            "state_dict": state,
+            "hyper_parameters": dict(network.hparams),
+        },
+        file,
+    )
+    again = ZeroShotModule.load_from_checkpoint(file, map_location="cpu", weights_only=True)
+    clips = pixels()
+    with torch.inference_mode():
+        torch.testing.assert_close(again.eval()(clips), network.eval()(clips))
+    assert again.hparams["encoder"]["sha256"] == encoder.spec.sha256
+    assert again.encoder_facts == encoder.facts()
+
+
+def test_a_missing_projection_is_still_missed(encoder):
+    network = module(encoder=encoder, frozen=True, **INPUT)
+    state = network.state_dict()
+    del state["f_s.bias"]
+    with pytest.raises(RuntimeError, match=r"f_s\.bias"):
+        network.load_state_dict(state)
+
+
+def test_a_checkpoint_is_refused_with_other_weights(encoder, tmp_path):
+    network = module(encoder=encoder, frozen=True, **INPUT)
+    options = dict(network.hparams) | {"encoder": network.hparams["encoder"] | {"sha256": "0" * 64}}
+    with pytest.raises(UserError, match="are others"):
+        ZeroShotModule(**options)
+
+
+def test_a_fine_tuned_encoder_is_in_the_checkpoint(encoder):
+    network = module(encoder=encoder, **INPUT)
+    assert all(p.requires_grad for p in network.f_v.parameters())
+    state = network.state_dict()
+    assert any(key.startswith("f_v.") for key in state)
+    with torch.no_grad():
+        next(network.f_v.parameters()).add_(0.1)
+    again = ZeroShotModule(**network.hparams)
+    again.load_state_dict(network.state_dict())
+    clips = pixels()
+    with torch.inference_mode():
+        torch.testing.assert_close(again.eval()(clips), network.eval()(clips))
+
+
+def test_a_network_is_built_without_lightning(encoder):
+    network = EmbeddingNetwork()
+    network.build(
+        "tiny_clip",
+        24,
+        0.0,
+        True,
+        50,
+        [0.5] * 3,
+        [0.5] * 3,
+        encoder=plain(encoder.spec),
+        projection="none",
+        frozen=True,
+        channels_last=True,
+    )
+    assert network.state_dict() == {}
+    with torch.inference_mode():
+        vectors = network.eval()(pixels()).numpy()
+    texts = encoder.encode_texts(["a dog", "a cat"])
+    assert np.abs(vectors @ texts.T).max() <= 1

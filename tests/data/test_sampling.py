@@ -3,7 +3,13 @@
 import numpy as np
 import pytest
 
-from zsvideo.data.sampling import authors_frames, clip_frames, hold_last, train_start
+from zsvideo.data.sampling import (
+    authors_frames,
+    clip_frames,
+    hold_last,
+    spread_frames,
+    train_start,
+)
 from zsvideo.data.sampling import test_frames as frames_of_test
 from zsvideo.data.sampling import test_starts as starts_of_test
 
@@ -125,3 +131,32 @@ def test_frames_that_do_not_decode_hold_the_last_one_wanted():
     assert hold_last(wanted, 8).tolist() == [[0, 1, 2], [6, 7, 7]]
     assert hold_last(wanted, 5).tolist() == [[0, 1, 2], [2, 2, 2]]  # not 4, which nobody kept
     assert hold_last(wanted + 5, 3).tolist() == [[2, 2, 2], [2, 2, 2]]  # noise in the authors' code
+
+
+@pytest.mark.parametrize("length", LENGTHS)
+@pytest.mark.parametrize("frames", [1, 8, 16])
+def test_frames_of_the_whole_video(length, frames):
+    spread = {kind: spread_frames(length, frames, 1, kind)[0] for kind in ("starts", "middles")}
+    assert spread["starts"].tolist() == [int(i * length / frames) for i in range(frames)]
+    assert spread["middles"].tolist() == [int((i + 0.5) * length / frames) for i in range(frames)]
+    ends = spread_frames(length, frames, 1, "ends")[0]
+    if frames > 1:
+        assert ends.tolist() == [int(i * (length - 1) / (frames - 1)) for i in range(frames)]
+    else:  # one frame has no two ends
+        assert ends.tolist() == spread["middles"].tolist()
+
+
+def test_clips_of_the_whole_video_share_its_frames():
+    whole = spread_frames(97, 24, 1, "starts")[0]
+    parts = spread_frames(97, 8, 3, "starts")
+    assert parts.shape == (3, 8) and parts.T.flatten().tolist() == whole.tolist()
+
+
+def test_training_draws_every_frame_of_a_part():
+    rng = np.random.default_rng(0)
+    drawn = np.stack([spread_frames(40, 4, 1, "starts", rng)[0] for _ in range(300)])
+    assert [{*column} for column in drawn.T.tolist()] == [
+        {*range(first, first + 10)} for first in (0, 10, 20, 30)
+    ]
+    short = np.stack([spread_frames(3, 8, 1, "starts", rng)[0] for _ in range(50)])
+    assert short.min() == 0 and short.max() == 2 and (np.diff(short, axis=1) >= 0).all()

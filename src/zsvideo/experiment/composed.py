@@ -104,11 +104,11 @@ class Experiment(Claim):
         config: as composed, for hashes and records.
     """
 
+    encoder: EncoderSpec | None
     clips: ClipSpec
     loader: LoaderSpec
     subset: Subset
     model: ModelSpec
-    encoder: EncoderSpec | None
     method: Method
     head: HeadSpec
     features: FeatureOptions
@@ -294,7 +294,7 @@ def check_options(config: DictConfig) -> None:
     for key, target in targets(OmegaConf.to_container(config, resolve=False), ""):
         check_target(target, key)
     check_paths(config)
-    for name in ("targets", *config):
+    for name in ("targets", "encoder", *config):  # clips are set by the encoder
         if name in KNOWN:
             typed_value(config, str(name))
     if "trainer" in config:

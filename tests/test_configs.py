@@ -22,6 +22,7 @@ from zsvideo.models.options import head_of
 from zsvideo.options import parse
 from zsvideo.overrides import quote_digits
 from zsvideo.resources import CONF, ROOT
+from zsvideo.semantics.class_texts import ClassVectorSpec
 from zsvideo.semantics.protocol import Protocol
 
 GROUPS = [
@@ -31,7 +32,16 @@ GROUPS = [
     for f in sorted(folder.glob("*.yaml"))
 ]
 LISTS = ("target", "evaluation")
-AUDITED = ("paths", "hydra", "source", "pretrain", "target", "protocol", "semantics")
+AUDITED = (
+    "paths",
+    "hydra",
+    "source",
+    "pretrain",
+    "target",
+    "protocol",
+    "semantics",
+    "class_vectors",
+)
 BY_GROUP = {g: [o for group, o in GROUPS if group == g] for g, _ in GROUPS}
 BY_GROUP["head"] = [None] * len(BY_GROUP["method"]) + BY_GROUP["head"]  # it sets the method
 BY_GROUP["encoder"] = [None] * len(BY_GROUP["head"]) + BY_GROUP["encoder"]  # it does too
@@ -108,7 +118,12 @@ def test_every_key_is_read(group, option):
     if group in known:
         assert set(plain) <= known[group]
         return
-    readers = {"clips": ClipSpec, "loader": LoaderSpec, "protocol": Protocol}
+    readers = {
+        "clips": ClipSpec,
+        "loader": LoaderSpec,
+        "protocol": Protocol,
+        "class_vectors": ClassVectorSpec,
+    }
     if group == "subset":
         assert subset_of(OmegaConf.to_container(composed, resolve=True)).kind == option
         return

@@ -22,11 +22,11 @@ from zsvideo.data.manifest import read_manifest
 from zsvideo.data.options import ClipSpec
 from zsvideo.evaluation.record import as_json, write_text
 from zsvideo.names import encoded, legible, one_form
-from zsvideo.prediction.classes import read_classes
 from zsvideo.prediction.videos import list_videos
 from zsvideo.reporting.studies.files import latex, write_csv
 from zsvideo.reporting.studies.files import markdown as table_markdown
 from zsvideo.semantics.class_lists import ClassList
+from zsvideo.semantics.class_texts import read_classes
 from zsvideo.semantics.files import read_vectors
 from zsvideo.semantics.records import lines_hash
 from zsvideo.semantics.vectors import text_hash

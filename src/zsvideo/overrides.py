@@ -18,7 +18,8 @@ from zsvideo.resources import CONF
 
 PLACES = re.compile(  # options that name files and folders
     r"ckpt|compare|out|predictions|quoted|resume|root|run"
-    r"|(features|pretrain)\.ckpt|encoder\.weights|(.+\.)?root|semantics\.(path|cache)|paths\.\w+"
+    r"|(features|pretrain)\.ckpt|encoder\.weights|class_vectors\.(descriptions|model)"
+    r"|(.+\.)?root|semantics\.(path|cache)|paths\.\w+"
     r"|protocol\.(vectors|remove|test_only)|evaluation\.\w+\.(classes|splits)"
     r"|(callbacks|logger)\.\w+\.(dirpath|save_dir)|trainer\.default_root_dir"
     r"|hydra\.(run|sweep)\.(dir|subdir)"

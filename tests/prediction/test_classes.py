@@ -7,7 +7,8 @@ import pytest
 import zsvideo
 from helpers.models import trained_run
 from zsvideo.errors import UserError
-from zsvideo.prediction.classes import edits, read_classes
+from zsvideo.prediction.classes import edits
+from zsvideo.semantics.class_texts import read_classes
 
 
 @pytest.fixture

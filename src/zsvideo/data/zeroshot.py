@@ -11,9 +11,11 @@ from torch.utils.data import DataLoader
 from zsvideo.data.datamodule import VideoDataModule
 from zsvideo.data.subsets import Draw, everything, record_subset
 from zsvideo.errors import UserError
+from zsvideo.semantics.class_vectors import ClassBank, ClassVectors
 from zsvideo.semantics.holdout import hold_out
 from zsvideo.semantics.protocol import Protocol, decide
 from zsvideo.semantics.records import record, record_targets
+from zsvideo.semantics.text_vectors import TextVectors, differing
 from zsvideo.semantics.vectors import WordVectors
 from zsvideo.semantics.words import class_names
 
@@ -22,9 +24,20 @@ class TargetsDataModule(pl.LightningDataModule):
     """Any number of targets to test on (Sec. 3.3: one model, several test sets)."""
 
     def __init__(
-        self, targets: dict[str, VideoDataModule], vectors: WordVectors, protocol: Protocol
+        self,
+        targets: dict[str, VideoDataModule],
+        vectors: WordVectors,
+        protocol: Protocol,
+        texts: TextVectors | None = None,
     ) -> None:
         """Give each target the vectors of its classes, of all or of the protocol's fixed list.
+
+        Args:
+            targets: to test on.
+            vectors: of the words; they alone keep classes apart.
+            protocol: that keeps source and targets apart.
+            texts: what makes the class vectors that are learned and scored; None takes those of
+                the words.
 
         Raises:
             UserError: a class has words without a vector, or the fixed list is of no target.
@@ -33,7 +46,7 @@ class TargetsDataModule(pl.LightningDataModule):
         sets = {name: (t.table or name, t.classes) for name, t in targets.items()}
         names = protocol.testable(sets)
         self.targets = {name: target for name, target in targets.items() if name in names}
-        self.vectors, self.test_only = vectors, protocol.test_only
+        self.vectors, self.texts, self.test_only = vectors, texts, protocol.test_only
         self.tested = {
             name: vectors.of(names[name], name, target.table)
             for name, target in self.targets.items()
@@ -41,12 +54,24 @@ class TargetsDataModule(pl.LightningDataModule):
         for name, target in self.targets.items():
             if protocol.test_only:
                 target.restrict(self.tested[name].names)
-            target.use(vectors.pick(self.tested[name], self.tested[name].names))
+            target.use(self.pick(self.tested[name], self.tested[name].names))
+
+    def pick(self, classes: ClassVectors, names: Sequence[str]) -> ClassBank:
+        """Choose what is scored for some of the classes: those that have a word vector.
+
+        Raises:
+            UserError: a word of a chosen class has no vector, see `WordVectors.pick`.
+        """
+        return self.from_texts(self.vectors.pick(classes, names))
+
+    def from_texts(self, bank: ClassBank) -> ClassBank:
+        """Give classes the vectors of their texts, where there are such."""
+        return bank if self.texts is None else self.texts.bank(bank.names)
 
     @property
     def dimension(self) -> int:
-        """D, of the word vectors."""
-        return int(next(iter(self.tested.values())).matrix.shape[1])
+        """D, of the class vectors."""
+        return int(next(iter(self.targets.values())).bank.vectors.shape[1])
 
     @property
     def lists(self) -> dict[str, tuple[str, Sequence[str]]]:
@@ -70,7 +95,7 @@ class TargetsDataModule(pl.LightningDataModule):
                 then overlap with the targets is unknown too.
 
         Raises:
-            UserError: the model was trained with other word vectors.
+            UserError: the model was trained with other word vectors, or other class vectors.
         """
         here = self.vectors.describe()
         if training is None:
@@ -78,11 +103,14 @@ class TargetsDataModule(pl.LightningDataModule):
                 "name": None,
                 "vectors": here,
                 **record_targets(None, self.tested, self.test_only),
+                **self.record_texts(),
             }
         self.check_vectors(training["vectors"], "the checkpoint")
+        self.check_texts(training.get("class_vectors"), "the checkpoint")
         source = training["source"]
         trained = self.vectors.of(training["trained_classes"], source["dataset"], source["table"])
         audit = training | record_targets(trained, self.tested, self.test_only)
+        audit |= self.record_texts()
         if lineage := training.get("pretrain"):
             audit["pretrain"] = self.audit_lineage(lineage)
         return audit
@@ -106,6 +134,7 @@ class TargetsDataModule(pl.LightningDataModule):
             "vectors": self.vectors.describe(),
             "deciding_vectors": deciding.describe(),
             "trained_classes": kept,
+            **self.record_texts(),
             "declared": (
                 f"declared, not known: trained on the {len(kept)} classes that protocol="
                 f"{protocol.name} leaves of {dataset}"
@@ -125,6 +154,29 @@ class TargetsDataModule(pl.LightningDataModule):
                 f"{what} was trained with other word vectors ({there['file']}; "
                 f"{', '.join(other)} differs) than {here['file']} here; give the same semantics "
                 "options as in training, such as semantics=word2vec_small or semantics.path=FILE"
+            )
+
+    def record_texts(self) -> dict[str, Any]:
+        """Write down the class vectors that are made from texts; nothing of those of words."""
+        return {} if self.texts is None else {"class_vectors": self.texts.describe()}
+
+    def check_texts(self, there: Mapping[str, Any] | None, what: str) -> None:
+        """Check that a model was trained with the class vectors that are used here.
+
+        Args:
+            there: as `record_texts` writes it; None for word vectors.
+            what: was trained with them, for the message.
+
+        Raises:
+            UserError: it was not.
+        """
+        here = None if self.texts is None else self.texts.describe()
+        if other := differing(there, here):
+            was, now = ((own or {"kind": "words"})["kind"] for own in (there, here))
+            raise UserError(
+                f"{what} was trained with class_vectors={was}, tested here with "
+                f"class_vectors={now}; {', '.join(other)} differs; give the same class_vectors "
+                "options as in training"
             )
 
     def audit_lineage(self, lineage: dict[str, Any]) -> dict[str, Any]:
@@ -170,6 +222,7 @@ class ZeroShotDataModule(TargetsDataModule):
         subset: Draw = everything,
         hold_out_share: float = 0,
         chosen_by: Mapping[str, VideoDataModule] | None = None,
+        texts: TextVectors | None = None,
     ) -> None:
         """Decide which classes of the source may be trained on, and draw a subset of the rest.
 
@@ -177,16 +230,17 @@ class ZeroShotDataModule(TargetsDataModule):
             source: to train on.
             targets: to test on.
             protocol: that keeps them apart.
-            vectors: of the words.
+            vectors: of the words; they alone decide what is trained on.
             subset: draws from the classes and videos that may be trained on.
             hold_out_share: of these classes, to validate on; they are not trained on.
             chosen_by: test sets that choose the checkpoint (authors' code), by name.
+            texts: see `TargetsDataModule`.
 
         Raises:
             UserError: a class to train on or to tell apart has words without a vector, or the
                 protocol leaves nothing to train on.
         """
-        super().__init__(targets, vectors, protocol)
+        super().__init__(targets, vectors, protocol, texts)
         self.source, self.batches_done, self.hold_out_share = source, 0, hold_out_share
         listed = class_names(source.table) if source.table else source.classes
         candidates = vectors.of(listed, source.name, source.table)
@@ -204,14 +258,15 @@ class ZeroShotDataModule(TargetsDataModule):
         if hold_out_share:
             names = hold_out(bank, hold_out_share, protocol.tau, source.seed)
             held_out = copy.copy(source)
-            held_out.use(bank.of(names))
+            held_out.use(self.from_texts(bank.of(names)))
             bank = bank.of(name for name in bank.names if name not in names)
             held_out.features = {}
             self.validation = {source.name: held_out}
         selection = subset(source.videos, bank)
         labels = set(selection.videos.classes)
         learned = bank.of(name for name in bank.names if name in labels)
-        source.use(vectors.targets(candidates, learned.names), selection.videos)
+        aims = vectors.targets(candidates, learned.names)
+        source.use(self.from_texts(aims), selection.videos)
         left = len(source.videos.within(bank))
         self.protocol = record(protocol, candidates, kept_out, decisions) | {
             "vectors": vectors.describe(),

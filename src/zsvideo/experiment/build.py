@@ -25,14 +25,26 @@ from zsvideo.models.weights import Imported, import_weights, load_strictly, read
 from zsvideo.options import plain
 from zsvideo.semantics.protocol import TARGETS
 from zsvideo.semantics.records import ProtocolRecord
+from zsvideo.semantics.sentences import sentence_encoder
+from zsvideo.semantics.text_vectors import TextEncoder, TextVectors
 from zsvideo.semantics.words import class_names
 
 log = logging.getLogger(__name__)
 VECTORS = ("sha256", "unit_words", "word_rules")  # by which word vectors are the same
 
 
-def build_data(experiment: Experiment) -> ZeroShotDataModule:
-    """Build source, targets and protocol; raises UserError where data, vectors or classes lack."""
+def build_data(
+    experiment: Experiment, text_encoder: TextEncoder | None = None
+) -> ZeroShotDataModule:
+    """Build source, targets and protocol.
+
+    Args:
+        experiment: all options.
+        text_encoder: the text side of its `encoder`, for `class_vectors=text`.
+
+    Raises:
+        UserError: data, vectors or classes lack.
+    """
     selection, clips, loader = experiment.selection, experiment.clips, experiment.loader
     targets = build_videos(experiment)
     return ZeroShotDataModule(
@@ -43,6 +55,7 @@ def build_data(experiment: Experiment) -> ZeroShotDataModule:
         partial(draw, experiment.subset),
         selection.share,
         choosing(targets, selection.targets) if selection.name == "test_best" else None,
+        text_vectors(experiment, text_encoder),
     )
 
 
@@ -71,10 +84,36 @@ def choosing(
     return chosen
 
 
-def build_targets(experiment: Experiment) -> TargetsDataModule:
-    """Build the targets alone; raises UserError as `build_data`."""
-    vectors = word_vectors(experiment.semantics)
-    return TargetsDataModule(build_videos(experiment), vectors, experiment.protocol)
+def build_targets(
+    experiment: Experiment, text_encoder: TextEncoder | None = None
+) -> TargetsDataModule:
+    """Build the targets alone; see `build_data`."""
+    vectors, texts = word_vectors(experiment.semantics), text_vectors(experiment, text_encoder)
+    return TargetsDataModule(build_videos(experiment), vectors, experiment.protocol, texts)
+
+
+def text_vectors(claim: Claim, text_encoder: TextEncoder | None = None) -> TextVectors | None:
+    """Make what gives classes vectors from texts, as `class_vectors` says; None for word vectors.
+
+    Args:
+        claim: the class vectors asked for.
+        text_encoder: see `build_data`.
+
+    Raises:
+        UserError: the descriptions or the model are not to be had, or there is no text side.
+    """
+    spec = claim.class_vectors
+    if spec.kind == "words":
+        return None
+    if spec.kind == "sentences":
+        assert spec.model is not None  # see ClassVectorSpec
+        text_encoder = sentence_encoder(spec.model, spec.revision)
+    if text_encoder is None:
+        raise UserError(
+            "class_vectors=text needs an encoder with a text side: encoder=...; without one take "
+            "class_vectors=sentences"
+        )
+    return TextVectors.of(spec, text_encoder, claim.cache)
 
 
 def build_videos(experiment: Experiment) -> dict[str, VideoDataModule]:
@@ -121,7 +160,7 @@ def load_model(
 
     Raises:
         UserError: the file is no such checkpoint, or its embeddings have another dimension than
-            the word vectors.
+            the class vectors.
     """
     content, imported = read_file(checkpoint, "ckpt"), None
     if "pytorch-lightning_version" in content:
@@ -142,8 +181,9 @@ def load_model(
         model, imported = import_model(options, content, checkpoint)
     if model.hparams["embedding_dim"] != data.dimension:
         raise UserError(
-            f"{checkpoint} (ckpt) gives {model.hparams['embedding_dim']}-d embeddings, the word "
-            f"vectors have {data.dimension}; give the semantics options of its training"
+            f"{checkpoint} (ckpt) gives {model.hparams['embedding_dim']}-d embeddings, the class "
+            f"vectors have {data.dimension}; give the semantics and class_vectors options of its "
+            "training"
         )
     return model, imported
 

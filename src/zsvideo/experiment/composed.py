@@ -26,6 +26,7 @@ from zsvideo.experiment.options import (
 from zsvideo.models.encoders.options import EncoderSpec
 from zsvideo.models.options import HeadSpec, ModelSpec, head_of
 from zsvideo.options import as_typed_value, parse
+from zsvideo.semantics.class_texts import ClassVectorSpec
 from zsvideo.semantics.protocol import Protocol
 from zsvideo.targets import check_arguments, check_target, targets
 
@@ -34,7 +35,7 @@ KNOWN = {*GROUPS, *Top.__dataclass_fields__, "source", "seen", "targets", "subse
 
 @dataclass(frozen=True, kw_only=True)
 class Claim:
-    """What names alone decide: class vectors, and the data sets that a protocol keeps apart.
+    """What names alone decide: vectors, and the data sets that a protocol keeps apart.
 
     Attributes:
         source: trained on.
@@ -42,7 +43,8 @@ class Claim:
         seen: with held-out videos of classes trained on, if any.
         pretrain: the weights that training begins with.
         protocol: which classes are kept out of training.
-        semantics: the class vectors.
+        semantics: the word vectors.
+        class_vectors: what is learned and scored.
         data: folder of all data.
         cache: folder for what is computed or fetched once.
     """
@@ -53,6 +55,7 @@ class Claim:
     pretrain: Pretrain
     protocol: Protocol
     semantics: Semantics
+    class_vectors: ClassVectorSpec
     data: Path
     cache: Path
 
@@ -60,6 +63,12 @@ class Claim:
         """Check that something is tested; raises UserError."""
         if not self.targets:
             raise UserError("target is empty; name data sets to test on, such as target=[ucf101]")
+        length, kind = self.semantics.target_length, self.class_vectors.kind
+        if kind != "words" and length != "unit":
+            raise UserError(
+                f"semantics.target_length={length} has no effect with class_vectors={kind}, whose "
+                "vectors are of unit length; leave it out"
+            )
 
     @classmethod
     def of(cls, config: DictConfig) -> Self:
@@ -265,7 +274,7 @@ def typed_value(config: DictConfig, name: str) -> Any:
         nodes = config.get("target") or {}
         return {key: data_set_of(node, f"target.{key}") for key, node in nodes.items()}
     if not (node := config.get(name)):
-        return None
+        return ClassVectorSpec() if name == "class_vectors" else None
     if name in ("source", "seen"):
         return data_set_of(node, name)
     values = own_values(node)

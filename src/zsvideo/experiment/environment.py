@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from zsvideo.experiment.jobs import deciding
-from zsvideo.experiment.options import DEFAULTS
+from zsvideo.experiment.options import LATER
 from zsvideo.resources import ROOT
 
 PACKAGES = (
@@ -36,6 +36,7 @@ SETTINGS = (
     "loader",
     "trainer",
     "semantics",
+    "class_vectors",
     "pretrain",
     "selection",
     "subset",
@@ -73,8 +74,7 @@ def environment(accelerators: Sequence[str] = ()) -> dict[str, Any]:
 def settings(options: Mapping[str, Any]) -> dict[str, Any]:
     """Take from a run's options, as plain data, what decides its numbers, folders aside."""
     given = {key: options[key] for key in SETTINGS if options.get(key) is not None}
-    if given.get("features") == DEFAULTS:
-        del given["features"]
+    given = {key: value for key, value in given.items() if value != LATER.get(key)}
     if callbacks := deciding(options):
         given["callbacks"] = callbacks
     return {key: without_paths(value) for key, value in given.items()}

@@ -17,7 +17,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from zsvideo.experiment.options import DEFAULTS
+from zsvideo.experiment.options import DEFAULTS, LATER, WORDS
 from zsvideo.models.options import LINEAR
 
 # What does not change the numbers of a run.
@@ -137,8 +137,11 @@ def job_hash(config: DictConfig, without: Sequence[str] = (), vectors: str | Non
     content: Any = OmegaConf.to_container(plain, resolve=True)
     if (content.get("head") or {}).get("kind") == LINEAR:  # as before there was a choice
         content.pop("head")
-    if content.get("features") == DEFAULTS:
-        content.pop("features")
+    for group, values in LATER.items():
+        if content.get(group) == values:
+            content.pop(group)
+    if (file := (content.get("class_vectors") or {}).get("descriptions")) is not None:
+        content["class_vectors"]["descriptions"] = content_hash(Path(file).expanduser())
     if not (loader := content.get("loader") or {}).get("balance"):
         loader.pop("balance", None)
     if semantics := content.get("semantics"):
@@ -152,6 +155,14 @@ def job_hash(config: DictConfig, without: Sequence[str] = (), vectors: str | Non
     if own := deciding(config):
         content["callbacks"] = own
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def content_hash(file: Path) -> str:
+    """Hash a file (sha256); where it cannot be read, its name, as the job itself says then."""
+    try:
+        return hashlib.sha256(file.read_bytes()).hexdigest()
+    except OSError:
+        return str(file)
 
 
 def deciding(config: Mapping[str, Any] | DictConfig) -> dict[str, Any]:
@@ -196,6 +207,8 @@ def first_stage(config: DictConfig) -> DictConfig | None:
         }
         stage.head = {"kind": LINEAR}
         stage.features = DEFAULTS
+        if config.pretrain.classify:
+            stage.class_vectors = WORDS  # which it does not learn
         stage.resume = "auto"
         stage.selection = {"name": "last", "share": 0}
         for name in deciding(config):

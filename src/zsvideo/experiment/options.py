@@ -26,13 +26,14 @@ from zsvideo.options import (
     options,
     plain,
 )
+from zsvideo.semantics.class_texts import ClassVectorSpec
 from zsvideo.semantics.protocol import Protocol
 from zsvideo.semantics.words import DATASETS
 
 
 @options
 class Semantics:
-    """The class vectors: which file of word vectors, and how words become a class vector."""
+    """Which file of word vectors, and how words become a class vector."""
 
     path: Text | None = "auto"
     """A file; `googlenews`, found or fetched; `auto`, embedded where that has every word; null,
@@ -161,7 +162,9 @@ class Pretrain:
 
 
 DEFAULTS = plain(FeatureOptions())
-"""Without them hashes and records are as before there was this group."""
+WORDS = plain(ClassVectorSpec())
+LATER = {"features": DEFAULTS, "class_vectors": WORDS}
+"""Groups that earlier versions had not: with these values hashes and records are as before."""
 
 
 def tables(value: Any) -> Any:
@@ -383,6 +386,7 @@ GROUPS: dict[str, Any] = {
     "selection": Selection,
     "semantics": Semantics,
     "encoder": EncoderSpec,
+    "class_vectors": ClassVectorSpec,
     "study": StudyOptions,
     "pretrain": Pretrain,
     "trainer": Trainer,

@@ -87,6 +87,7 @@ def load_weights(
         if (record := read_protocol(file.parent.parent)) is not None:
             if f_s and not reset_head:
                 data.check_vectors(record["vectors"], f"{OPTION}={file}")
+                data.check_texts(record.get("class_vectors"), f"{OPTION}={file}")
             trained = {
                 "dataset": record["source"]["dataset"],
                 "table": record["source"]["table"],

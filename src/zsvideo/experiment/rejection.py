@@ -35,7 +35,7 @@ def untrained_videos(data: TargetsDataModule) -> VideoDataModule | None:
         return None
     others = copy.copy(source)
     others.features = {}
-    others.use(data.vectors.pick(known, names), videos)
+    others.use(data.pick(known, names), videos)
     return others
 
 

@@ -13,7 +13,7 @@ from zsvideo.evaluation.record import read_record
 from zsvideo.experiment.composed import Experiment
 from zsvideo.experiment.environment import settings
 from zsvideo.experiment.jobs import MACHINERY, PLACES, PROCESSES, TESTS, deciding, training_hash
-from zsvideo.experiment.options import DEFAULTS, Trainer
+from zsvideo.experiment.options import LATER, Trainer
 from zsvideo.experiment.vectors import vectors_hash
 from zsvideo.models.callbacks import has_stopped
 from zsvideo.models.checkpoints import LAST, began_with, newest
@@ -140,8 +140,7 @@ def check_same_options(state: dict[str, Any], now: dict[str, Any], file: Path) -
     if not isinstance(before.get("semantics"), dict):
         raise UserError(f"{file} does not say its options; start anew in another hydra.run.dir")
     both = [
-        {"features": DEFAULTS} | resolved(options) | {"callbacks": deciding(options)}
-        for options in (before, now)
+        LATER | resolved(options) | {"callbacks": deciding(options)} for options in (before, now)
     ]
     for options in both:
         options["loader"] = {"balance": 0, **(options.get("loader") or {})}
@@ -171,11 +170,15 @@ def without_places(options: dict[str, Any]) -> dict[str, Any]:
         own[group] = without_roots(own.get(group))
     if (own["pretrain"] or {}).get("ckpt") is not None:
         own["pretrain"]["ckpt"] = "<file>"
+    class_vectors = {**own["class_vectors"]}
+    for key in ("descriptions", "model"):
+        if isinstance(class_vectors.get(key), str):
+            class_vectors[key] = Path(class_vectors[key]).name
     protocol = {**own.get("protocol", {})}
     for key in ("vectors", "remove", "test_only"):
         if isinstance(protocol.get(key), str):
             protocol[key] = Path(protocol[key]).name
-    return own | {"protocol": protocol}
+    return own | {"protocol": protocol, "class_vectors": class_vectors}
 
 
 def without_roots(value: Any) -> Any:
@@ -191,8 +194,8 @@ def content_of(
     """Hash what a run is trained on, wherever it lies.
 
     Returns:
-        Hashes of the ids and classes of the training videos, of the word vectors, and of the
-        pretrained weights.
+        Hashes of the ids and classes of the training videos, of the word vectors, of the
+        pretrained weights, and of class vectors that are made from texts.
     """
     videos = data.source.chosen
     lines = sorted(map("{}\t{}".format, videos.ids, videos.labels))
@@ -200,6 +203,7 @@ def content_of(
         "videos": lines_hash(lines),
         "vectors": experiment.semantics.sha256,
         "pretrain": lineage and lineage["sha256"],
+        **({} if data.texts is None else {"class_vectors": data.texts.sha256}),
     }
 
 
@@ -213,6 +217,7 @@ def check_same_content(start: Begun, content: dict[str, Any]) -> None:
         "videos": "source.root: other videos or classes to train on",
         "vectors": "semantics.path: other word vectors",
         "pretrain": "pretrain: other weights to begin with",
+        "class_vectors": "class_vectors: other texts or another model of them",
     }
     before = content | start.content
     changed = [options[key] for key in content if before[key] != content[key]]

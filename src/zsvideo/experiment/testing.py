@@ -209,7 +209,7 @@ def trained_bank(data: TargetsDataModule, protocol: dict[str, Any]) -> ClassBank
     classes = data.vectors.of(names, source["dataset"], source["table"])
     if protocol.get("declared"):
         names = [name for name in names if name not in classes.unknown]
-    bank = data.vectors.pick(classes, names)
+    bank = data.pick(classes, names)
     return bank if len(bank) else None
 
 

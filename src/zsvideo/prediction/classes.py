@@ -3,41 +3,27 @@
 Shapes: K names, S classes trained on, D embedding.
 """
 
-import csv
-import json
-import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from string import ascii_lowercase
 
 import numpy as np
 from rapidfuzz.distance import JaroWinkler
 
 from zsvideo.errors import UserError
-from zsvideo.names import one_form
 from zsvideo.prediction.answers import TrainedClass
+from zsvideo.semantics.class_texts import NamedClass
 from zsvideo.semantics.class_vectors import ClassBank, ClassVectors, cosine_distances
 from zsvideo.semantics.files import WordTable, read_vectors
 from zsvideo.semantics.pairs import find_pairs
 from zsvideo.semantics.vectors import WordVectors, has_direction, spellings
 from zsvideo.semantics.words import words
 
-FILES = (".txt", ".csv", ".json")
-Classes = Mapping[str, Sequence[str]] | Sequence[str] | str | os.PathLike[str]
 OOV = ("drop", "fallback", "error")
 NEAREST = 3  # trained classes and spellings that are named
 SAME = 1e-9  # cosine distance of vectors that are one
 TWO_AWAY = range(6, 15)  # letters of words for which spellings two letters away are tried
-
-
-@dataclass(frozen=True)
-class NamedClass:
-    """A class asked for: its name, and the texts that describe it in its place, if any."""
-
-    name: str
-    texts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -72,68 +58,6 @@ class Candidates:
     nearest: Mapping[str, tuple[TrainedClass, ...]] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     oov: str = OOV[0]
-
-
-def read_classes(classes: Classes) -> list[NamedClass]:
-    """Read class names: a list, a mapping to texts, or a file (.txt, .csv, .json).
-
-    Args:
-        classes: names; or name to texts; or the path of a file with a name a line, of a CSV file
-            `name,description...`, or of a JSON file `{name: [texts]}` or `[names]`.
-
-    Raises:
-        UserError: the file is none, or there is no name.
-    """
-    if isinstance(classes, Mapping):
-        return with_names(
-            [class_entry(name, texts, "classes") for name, texts in classes.items()], "classes"
-        )
-    if isinstance(classes, (str, os.PathLike)):
-        return from_file(Path(classes).expanduser())
-    return with_names([NamedClass(str(name).strip()) for name in classes], "classes")
-
-
-def from_file(file: Path) -> list[NamedClass]:
-    """Read a file of class names; raises UserError as `read_classes`."""
-    try:
-        text = file.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        why = "it is no UTF-8 text" if isinstance(error, UnicodeDecodeError) else error.strerror
-        raise UserError(f"class names cannot be read from {file}: {why}") from None
-    kind = file.suffix.lower()
-    if kind == ".json":
-        try:
-            content = json.loads(text)
-        except ValueError as error:
-            raise UserError(f"{file} is no JSON ({error})") from None
-        if isinstance(content, dict):
-            return with_names([class_entry(k, v, str(file)) for k, v in content.items()], str(file))
-        if not isinstance(content, list) or not all(isinstance(name, str) for name in content):
-            raise UserError(f"{file} must hold a list of names, or an object of name: [texts]")
-        return with_names([NamedClass(name.strip()) for name in content], str(file))
-    if kind == ".csv":
-        rows = [[cell.strip() for cell in row] for row in csv.reader(text.splitlines())]
-        rows = [row for row in rows if any(row)]
-        if rows and rows[0][0].lower() in ("name", "class"):
-            del rows[0]
-        listed = [NamedClass(row[0], tuple(cell for cell in row[1:] if cell)) for row in rows]
-        return with_names(listed, str(file))
-    return with_names([NamedClass(line.strip()) for line in text.splitlines()], str(file))
-
-
-def class_entry(name: object, texts: object, where: str) -> NamedClass:
-    """Check one entry of `{name: [texts]}`; raises UserError."""
-    own = [texts] if isinstance(texts, str) else texts
-    if not isinstance(own, Iterable) or not all(isinstance(text, str) for text in own):
-        raise UserError(f"{where}: {name!r} must have a list of texts")
-    return NamedClass(str(name).strip(), tuple(text.strip() for text in own if text.strip()))
-
-
-def with_names(listed: list[NamedClass], where: str) -> list[NamedClass]:
-    """Leave out empty names, and give the others one form; raises UserError where none is left."""
-    if not (full := [replace(e, name=one_form(e.name)) for e in listed if e.name]):
-        raise UserError(f"{where} holds no class name; give at least one")
-    return full
 
 
 def candidates(

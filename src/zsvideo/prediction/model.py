@@ -24,10 +24,11 @@ from zsvideo.evaluation.ranking import cosine_scores, unit
 from zsvideo.models.heads.base import Features
 from zsvideo.models.network import EmbeddingNetwork
 from zsvideo.prediction.answers import Answer, Span, VideoAnswer
-from zsvideo.prediction.classes import OOV, Candidates, Classes, candidates, read_classes
+from zsvideo.prediction.classes import OOV, Candidates, candidates
 from zsvideo.prediction.loading import Facts, vectors_of_training
 from zsvideo.prediction.spans import Windows, settled, stretches
 from zsvideo.prediction.videos import Source, list_videos
+from zsvideo.semantics.class_texts import Classes, read_classes
 from zsvideo.semantics.class_vectors import ClassVectors
 from zsvideo.semantics.vectors import WordVectors
 

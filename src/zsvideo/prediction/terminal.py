@@ -10,11 +10,12 @@ from typing import Any, TextIO
 import zsvideo
 from zsvideo.errors import UserError
 from zsvideo.prediction.answers import SCHEMA, Answer, VideoAnswer, plain_answer
-from zsvideo.prediction.classes import FILES, Candidates, Classes
+from zsvideo.prediction.classes import Candidates
 from zsvideo.prediction.loading import Facts
 from zsvideo.prediction.model import Model, check_windows
 from zsvideo.prediction.results import Journal, write_answers, write_json
 from zsvideo.prediction.videos import Source, list_videos
+from zsvideo.semantics.class_texts import FILES, Classes
 from zsvideo.texts import printable
 
 FAILED = 3  # exit status where a video could not be read

@@ -64,8 +64,8 @@ class Protocol:
     """A table or file with the target classes that alone are tested and kept out, for fixed lists
     such as TruZe's; each of a data set (`zsvideo.semantics.class_lists`)."""
     vectors: Text | None = None
-    """The file of word vectors by which classes are kept apart; null takes that of the class
-    vectors. The words are always those of the authors' rules, so that an ablation over class
+    """The file of word vectors by which classes are kept apart; null takes that of
+    `semantics`. The words are always those of the authors' rules, so that an ablation over class
     vectors trains on the same classes."""
 
     def listed(self) -> set[str]:

@@ -28,7 +28,8 @@ def load(
         device: as PyTorch names it; `auto` takes a GPU where there is one.
         batch: videos at once; None takes what the model was tested with.
         workers: processes that decode; 0 decodes between the batches, without a limit of time.
-        vectors: the file of the word vectors it was trained with, where it is not found.
+        vectors: the file of the word vectors it was trained with, or the folder of its model of
+            sentences, where that is not found.
         cache: folder for class vectors; None takes `zsvideo` in the user's cache folder.
 
     Raises:

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
@@ -16,9 +17,10 @@ from zsvideo.cli import run_command, stored_options
 from zsvideo.data.options import ClipSpec
 from zsvideo.errors import UserError
 from zsvideo.experiment.composed import Experiment
-from zsvideo.experiment.options import Semantics
+from zsvideo.experiment.options import LATER, WORDS, Semantics
 from zsvideo.options import as_typed_value, parse
-from zsvideo.overrides import typed_key, typed_path
+from zsvideo.overrides import path_option, quoted, typed_key, typed_path
+from zsvideo.semantics.class_texts import ClassVectorSpec
 
 ALSO_TESTED = ("unit_words", "word_rules", "oov")  # of `semantics`, beside all of `clips`
 
@@ -57,17 +59,27 @@ def held_options(file: Path, typed: Sequence[str]) -> list[str]:
     groups: dict[str, tuple[type, Sequence[str]]] = {
         "clips": (ClipSpec, [field.name for field in fields(ClipSpec)]),
         "semantics": (Semantics, ALSO_TESTED),
+        "class_vectors": (ClassVectorSpec, [*WORDS]),
     }
     for name, (group, known) in groups.items():
         values = began.get(name)
-        if not isinstance(values, dict) or {name, "compat"} & keys:
+        if not isinstance(values, dict) or {name, "compat"} & keys or values == LATER.get(name):
             continue
         held = {key: values[key] for key in known if key in values}
         parse(group, held, f"{file}: {name}")  # names and numbers, nothing else
-        options += [f"{name}.{key}={as_typed_value(value)}" for key, value in held.items()]
+        options += [as_option(f"{name}.{key}", value) for key, value in held.items()]
     if options:
         print(f"tested as {file} says: {' '.join(options)}", file=sys.stderr)
     return options
+
+
+def as_option(key: str, value: Any) -> str:
+    """Write an option as Hydra reads it; texts that may hold anything are in quotes."""
+    if isinstance(value, list) and all(isinstance(one, str) for one in value):
+        return f"{key}=[{','.join(map(quoted, value))}]"
+    if key in ("class_vectors.model", "class_vectors.descriptions") and value is not None:
+        return path_option(key, value)
+    return f"{key}={as_typed_value(value)}"
 
 
 def evaluate(config: DictConfig) -> None:

@@ -69,7 +69,7 @@ def parser() -> argparse.ArgumentParser:
     add("--json", metavar="FILE", help="write all answers (docs/prediction.md has the schema)")
     add("--html", metavar="FILE", help="write one page that opens offline")
     add("--oov", default="drop", choices=("drop", "fallback", "error"), help=OOV_HELP)
-    add("--vectors", metavar="FILE", help="the word vectors of its training, if not found")
+    add("--vectors", metavar="FILE", help="word vectors or sentence model of its training")
     add("--device", default="auto", help="cpu, cuda, ... (default: a GPU where there is one)")
     add(
         "--batch", type=whole, metavar="N", help="videos at once (default: as the model was tested)"

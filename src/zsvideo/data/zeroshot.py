@@ -271,6 +271,7 @@ class ZeroShotDataModule(TargetsDataModule):
         self.protocol = record(protocol, candidates, kept_out, decisions) | {
             "vectors": vectors.describe(),
             "deciding_vectors": deciding.describe(),
+            **self.record_texts(),
             "trained_classes": list(learned.names),
             "validation": {n: list(v.bank.names) for n, v in self.validation.items()} or None,
             "subset": record_subset(selection, left, learned),

@@ -81,10 +81,10 @@ def settings(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def without_paths(value: Any) -> Any:
-    """Drop the places of data, which say nothing of a number."""
+    """Drop the places of data, texts and models, which say nothing of a number."""
     if not isinstance(value, dict):
         return value
-    dropped = ("root", "cache", "path")
+    dropped = ("root", "cache", "path", "descriptions", "model")
     return {key: without_paths(inner) for key, inner in value.items() if key not in dropped}
 
 

@@ -5,7 +5,7 @@ Shapes: K names, S classes trained on, D embedding.
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from string import ascii_lowercase
 
 import numpy as np
@@ -17,6 +17,7 @@ from zsvideo.semantics.class_texts import NamedClass
 from zsvideo.semantics.class_vectors import ClassBank, ClassVectors, cosine_distances
 from zsvideo.semantics.files import WordTable, read_vectors
 from zsvideo.semantics.pairs import find_pairs
+from zsvideo.semantics.text_vectors import TextVectors
 from zsvideo.semantics.vectors import WordVectors, has_direction, spellings
 from zsvideo.semantics.words import words
 
@@ -62,7 +63,7 @@ class Candidates:
 
 def candidates(
     listed: Sequence[NamedClass],
-    vectors: WordVectors,
+    vectors: WordVectors | TextVectors,
     trained: ClassVectors | None,
     oov: str = OOV[0],
 ) -> Candidates:
@@ -71,7 +72,7 @@ def candidates(
     Args:
         listed: the names, with texts in their place where there are some. A text's words
             without a vector are passed over.
-        vectors: those that the model was trained with.
+        vectors: those that the model was trained with, or what makes them from texts.
         trained: the classes trained on; None if unknown.
         oov: what becomes of a name with words without a vector: `drop` leaves it out, `fallback`
             tries other spellings first, `error` stops. All say so.
@@ -90,7 +91,13 @@ def candidates(
         warnings.append(f"listed twice, taken once: {', '.join(map(repr, doubles))}")
     rows: dict[str, np.ndarray] = {}
     missing: list[str] = []
-    for name, row, remark in rows_of([*unique.values()], vectors):
+    entries = [*unique.values()]
+    rows_by_name = (
+        text_rows(entries, vectors)
+        if isinstance(vectors, TextVectors)
+        else rows_of(entries, vectors)
+    )
+    for name, row, remark in rows_by_name:
         if row is None:
             missing.append(f"{name!r} is left out: {remark}")
         else:
@@ -120,6 +127,18 @@ def candidates(
         (*missing, *warnings),
         oov,
     )
+
+
+def text_rows(
+    listed: Sequence[NamedClass], vectors: TextVectors
+) -> Iterator[tuple[str, np.ndarray | None, str]]:
+    """Give each name, the unit vector (D,) of its texts or None, and what is to be said of it."""
+    made = replace(vectors, texts=vectors.texts.with_own(listed))
+    names = [entry.name for entry in listed if words_or_none(entry.name, "fixed")]
+    rows = dict(zip(names, made.bank(names).vectors if names else [], strict=True))
+    for entry in listed:
+        row = rows.get(entry.name)
+        yield entry.name, row, "no words; write it in words" if row is None else ""
 
 
 def rows_of(

@@ -5,6 +5,7 @@
 
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -67,9 +68,16 @@ def config_of(facts: Facts) -> dict[str, Any]:
         "clips": plain(facts.clips),
         "batch": facts.batch,
         "vectors": {key: value for key, value in facts.vectors.items() if key != "path"},
+        **({} if facts.class_vectors is None else {"class_vectors": shared(facts.class_vectors)}),
         "trained_on": trained and asdict(trained),
         "none_of_these": none and none.plain(),
     }
+
+
+def shared(class_vectors: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out where a model of sentences or descriptions lay."""
+    places = ("model", "descriptions_path")
+    return {key: value for key, value in class_vectors.items() if key not in places}
 
 
 def read_export(folder: Path) -> tuple[EmbeddingNetwork, Facts]:
@@ -91,6 +99,7 @@ def read_export(folder: Path) -> tuple[EmbeddingNetwork, Facts]:
             clips=parse(ClipSpec, config["clips"], "clips"),
             batch=int(config["batch"]),
             vectors=config["vectors"],
+            class_vectors=config.get("class_vectors"),
             trained=trained
             and TrainedOn(trained["dataset"], trained["table"], tuple(trained["names"])),
             none_of_these=threshold_of(config.get("none_of_these")),
@@ -116,8 +125,6 @@ def card_of(facts: Facts) -> str:
         else "No protocol card lies beside the checkpoint: what was kept out of training, and what "
         "leaks, is not known.\n"
     )
-    vectors = facts.vectors.get("file", "unknown")
-    how = "found in a package" if vectors == EMBEDDED else "to be given by --vectors FILE"
     return f"""---
 library_name: zsvideo
 pipeline_tag: video-classification
@@ -126,7 +133,7 @@ tags: [zero-shot, video-classification]
 
 # {in_markdown(name)}
 
-A video network ({facts.network["backbone"]}) that maps a video to the word vector of its class
+A video network ({facts.network["backbone"]}) that maps a video to the vector of its class
 name, trained on {in_markdown(known)}, with zsvideo (after Brattoli et al., CVPR 2020).
 It answers videos with any class names.
 
@@ -138,12 +145,34 @@ for video in model.predict("videos/", ["pour tea", "climb a ladder"]):
     print(video.path, video.top[0].name, video.top[0].score, video.none_of_these)
 ```
 
-Word vectors: {in_markdown(vectors)} (sha256 {facts.vectors.get("sha256", "unknown")}), {how}; they
-are not part of this folder.
+{vectors_line(facts)}
 
 {none_line(facts)}
 
 {own}"""
+
+
+def vectors_line(facts: Facts) -> str:
+    """Say what class vectors are made with, and how to get it."""
+    if (made := facts.class_vectors) is not None:
+        encoder = made["encoder"]
+        prompts = "; ".join(made["prompts"])
+        described = f", or {made['descriptions']} where it has the class" * bool(
+            made.get("descriptions")
+        )
+        return (
+            f"Class vectors: texts ({in_markdown(prompts)}{in_markdown(described)}) by "
+            f"{in_markdown(str(encoder.get('id', 'unknown')))}, revision "
+            f"{encoder.get('revision') or 'not recorded'} (sha256 "
+            f"{encoder.get('sha256', 'unknown')}), which is not part of this folder; it is found "
+            "by that name on the Hugging Face hub, or given by --vectors FOLDER."
+        )
+    vectors = facts.vectors.get("file", "unknown")
+    how = "found in a package" if vectors == EMBEDDED else "to be given by --vectors FILE"
+    return (
+        f"Word vectors: {in_markdown(vectors)} (sha256 {facts.vectors.get('sha256', 'unknown')}), "
+        f"{how}; they are not part of this folder."
+    )
 
 
 def none_line(facts: Facts) -> str:

@@ -5,6 +5,7 @@ Nothing in a file is executed.
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,8 +21,11 @@ from zsvideo.models.weights import import_weights, load_strictly, read_file
 from zsvideo.options import parse
 from zsvideo.prediction.classes import TrainedOn
 from zsvideo.prediction.rejection import NoneOfThese
+from zsvideo.semantics.class_texts import ClassTexts, ClassVectorSpec
 from zsvideo.semantics.googlenews import EMBEDDED, embedded_file, full_file
 from zsvideo.semantics.records import file_hash
+from zsvideo.semantics.sentences import sentence_encoder
+from zsvideo.semantics.text_vectors import TextEncoder, TextVectors
 from zsvideo.semantics.vectors import WordVectors
 
 if TYPE_CHECKING:
@@ -66,6 +70,8 @@ class Facts:
         clips: how clips are cut from a video.
         batch: videos at once.
         vectors: the word vectors it was trained with: `file`, `sha256`, and how words are used.
+        class_vectors: those that it was trained with, as `TextVectors.describe` says them, and
+            where `model` and `descriptions_path` lay then; None for word vectors.
         trained: the classes trained on; None if unknown.
         none_of_these: its threshold; None where it has none.
         protocol: what `protocol.json` holds; empty where it is not there.
@@ -77,6 +83,7 @@ class Facts:
     clips: ClipSpec
     batch: int
     vectors: Mapping[str, Any]
+    class_vectors: Mapping[str, Any] | None
     trained: TrainedOn | None
     none_of_these: NoneOfThese | None
     protocol: Mapping[str, Any]
@@ -127,6 +134,7 @@ def read_model(place: str | os.PathLike[str]) -> tuple[EmbeddingNetwork, Facts]:
         clips=parse(ClipSpec, clips, "clips"),
         batch=parse(LoaderSpec, loader, "loader").test_batch_size,
         vectors=vectors_of(config, protocol),
+        class_vectors=class_vectors_of(config, protocol),
         trained=trained_on(protocol),
         none_of_these=threshold_of(record.none_of_these),
         protocol=protocol,
@@ -193,6 +201,21 @@ def vectors_of(config: Mapping[str, Any], protocol: Mapping[str, Any]) -> dict[s
     return {key: value for key, value in facts.items() if value is not None}
 
 
+def class_vectors_of(
+    config: Mapping[str, Any], protocol: Mapping[str, Any]
+) -> dict[str, Any] | None:
+    """Say of which texts, by which encoder, class vectors were made; None for word vectors."""
+    options = config.get("class_vectors") or {}
+    described = dict(protocol.get("class_vectors") or {})
+    if options.get("kind", "words") == "words" and not described:
+        return None
+    if not described:  # a checkpoint that was taken out of its run
+        spec: ClassVectorSpec = parse(ClassVectorSpec, options, "class_vectors")
+        described = {"kind": spec.kind, "prompts": list(spec.templates), "encoder": {}}
+    places = {"model": options.get("model"), "descriptions_path": options.get("descriptions")}
+    return described | {key: place for key, place in places.items() if place}
+
+
 def trained_on(protocol: Mapping[str, Any]) -> TrainedOn | None:
     """Give the classes that a model was trained on; None if unknown."""
     names, source = protocol.get("trained_classes"), protocol.get("source")
@@ -243,6 +266,65 @@ def vectors_of_training(facts: Facts, given: str | None, cache: Path, oov: str) 
             "give their file: --vectors FILE"
         )
     return vectors
+
+
+def text_vectors_of_training(
+    facts: Facts, given: str | None, cache: Path
+) -> tuple[TextVectors, list[str]] | None:
+    """Find what made the class vectors of a model's training from texts; None for word vectors.
+
+    Args:
+        facts: of the model.
+        given: the model of sentences, where the user names it.
+        cache: folder for class vectors.
+
+    Returns:
+        Also lines on what is not there, for the user.
+
+    Raises:
+        UserError: the encoder is not there, or is another.
+    """
+    if (known := facts.class_vectors) is None:
+        return None
+    texts, warnings = ClassTexts(tuple(known["prompts"])), []
+    if name := known.get("descriptions"):
+        spec = ClassVectorSpec(
+            kind="text",
+            prompts=list(known["prompts"]),
+            descriptions=known.get("descriptions_path"),
+        )
+        with suppress(UserError):
+            texts = ClassTexts.read(spec)
+        if texts.hashes["descriptions_sha256"] != known["descriptions_sha256"]:
+            texts = ClassTexts(tuple(known["prompts"]))
+            warnings.append(
+                f"trained with the class descriptions {name}, which are not there: names without "
+                "texts of their own are put in the prompts"
+            )
+    encoder = text_encoder_of(facts, given)
+    there, here = known["encoder"].get("sha256"), encoder.facts.get("sha256")
+    if there and there != here:
+        raise UserError(
+            f"{facts.place} was trained with class vectors by {known['encoder'].get('id')}, whose "
+            "weights are others than those here; give its folder: --vectors FOLDER"
+        )
+    return TextVectors(known["kind"], texts, encoder, cache.expanduser()), warnings
+
+
+def text_encoder_of(facts: Facts, given: str | None) -> TextEncoder:
+    """Open what encodes the texts of a model's classes; see `text_vectors_of_training`."""
+    known = facts.class_vectors or {}
+    if known["kind"] != "sentences":
+        raise UserError(f"{facts.place} has class vectors of its encoder's text side")
+    encoder = known["encoder"]
+    model = given or known.get("model") or encoder.get("id")
+    try:
+        return sentence_encoder(str(model), None if given else encoder.get("revision"))
+    except UserError as error:
+        raise UserError(
+            f"{facts.place} was trained with class vectors by the model of sentences "
+            f"{encoder.get('id') or model}; name it or its folder: --vectors FOLDER ({error})"
+        ) from None
 
 
 def open_model_at(

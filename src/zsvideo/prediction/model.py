@@ -5,7 +5,7 @@ Shapes: B videos, N clips a video, C channels, T frames, H W, F features, K name
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
@@ -25,12 +25,14 @@ from zsvideo.models.heads.base import Features
 from zsvideo.models.network import EmbeddingNetwork
 from zsvideo.prediction.answers import Answer, Span, VideoAnswer
 from zsvideo.prediction.classes import OOV, Candidates, candidates
-from zsvideo.prediction.loading import Facts, vectors_of_training
+from zsvideo.prediction.loading import Facts, text_vectors_of_training, vectors_of_training
 from zsvideo.prediction.spans import Windows, settled, stretches
 from zsvideo.prediction.videos import Source, list_videos
 from zsvideo.semantics.class_texts import Classes, read_classes
 from zsvideo.semantics.class_vectors import ClassVectors
+from zsvideo.semantics.text_vectors import TextVectors
 from zsvideo.semantics.vectors import WordVectors
+from zsvideo.semantics.words import words
 
 TOP = 5  # names of an answer
 CONTACTS = 6  # frames of a contact sheet
@@ -98,11 +100,20 @@ class Model:
         return vectors_of_training(self.facts, self.vectors_file, self.cache, oov)
 
     @cached_property
+    def texts(self) -> tuple[TextVectors, list[str]] | None:
+        """What makes its class vectors from texts, and remarks on that; None for word vectors."""
+        return text_vectors_of_training(self.facts, self.vectors_file, self.cache)
+
+    @cached_property
     def trained(self) -> ClassVectors | None:
         """The classes it was trained on that have a vector; None if unknown."""
         if self.facts.trained is None:
             return None
         known = self.facts.trained
+        if self.texts is not None:
+            bags = tuple(words(name, known.table, "fixed") for name in known.names)
+            matrix = self.texts[0].bank(known.names).vectors
+            return ClassVectors(known.dataset, known.names, bags, matrix, {}, known.table)
         return self.word_vectors("drop").of(known.names, known.dataset, known.table)
 
     def candidates(self, classes: Classes | Candidates, oov: str = OOV[0]) -> Candidates:
@@ -118,6 +129,10 @@ class Model:
         """
         if isinstance(classes, Candidates):
             return classes
+        if self.texts is not None:
+            texts, remarks = self.texts
+            asked = candidates(read_classes(classes), texts, self.trained, oov)
+            return replace(asked, warnings=(*remarks, *asked.warnings))
         vectors = self.word_vectors("fallback" if oov == "fallback" else "drop")
         return candidates(read_classes(classes), vectors, self.trained, oov)
 

@@ -136,6 +136,8 @@ class ProtocolRecord(RecordPart):
         tau: of the rule; where it is `inside`, `taus` are, by data set.
         declared: says that what was trained on is not known but declared, and how.
         leaks: classes trained on that the paper's rule finds in the targets; None if unknown.
+        vectors: of the words.
+        class_vectors: that are learned and scored, where texts make them; None for the words'.
         videos_tested_too: how many training videos each target holds.
     """
 
@@ -150,6 +152,7 @@ class ProtocolRecord(RecordPart):
     kept_out: list[ListedClasses] = []
     vectors: dict[str, Any] | None = None
     deciding_vectors: dict[str, Any] | str = UNKNOWN
+    class_vectors: dict[str, Any] | None = None
     trained_classes: list[str] | None = None
     subset: Subset | None = None
     videos_tested_too: dict[str, int] = {}
@@ -195,6 +198,7 @@ class ProtocolRecord(RecordPart):
             "counts": self.counts and self.counts.plain(),
             "kept_sha256": self.source and self.source.kept_sha256,
             "vectors": self.vectors,
+            **({} if self.class_vectors is None else {"class_vectors": self.class_vectors}),
             "leaks": self.leaks and [leak.name for leak in self.leaks],
             "pretrain": self.pretrain and self.pretrain.summary(),
             "declared": self.declared,

@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+import os
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -32,6 +33,7 @@ def sentence_encoder(model: str, revision: str | None = None) -> TextEncoder:
         import sentence_transformers
     except ImportError:
         raise UserError(f"class_vectors=sentences needs a package: {EXTRA}") from None
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # processes are forked later
     folder = Path(model).expanduser()
     local = folder.is_dir()
     try:
@@ -67,8 +69,9 @@ def sentence_encoder(model: str, revision: str | None = None) -> TextEncoder:
 
 
 def weights_hash(network: Any) -> str:
-    """Hash what a model computes with (sha256): its modules, its words, and its weights."""
-    digest = hashlib.sha256(repr(network).encode())
+    """Hash what a model computes with (sha256): its parts, its words, and its weights."""
+    parts = [(type(part).__name__, getattr(part, "pooling_mode", None)) for part in network]
+    digest = hashlib.sha256(repr(parts).encode())
     digest.update(repr(sorted(network.tokenizer.get_vocab().items())).encode())
     for name, tensor in sorted(network.state_dict().items()):
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())

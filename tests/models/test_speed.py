@@ -1,5 +1,7 @@
 """Switches for speed change no result beyond rounding; the meter tells what bounds a run."""
 
+from types import SimpleNamespace
+
 import pytest
 import pytorch_lightning as pl
 import torch
@@ -7,6 +9,7 @@ from pytorch_lightning.callbacks import LambdaCallback
 from torch.utils.data import DataLoader
 
 from helpers.networks import clips, module
+from zsvideo.models.callbacks import Advice
 from zsvideo.models.meter import Meter
 
 
@@ -86,7 +89,36 @@ def test_the_meter_tells_what_to_change(monkeypatch, seconds, bound, words):
     prepared = meter.report(workers=8, cores=8, compiled=False, prepared=True)
     assert "prepare" not in prepared["change"]
     assert found["bound"] == bound and words in found["change"]
+    assert found["largest"] == ("data" if seconds[0] == 5 else "network")
     assert sum(found["shares"].values()) == pytest.approx(1) and meter.steps == 2
+
+
+@pytest.mark.parametrize("prepared", [True, False])
+def test_what_bounds_a_training_is_said_within_its_first_minute(monkeypatch, caplog, prepared):
+    clock = [0.0]
+    monkeypatch.setattr("zsvideo.models.meter.time.perf_counter", lambda: clock[0])
+    monkeypatch.setattr("zsvideo.models.callbacks.time.monotonic", lambda: clock[0])
+    meter, said = Meter(), []
+    trainer = SimpleNamespace(
+        profiler=meter,
+        is_global_zero=True,
+        datamodule=SimpleNamespace(source=SimpleNamespace(prepared=prepared)),
+        train_dataloader=SimpleNamespace(num_workers=2),
+        lightning_module=module(),
+    )
+    advice = Advice(cores=8)
+    advice.on_train_start(trainer, None)
+    while clock[0] < 100:
+        for action, spent in zip(ACTIONS, (2, 0, 1), strict=True):
+            meter.start(action)
+            clock[0] += spent
+            meter.stop(action)
+        advice.on_train_batch_end(trainer)
+        said.append((clock[0], len(caplog.records)))
+    assert dict(said)[27] == 0 and dict(said)[33] == said[-1][1] == 1
+    assert "data 67%" in caplog.text and "most is waiting for clips" in caplog.text
+    assert "loader.workers=8" in caplog.text and "2 processes" in caplog.text
+    assert ("src.prepare" in caplog.text) is ("not prepared" in caplog.text) is not prepared
 
 
 ACTIONS = (

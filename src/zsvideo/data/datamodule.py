@@ -27,11 +27,13 @@ from zsvideo.data.features import FeatureTable
 from zsvideo.data.manifest import PREPARED
 from zsvideo.data.options import ClipSpec, LoaderSpec
 from zsvideo.data.videos import Videos
+from zsvideo.data.workers import clip_bytes, loading, machine
 from zsvideo.errors import UserError
 from zsvideo.semantics.class_vectors import ClassBank
 
 log = logging.getLogger(__name__)
 PR_SET_PDEATHSIG = 1  # of prctl(2)
+FEW = 2  # processes that load features, which takes little
 
 
 def begin_worker(worker: int) -> None:
@@ -144,7 +146,17 @@ class VideoDataModule(pl.LightningDataModule):
         self, clips: Dataset[dict[str, Any]], sampler: EpochSampler, size: int, train: bool
     ) -> DataLoader[dict[str, Any]]:
         """Make a loader of batches of `size` in the order of the sampler."""
-        workers = min(self.loader.workers, len(sampler))
+        wanted, (cores, *memory) = self.loader.workers, machine(sampler.world_size)
+        plan = loading(
+            None if wanted == "auto" else min(wanted, len(sampler)),
+            size * clip_bytes(self.clips, train),
+            -(-len(sampler) // size),
+            min(cores, FEW) if self.features else cores,
+            *memory,
+        )
+        if plan.scarce and train:
+            log.warning("little memory is free, so %d processes load clips", plan.workers)
+        workers = plan.workers
         return DataLoader(
             clips,
             batch_size=size,
@@ -152,6 +164,7 @@ class VideoDataModule(pl.LightningDataModule):
             num_workers=workers,
             multiprocessing_context=START if workers else None,  # a sweep's pool sets another
             collate_fn=collate,
+            prefetch_factor=plan.ahead if workers else None,
             timeout=self.loader.timeout if workers else 0,
             pin_memory=torch.cuda.is_available(),
             persistent_workers=train and workers > 0,

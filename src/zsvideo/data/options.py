@@ -99,8 +99,9 @@ class LoaderSpec:
     """Training clips a step (Sec. 4.4)."""
     test_batch_size: Count = 4
     """Test videos at once, each of `clips.test_clips` clips."""
-    workers: NotNegative = 2
-    """Decoding processes; 0 decodes in the process that trains."""
+    workers: NotNegative | Literal["auto"] = "auto"
+    """Decoding processes: `auto` takes the cores of the process that trains, as far as memory and
+    shared memory go; 0 decodes in that process. Clips are the same with any number."""
     timeout: NotNegative = 600
     """Seconds that a batch may take before the run stops."""
     epoch_samples: Count = 100_000

@@ -2,7 +2,6 @@
 
 import copy
 import logging
-import os
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +14,7 @@ from pytorch_lightning.loggers import WandbLogger
 
 from zsvideo.data.clips import assemble
 from zsvideo.data.datamodule import VideoDataModule
+from zsvideo.data.workers import own_cores
 from zsvideo.data.zeroshot import TargetsDataModule, ZeroShotDataModule
 from zsvideo.errors import UserError
 from zsvideo.evaluation.predictions import SEEN, Predictions
@@ -28,7 +28,7 @@ from zsvideo.experiment.selection import chosen_by, validation_of
 from zsvideo.models.callbacks import UnreadableVideos
 from zsvideo.models.checkpoints import LAST, began_with, read_checkpoint
 from zsvideo.models.loggers import patient
-from zsvideo.models.meter import Meter
+from zsvideo.models.meter import advise
 from zsvideo.models.module import ZeroShotModule
 from zsvideo.models.parallel import gather_objects
 from zsvideo.reporting.panels import log_panels
@@ -68,8 +68,7 @@ def test(
         raise UserError("nothing was trained, so there is no checkpoint to test: see trainer.max_*")
     state, trains = read_checkpoint(checkpoint) or {}, isinstance(data, ZeroShotDataModule)
     started = time.monotonic()
-    prepared = isinstance(data, ZeroShotDataModule) and data.source.prepared
-    bound = bottleneck(trainer, experiment.loader.workers, experiment.model.compile, prepared)
+    bound = advise(trainer, own_cores())
     trained = trained_bank(data, protocol)
     tests = by_clips(data.targets)
     videos = {**tests, **seen_videos(experiment, data, trained)}
@@ -159,20 +158,6 @@ def by_clips(targets: dict[str, VideoDataModule]) -> dict[str, VideoDataModule]:
             tests[f"{name}_{count}clip"] = other = copy.copy(target)
             other.clips, other.features = replace(target.clips, test_clips=count), {}
     return tests
-
-
-def bottleneck(
-    trainer: pl.Trainer, workers: int, compiled: bool, prepared: bool
-) -> dict[str, Any] | None:
-    """Say what bounded the training of this process; None without training."""
-    meter: Meter = trainer.profiler  # type: ignore[attr-defined]
-    cores = os.cpu_count() or 1
-    if report := meter.report(workers, cores, compiled, prepared):
-        shares = ", ".join(
-            f"{phase} {100 * share:.0f}%" for phase, share in report["shares"].items()
-        )
-        log.warning("time of training: %s; to be faster: %s", shares, report["change"])
-    return report
 
 
 def selection_of(run: Path, checkpoint: Path) -> str:

@@ -17,11 +17,12 @@ from hydra.types import RunMode
 from pytorch_lightning.callbacks import Callback, LearningRateMonitor, ProgressBar
 from pytorch_lightning.loggers import CSVLogger, Logger, WandbLogger
 
+from zsvideo.data.workers import own_cores
 from zsvideo.errors import UserError
 from zsvideo.evaluation.record import SUMS
 from zsvideo.experiment.composed import Experiment
 from zsvideo.experiment.options import Trainer
-from zsvideo.models.callbacks import UnreadableVideos, WakeWorkers
+from zsvideo.models.callbacks import Advice, UnreadableVideos, WakeWorkers
 from zsvideo.models.checkpoints import LAST, AtomicCheckpointIO, Interruption
 from zsvideo.models.loggers import patient
 from zsvideo.models.meter import Meter
@@ -65,6 +66,7 @@ def lightning_trainer(
             *callbacks,  # first: the last checkpoint keeps the state of what selects the best
             *own,
             unreadable,
+            Advice(own_cores()),
             Interruption(experiment.recorded, last, experiment.save_every, content or {}),
         ],
         plugins=[AtomicCheckpointIO()],

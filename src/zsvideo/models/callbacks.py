@@ -19,6 +19,7 @@ from pytorch_lightning.callbacks import (
     RichProgressBar,
 )
 
+from zsvideo.models.meter import advise
 from zsvideo.options import Count, Number, Share
 
 log = logging.getLogger(__name__)
@@ -61,6 +62,32 @@ class UnreadableVideos(Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take the findings of the run that is continued."""
         self.source = dict(state_dict["source"])
+
+
+class Advice(Callback):
+    """Says within the first minute what bounds the training, while it can still be changed.
+
+    Args:
+        cores: of this process.
+    """
+
+    AFTER = 30.0  # seconds of training
+    STEPS = 3  # that have to be timed by then
+
+    def __init__(self, cores: int) -> None:
+        self.cores = cores
+        self.due = float("inf")
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Begin to wait."""
+        self.due = time.monotonic() + self.AFTER
+
+    def on_train_batch_end(self, trainer: Any, *args: Any) -> None:
+        """Say it, once."""
+        if time.monotonic() >= self.due and trainer.profiler.steps >= self.STEPS:
+            self.due = float("inf")
+            if trainer.is_global_zero:
+                advise(trainer, self.cores)
 
 
 class WakeWorkers(Callback):

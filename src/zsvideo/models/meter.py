@@ -1,17 +1,26 @@
 """What bounds a training run: waiting for clips, moving them, the network, or what is beside."""
 
+import logging
 import time
 from collections.abc import Callable
 from functools import cache
 from typing import Any
 
+import pytorch_lightning as pl
 import torch
 from pytorch_lightning.profilers import Profiler
 
+log = logging.getLogger(__name__)
 PHASES = {  # of Lightning's actions
     "train_dataloader_next": "data",
     "batch_to_device": "transfer",
     "run_training_batch": "network",
+}
+MEANINGS = {
+    "data": "waiting for clips",
+    "transfer": "moving clips to the device",
+    "network": "the network",
+    "rest": "callbacks and logging",
 }
 BETWEEN = ("run_training_epoch", "val_next", "save_checkpoint")  # no part of a step
 MUCH = 0.25  # of the time: less of it would hardly make a run faster
@@ -100,6 +109,10 @@ class Meter(Profiler):
             cores: of this process.
             compiled: whether the network was, as `trainer=fast` does.
             prepared: whether the videos are in a form that is fast to read.
+
+        Returns:
+            `shares` of the phases, the `largest`, what `bound` the run and is worth a change, the
+            `change`, and `workers`.
         """
         if not (shares := self.shares()):
             return None
@@ -113,7 +126,39 @@ class Meter(Profiler):
         else:
             fast = "on a GPU trainer=fast (bf16, channels last, compiled, fused optimiser)"
             bound, change = "network", "more devices (trainer.devices)" if compiled else fast
-        return {"shares": shares, "bound": bound, "change": change}
+        largest = max(shares, key=lambda name: shares[name])
+        about = {"shares": shares, "largest": largest, "bound": bound, "change": change}
+        return about | {"workers": workers}
+
+
+def advise(trainer: pl.Trainer, cores: int) -> dict[str, Any] | None:
+    """Say what bounds the training of this process so far, and what would make it faster.
+
+    Args:
+        trainer: that trains or has trained, with a `Meter`.
+        cores: of this process.
+
+    Returns:
+        See `Meter.report`; None before any step.
+    """
+    meter: Meter = trainer.profiler  # type: ignore[attr-defined]
+    if not meter.steps:
+        return None
+    source = getattr(trainer.datamodule, "source", None)  # type: ignore[attr-defined]
+    prepared = bool(source and source.prepared)
+    loader: Any = trainer.train_dataloader
+    workers = getattr(loader, "num_workers", 0)
+    compiled = bool(trainer.lightning_module.hparams.get("compile"))
+    if report := meter.report(workers, cores, compiled, prepared):
+        log.warning(
+            "time of training: %s; most is %s; %d processes load %s; to be faster: %s",
+            ", ".join(f"{name} {100 * share:.0f}%" for name, share in report["shares"].items()),
+            MEANINGS[report["largest"]],
+            workers,
+            "prepared videos" if prepared else "videos that are not prepared",
+            report["change"],
+        )
+    return report
 
 
 @cache

@@ -12,7 +12,7 @@ import pytest
 
 from helpers.commands import rows as csv_rows
 from helpers.datasets import module, touch
-from helpers.runs import finished_run, predictions
+from helpers.runs import predictions, write_run
 from helpers.vectors import toy_vectors
 from zsvideo.data.clips import Clips
 from zsvideo.data.datasets.base import VideoSet
@@ -167,7 +167,7 @@ def test_usual_names_stay_as_they_are():
 def test_a_run_of_odd_class_names_is_shown_in_every_form(tmp_path, capsys):
     names = np.array([*ODD, "dance $^$ {", "$\\frac{", ":smile:", "%s {x}", "日本", "_x"])
     own = predictions(videos=60, classes=len(names))
-    run = finished_run(tmp_path / "run [x]", replace(own, class_names=names))
+    run = write_run(tmp_path / "run [x]", replace(own, class_names=names))
     said = capsys.readouterr().out
     assert f"{tmp_path}/run [x]/results.md" in said
     for name in ("results.md", "card.md"):

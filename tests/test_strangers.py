@@ -19,7 +19,7 @@ from rich.markup import escape
 from rich.table import Table as RichTable
 
 from helpers.commands import fails, finished
-from helpers.runs import finished_run, predictions, renew_sums
+from helpers.runs import finished_run, predictions, renew_sums, write_run
 from helpers.strangers import Code, pickled
 from zsvideo.cli import line, name_as_typed, stored_options
 from zsvideo.data.datasets import video_set
@@ -328,7 +328,7 @@ def test_names_in_all_that_a_run_writes(tmp_path, capsys):
     """In tables, cards, figures and on the terminal; records keep them as they are."""
     own = predictions(videos=5 * len(NAMES), classes=len(NAMES), noise=20.0)
     own = replace(own, class_names=np.array(NAMES))
-    runs = [finished_run(tmp_path / n, own, seed=s) for s, n in enumerate(("=a|b", "[x](c)<i>"))]
+    runs = [write_run(tmp_path / n, own, seed=s) for s, n in enumerate(("=a|b", "[x](c)<i>"))]
     write_comparison([str(run) for run in runs], False, None, 10, tmp_path / "out")
     assert not STEERS.search(capsys.readouterr().out)
     for file in (runs[0] / "results.md", runs[0] / "card.md", tmp_path / "out" / "comparison.md"):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from helpers import runs
-from helpers.runs import finished_run, predictions, trained
+from helpers.runs import predictions, trained, write_run
 from zsvideo.errors import UserError
 from zsvideo.evaluation.predictions import Predictions, array_hash
 from zsvideo.evaluation.protocols import Scored, full
@@ -82,7 +82,7 @@ def test_an_evaluation_that_gives_no_number_is_said(tmp_path, monkeypatch):
     broken = {"mine": lambda predictions: Scored({"top1": "high"})}
     monkeypatch.setattr(runs, "evaluations_of", lambda options: broken)
     with pytest.raises(UserError, match=r"targets\.own\.mine\.top1='high' cannot be recorded"):
-        finished_run(tmp_path, predictions(20))
+        write_run(tmp_path, predictions(20))
     assert (tmp_path / "predictions" / "own.npz").is_file()
     assert not (tmp_path / "metrics.json").exists()
 

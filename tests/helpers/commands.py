@@ -1,4 +1,4 @@
-"""Commands run in processes of their own, forked from one that has imported the heavy libraries."""
+"""Commands run in processes of their own, forked from one that has imported all they need."""
 
 import atexit
 import csv
@@ -15,36 +15,32 @@ from pathlib import Path
 
 from zsvideo.resources import ROOT
 
-HEAVY = [
-    "torch",
-    "torchvision",
-    "pytorch_lightning",
-    "hydra",
-    "matplotlib.pyplot",
-    "av",
-    "cv2",
-    "gensim.models",
-    "scipy.stats",
-    "sklearn",
-]
+OWN = ("zsvideo", "hydra_plugins", "src", "helpers")
 context = multiprocessing.get_context("forkserver")
-context.set_forkserver_preload(HEAVY)
+context.set_forkserver_preload(["helpers.preload"])
 
 
-def play(name, options, variables, place):
-    """Be `python -m src.NAME OPTIONS`, with the files `out` and `err` in a folder."""
+def play(module, options, variables, place, root):
+    """Be `python -m MODULE OPTIONS`, or a file, with the files `out` and `err` in a folder."""
     for stream, descriptor in (("out", 1), ("err", 2)):
         os.dup2(os.open(place / stream, os.O_WRONLY | os.O_CREAT), descriptor)
-    os.chdir(ROOT)
+    os.chdir(root)
     os.environ |= variables
     if encoding := variables.get("PYTHONIOENCODING"):
         sys.stdout.reconfigure(encoding=encoding)
         sys.stderr.reconfigure(encoding=encoding)
+    if root != ROOT:  # a copy of the project: of this one nothing stays
+        sys.path[:] = [folder for folder in sys.path if not Path(folder).is_relative_to(ROOT)]
+        for name in [n for n in sys.modules if n.partition(".")[0] in OWN]:
+            del sys.modules[name]
     sys.path[:0] = ["", *filter(None, variables.get("PYTHONPATH", "").split(os.pathsep))]
-    sys.argv = [name, *options]
+    sys.argv = [module, *options]
     status = 0
     try:
-        runpy.run_module(f"src.{name}", run_name="__main__", alter_sys=True)
+        if module.endswith(".py"):
+            runpy.run_path(module, run_name="__main__")
+        else:
+            runpy.run_module(module, run_name="__main__", alter_sys=True)
     except SystemExit as end:
         status = end.code or 0
     except BaseException:
@@ -57,22 +53,32 @@ def play(name, options, variables, place):
     os._exit(status)
 
 
+def start(module, options, variables, place, root=ROOT):
+    """Start a command, that writes the files `out` and `err` to a folder; gives its process."""
+    process = context.Process(target=play, args=(module, options, variables, place, root))
+    process.start()
+    return process
+
+
+def run_module(module, options, variables, seconds, root=ROOT):
+    """Run a module or a file as a command; give what `subprocess.run` gives, as text."""
+    with tempfile.TemporaryDirectory() as folder:
+        process = start(module, options, variables, Path(folder), root)
+        process.join(seconds)
+        if process.is_alive():
+            process.kill()
+            raise subprocess.TimeoutExpired(module, seconds)
+        out, err = ((Path(folder) / stream).read_text() for stream in ("out", "err"))
+    return subprocess.CompletedProcess([module, *options], process.exitcode, out, err)
+
+
 def run_cli(name, options, variables, seconds, prefix=()):
-    """Run a command; give what `subprocess.run` gives, as text, and use that after a `prefix`."""
+    """Run a command of the project; after a `prefix` in a Python of its own."""
     if prefix:
         command = [*prefix, sys.executable, "-m", f"src.{name}", *options]
         told = {"cwd": ROOT, "env": os.environ | variables, "timeout": seconds}
         return subprocess.run(command, capture_output=True, text=True, **told)
-    with tempfile.TemporaryDirectory() as folder:
-        place = Path(folder)
-        process = context.Process(target=play, args=(name, options, variables, place))
-        process.start()
-        process.join(seconds)
-        if process.is_alive():
-            process.kill()
-            raise subprocess.TimeoutExpired(name, seconds)
-        out, err = ((place / stream).read_text() for stream in ("out", "err"))
-    return subprocess.CompletedProcess([name, *options], process.exitcode, out, err)
+    return run_module(f"src.{name}", options, variables, seconds)
 
 
 def fails(process, *words):

@@ -1,0 +1,48 @@
+"""An encoder of another library in whole runs: features, f_s, heads, fine-tuning, evaluation."""
+
+import numpy as np
+import pytest
+import torch
+
+from helpers.commands import fails, finished, read
+from helpers.encoders import open_clip_folder
+
+pytest.importorskip("open_clip")
+LAST = "checkpoints/last.ckpt"
+
+
+@pytest.fixture
+def encoder(tmp_path):
+    folder = open_clip_folder(tmp_path / "tiny_clip")
+    return [
+        "encoder=pe_l14",
+        "encoder.name=tiny",
+        "encoder.size=32",
+        "encoder.frames=4",
+        f"encoder.weights={folder}",
+        "clips.short_side=32",
+        "clips.test_clips=1",
+    ]
+
+
+@pytest.mark.slow
+def test_f_s_is_trained_on_a_frozen_encoder_and_tested_again(cli, folders, encoder, tmp_path):
+    run, again = tmp_path / "run", tmp_path / "again"
+    finished(cli("train", *folders, *encoder, f"hydra.run.dir={run}"))
+    state = torch.load(run / LAST, weights_only=True)
+    assert set(state["state_dict"]) == {"f_s.weight", "f_s.bias"}
+    hparams = state["hyper_parameters"]
+    assert hparams["backbone"] == "tiny" and len(hparams["encoder"]["sha256"]) == 64
+    finished(cli("evaluate", *folders, *encoder, f"ckpt={run}", f"hydra.run.dir={again}"))
+    first, second = (np.load(r / "predictions" / "folder.npz")["embeddings"] for r in (run, again))
+    np.testing.assert_allclose(first, second, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_a_head_is_fitted_on_a_frozen_encoder(cli, folders, encoder, tmp_path):
+    run = tmp_path / "run"
+    finished(cli("train", *folders, *encoder, "head=ridge", f"hydra.run.dir={run}"))
+    record = read(run, "metrics.json")
+    assert record["head"]["features"]["size"] == 24
+    state = torch.load(run / LAST, weights_only=True)["state_dict"]
+    assert state and all(key.startswith("head.") for key in state)

@@ -69,13 +69,14 @@ def test_a_run_is_complete_and_can_be_tested_and_shown_again(trained, cli, tmp_p
 
 def test_workers_do_not_change_the_metrics(cli, folders, tmp_path):
     found = []
-    for workers in (0, 2):
+    for workers in (0, 2, "auto"):
         run = tmp_path / f"run{workers}"
         finished(cli("train", *folders, f"loader.workers={workers}", f"hydra.run.dir={run}"))
         embeddings = np.load(run / "predictions" / "folder.npz")["embeddings"]
         found.append((metrics(run)["targets"], embeddings))
-    assert found[0][0] == found[1][0]
+    assert found[0][0] == found[1][0] == found[2][0]
     assert np.array_equal(found[0][1], found[1][1])
+    assert np.array_equal(found[0][1], found[2][1])
 
 
 def test_unreadable_videos_are_counted(cli, folders, tmp_path):

@@ -84,7 +84,9 @@ def test_sentences_from_training_to_an_exported_model(cli, options, model, tmp_p
     network, facts = read_model(run)
     export(network, facts, tmp_path / "out")
     assert str(tmp_path) not in (tmp_path / "out" / "config.json").read_text()
-    assert "or said.csv where it has the class) by model" in (tmp_path / "out/README.md").read_text()
+    assert (
+        "or said.csv where it has the class) by model" in (tmp_path / "out/README.md").read_text()
+    )
     shared = tmp_path / "out"
     given = zsvideo.load(shared, device="cpu", vectors=model, cache=tmp_path / "cache")
     own = given.candidates({"sing": ["a {} with a voice", "song"], "unheard-of thing": []})

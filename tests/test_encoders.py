@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from helpers.commands import fails, finished, read
+from helpers.commands import finished, read
 from helpers.encoders import open_clip_folder
 
 pytest.importorskip("open_clip")

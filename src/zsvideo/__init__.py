@@ -1,5 +1,6 @@
 """Zero-shot video classification, trained end to end (Brattoli et al., CVPR 2020)."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,8 +14,11 @@ __all__ = ["compose", "load", "train"]
 
 
 def load(
-    place: str | Path,
+    place: str | Path | None = None,
     *,
+    encoder: str | None = None,
+    weights: str | Path | None = None,
+    prompts: str | Sequence[str] = "one",
     device: str = "auto",
     batch: int | None = None,
     workers: int = 2,
@@ -25,6 +29,11 @@ def load(
 
     Args:
         place: a run folder, a checkpoint of this project or of the authors, or an exported folder.
+        encoder: in its place, an image-text or video-text model of another library, by the name of
+            its file in `conf/encoder`, such as `pe_l14`. What it was trained on is not known here,
+            so that its answers are no zero-shot claim.
+        weights: folder with the files of the encoder; None takes the Hugging Face hub.
+        prompts: how the encoder reads class names: `none`, `one`, `usual`, or texts with `{}`.
         device: as PyTorch names it; `auto` takes a GPU where there is one.
         batch: videos at once; None takes what the model was tested with.
         workers: processes that decode; 0 decodes between the batches, without a limit of time.
@@ -37,7 +46,7 @@ def load(
     """
     from zsvideo.prediction.loading import open_model_at
 
-    return open_model_at(place, device, batch, workers, vectors, cache)
+    return open_model_at(place, device, batch, workers, vectors, cache, encoder, weights, prompts)
 
 
 def compose(*options: str, run: str | Path) -> "DictConfig":

@@ -194,3 +194,16 @@ def test_the_card_has_what_a_reviewer_asks(pair):
     ):
         assert f"\n## {heading}\n" in text
     assert "95 % over videos" in text and "farthest half" in text
+
+
+def test_numbers_of_several_tracks_are_never_in_one_table(tmp_path):
+    p = predictions(200)
+    own = finished_run(tmp_path / "own", p)
+    others = [
+        finished_run(tmp_path / n, p, seed=s, track="vision-language") for s, n in enumerate("ab")
+    ]
+    with pytest.raises(UserError, match="own is of the track video, a is of the track vision-lang"):
+        compared([own, others[0]], tmp_path, force=True)
+    found, _ = compared([own, *others], tmp_path)
+    assert {g["track"] for g in found} == {"vision-language"}
+    assert {row["run"] for g in found for row in g["rows"]} == {"a", "b"}

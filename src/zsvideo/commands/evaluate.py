@@ -1,14 +1,15 @@
-"""Score zero-shot: `python -m src.evaluate ckpt=RUN`, or `predictions=RUN` without a network.
+"""Score zero-shot: `python -m src.evaluate ckpt=RUN`, `encoder=NAME`, or `predictions=RUN`.
 
 A checkpoint is tested with the options of its run; what is given on the command line comes on top.
-Saved predictions need neither videos nor network.
+An encoder of another library is tested as it is, by texts of the classes. Saved predictions need
+neither videos nor network.
 """
 
 import sys
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
@@ -22,19 +23,27 @@ from zsvideo.options import as_typed_value, parse
 from zsvideo.overrides import path_option, quoted, typed_key, typed_path
 from zsvideo.semantics.class_texts import ClassVectorSpec
 
+if TYPE_CHECKING:
+    from zsvideo.evaluation.scoring import Evaluations
+    from zsvideo.models.encoders import Encoder
+
+PUBLISHED = "as published"  # selection of weights from elsewhere
 ALSO_TESTED = ("unit_words", "word_rules", "oov")  # of `semantics`, beside all of `clips`
 
 
 def run_options(arguments: list[str]) -> list[str]:
     """List the options that the run of `ckpt=` was started with, or that a lone checkpoint holds.
 
+    An encoder alone is compared with texts of the classes.
+
     Raises:
         UserError: there is no such file, or the record of its run is damaged.
     """
     from zsvideo.models.files import checkpoint_of
 
+    keys = {typed_key(option) for option in arguments}
     if (path := typed_path(arguments, "ckpt")) is None:
-        return []
+        return ["class_vectors=text"] if "encoder" in keys and "predictions" not in keys else []
     file = checkpoint_of(path, "ckpt")
     stored = (
         stored_options(file.parent.parent, "ckpt") if file.parent.name == "checkpoints" else None
@@ -84,8 +93,12 @@ def as_option(key: str, value: Any) -> str:
 
 def evaluate(config: DictConfig) -> None:
     """Score saved predictions, or embed the targets with a trained model first."""
-    if (config.ckpt is None) == (config.predictions is None):
-        raise UserError("give either ckpt=RUN (embed and score) or predictions=RUN (only score)")
+    alone = config.ckpt is None and config.get("encoder") is not None
+    if (config.predictions is None) == (config.ckpt is None and not alone):
+        raise UserError(
+            "give either ckpt=RUN or encoder=NAME (embed and score), or predictions=RUN (only "
+            "score)"
+        )
     experiment, run = Experiment.of(config), Path(HydraConfig.get().runtime.output_dir)
     if config.predictions is None:
         experiment.check_data("target")
@@ -112,19 +125,29 @@ def tested(config: DictConfig, experiment: Experiment, run: Path) -> None:
             config.predictions, evaluations, experiment.resamples, config.track, run, targets
         )
     from zsvideo.evaluation.protocols import check_lists
-    from zsvideo.experiment.build import build_targets, declared_training, load_model, read_protocol
+    from zsvideo.experiment.build import (
+        build_targets,
+        declared_training,
+        load_model,
+        read_protocol,
+        text_side,
+    )
     from zsvideo.experiment.testing import selection_of, test
     from zsvideo.experiment.trainer import lightning_trainer
     from zsvideo.experiment.vectors import TESTED, settle
+    from zsvideo.models.encoders import open_encoder
     from zsvideo.models.files import checkpoint_of
 
+    encoder = open_encoder(experiment.encoder) if experiment.encoder else None
+    if config.ckpt is None and encoder:
+        return encoder_tested(experiment, run, evaluations, encoder)
     checkpoint = checkpoint_of(config.ckpt, "ckpt")
     trained = checkpoint.parent.parent
     training = read_protocol(trained)
     experiment = experiment.using(settle(experiment, TESTED, training))
-    data = build_targets(experiment)
+    data = build_targets(experiment, text_side(encoder))
     check_lists(evaluations, data.lists)
-    model, imported = load_model(experiment.model, checkpoint, data)
+    model, imported = load_model(experiment.model, checkpoint, data, encoder)
     if imported is None:
         how = selection_of(trained, checkpoint)
     else:
@@ -133,6 +156,36 @@ def tested(config: DictConfig, experiment: Experiment, run: Path) -> None:
     protocol, beside = data.record(training), imported.describe() if imported else None
     with lightning_trainer(experiment, run) as (trainer, unreadable):
         test(experiment, run, trainer, unreadable, model, data, protocol, checkpoint, how, beside)
+
+
+def encoder_tested(
+    experiment: Experiment, run: Path, evaluations: "Evaluations", encoder: "Encoder"
+) -> None:
+    """Score an encoder of another library as it is; raises UserError.
+
+    Word vectors only say which classes that it was trained on are near: the embedded ones do.
+    """
+    from zsvideo.evaluation.protocols import check_lists
+    from zsvideo.experiment.build import build_targets, text_side
+    from zsvideo.experiment.pretraining import encoder_lineage
+    from zsvideo.experiment.testing import test
+    from zsvideo.experiment.trainer import lightning_trainer
+    from zsvideo.experiment.vectors import settle_names
+    from zsvideo.models.module import ZeroShotModule
+    from zsvideo.options import plain
+
+    experiment = experiment.using(settle_names(experiment))
+    data = build_targets(experiment, text_side(encoder))
+    check_lists(evaluations, data.lists)
+    model = ZeroShotModule(
+        embedding_dim=data.dimension,
+        encoder=encoder,
+        projection="none",
+        **plain(experiment.model),
+    )
+    protocol = data.record_untrained(encoder_lineage(encoder))
+    with lightning_trainer(experiment, run) as (trainer, unreadable):
+        test(experiment, run, trainer, unreadable, model, data, protocol, None, PUBLISHED)
 
 
 def main() -> None:

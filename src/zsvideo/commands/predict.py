@@ -18,6 +18,7 @@ EXAMPLES = """examples:
   {0} runs/big VIDEOS/ --classes names.txt --top 3 --csv out.csv --json out.json --html out.html
   {0} runs/big long.mp4 --classes names.txt --window 2 --stride 1
   find . -name "*.mp4" | {0} runs/big - --classes names.txt
+  {0} --encoder pe_l14 VIDEOS/ --classes names.txt
   {0} runs/big --page
 """
 MOST = 10**9
@@ -57,7 +58,11 @@ def parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     add = own.add_argument
-    add("model", help="a run folder, a checkpoint (also the authors'), or an exported folder")
+    add(
+        "model",
+        nargs="?",
+        help="a run folder, a checkpoint (also the authors'), or an exported folder",
+    )
     add("videos", nargs="*", help="files, folders, globs, manifests (.csv), - for a list on stdin")
     add("--classes", nargs="+", metavar="NAME", help="names, or one file: .txt, .csv, .json")
     add("--top", type=whole, default=5, metavar="N", help="names an answer (default 5)")
@@ -68,6 +73,11 @@ def parser() -> argparse.ArgumentParser:
     add("--csv", metavar="FILE", help="write a row an answer")
     add("--json", metavar="FILE", help="write all answers (docs/prediction.md has the schema)")
     add("--html", metavar="FILE", help="write one page that opens offline")
+    add(
+        "--encoder", metavar="NAME", help="in place of a model, one of another library: pe_l14, ..."
+    )
+    add("--weights", metavar="FOLDER", help="files of the encoder (default: from the hub)")
+    add("--prompts", default="one", help="none, one, usual, or a text with {} (default one)")
     add("--oov", default="drop", choices=("drop", "fallback", "error"), help=OOV_HELP)
     add("--vectors", metavar="FILE", help="word vectors or sentence model of its training")
     add("--device", default="auto", help="cpu, cuda, ... (default: a GPU where there is one)")
@@ -97,7 +107,12 @@ def tell(error: UserError | OSError) -> int:
 def main() -> None:
     """Run the command line."""
     prepare_process()
-    arguments = parser().parse_args()
+    arguments = (own := parser()).parse_args()
+    if arguments.model is None and arguments.encoder is None:
+        own.error("give a model, such as a run folder, or --encoder NAME")
+    if arguments.encoder is not None and arguments.model is not None:
+        arguments.videos.insert(0, arguments.model)  # what comes first is a video then
+        arguments.model = None
     try:
         if arguments.page:
             from zsvideo.prediction.page import serve

@@ -19,6 +19,8 @@ from zsvideo.semantics.text_vectors import TextVectors, differing
 from zsvideo.semantics.vectors import WordVectors
 from zsvideo.semantics.words import class_names
 
+NOTHING: dict[str, Any] = {"leaks": [], "survivors": []}
+
 
 class TargetsDataModule(pl.LightningDataModule):
     """Any number of targets to test on (Sec. 3.3: one model, several test sets)."""
@@ -57,12 +59,14 @@ class TargetsDataModule(pl.LightningDataModule):
             target.use(self.pick(self.tested[name], self.tested[name].names))
 
     def pick(self, classes: ClassVectors, names: Sequence[str]) -> ClassBank:
-        """Choose what is scored for some of the classes: those that have a word vector.
+        """Choose what is scored for some of the classes: texts need no word vectors.
 
         Raises:
             UserError: a word of a chosen class has no vector, see `WordVectors.pick`.
         """
-        return self.from_texts(self.vectors.pick(classes, names))
+        if self.texts is not None:
+            return self.texts.bank(names)
+        return self.vectors.pick(classes, names)
 
     def from_texts(self, bank: ClassBank) -> ClassBank:
         """Give classes the vectors of their texts, where there are such."""
@@ -114,6 +118,15 @@ class TargetsDataModule(pl.LightningDataModule):
         if lineage := training.get("pretrain"):
             audit["pretrain"] = self.audit_lineage(lineage)
         return audit
+
+    def record_untrained(self, lineage: dict[str, Any]) -> dict[str, Any]:
+        """Write down a test of weights that nothing was trained on here.
+
+        Args:
+            lineage: of the weights, see `audit_lineage`.
+        """
+        own = {"trained_classes": [], **NOTHING, "pretrain": self.audit_lineage(lineage)}
+        return self.record(None) | own
 
     def declare(
         self, protocol: Protocol, dataset: str, table: str | None, names: Sequence[str]
@@ -189,6 +202,8 @@ class TargetsDataModule(pl.LightningDataModule):
         if names := lineage.get("classes"):
             trained = self.vectors.of(names, lineage["dataset"], lineage["table"])
         audit = record_targets(trained, self.tested, self.test_only)
+        if names == []:  # class names had no part in its training
+            audit |= NOTHING
         return lineage | {
             "leaks": audit["leaks"],
             "survivors": audit["survivors"],

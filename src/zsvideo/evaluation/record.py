@@ -218,6 +218,7 @@ class RunRecord(RecordPart):
         steps: of the optimiser, that the checkpoint has taken.
         trained_steps: of these, taken by the run itself.
         track: what kind of network; only those of a kind are compared.
+        encoder: of another library, which one; None for networks of this project.
         setup: the options that decide the numbers.
         head: in place of f_s; None for f_s.
         none_of_these: threshold and errors, see `zsvideo.prediction.rejection`; None without.
@@ -240,6 +241,7 @@ class RunRecord(RecordPart):
     trained_steps: int | None = None
     seconds: dict[str, float] | None = None
     track: str = "video"
+    encoder: dict[str, Any] | None = None
     setup: dict[str, Any] = {}
     environment: Environment = Environment()
     none_of_these: dict[str, Any] | None = None

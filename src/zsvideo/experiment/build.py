@@ -92,6 +92,13 @@ def build_targets(
     return TargetsDataModule(build_videos(experiment), vectors, experiment.protocol, texts)
 
 
+def text_side(encoder: Encoder | None) -> TextEncoder | None:
+    """Give the text side of an encoder; None where there is none."""
+    if encoder is None or not encoder.spec.texts:
+        return None
+    return TextEncoder(encoder.encode_texts, encoder.facts())
+
+
 def text_vectors(claim: Claim, text_encoder: TextEncoder | None = None) -> TextVectors | None:
     """Make what gives classes vectors from texts, as `class_vectors` says; None for word vectors.
 
@@ -151,9 +158,18 @@ def build_model(
 
 
 def load_model(
-    options: ModelSpec, checkpoint: Path, data: TargetsDataModule
+    options: ModelSpec,
+    checkpoint: Path,
+    data: TargetsDataModule,
+    encoder: Encoder | None = None,
 ) -> tuple[ZeroShotModule, Imported | None]:
     """Load a trained network, of this project or the authors'; nothing in the file is executed.
+
+    Args:
+        options: of a network of the authors.
+        checkpoint: the file.
+        data: with the class vectors.
+        encoder: of another library, that the network has; None opens it, if it has one.
 
     Returns:
         The network, and what the file held where it is the authors'.
@@ -168,9 +184,17 @@ def load_model(
         aligned = there.get("projection") == "none"
         if not aligned and not any(k.startswith(("f_s.", "head.")) for k in content["state_dict"]):
             raise no_f_s(there["backbone"], checkpoint)
+        own: dict[str, Any] = {}
+        if encoder is not None:
+            if (there.get("encoder") or {}).get("sha256") != encoder.spec.sha256:
+                raise UserError(
+                    f"{checkpoint} (ckpt) has another encoder than encoder={encoder.spec.name}, or "
+                    "none; leave encoder out"
+                )
+            own = {"encoder": encoder}
         try:
             model = ZeroShotModule.load_from_checkpoint(
-                checkpoint, map_location="cpu", weights_only=True
+                checkpoint, map_location="cpu", weights_only=True, **own
             )
         except (RuntimeError, KeyError, TypeError) as error:
             raise UserError(

@@ -12,10 +12,13 @@ from zsvideo.experiment.build import read_protocol
 from zsvideo.experiment.options import Pretrain
 from zsvideo.experiment.testing import selection_of
 from zsvideo.models.classifier import Classifier
+from zsvideo.models.encoders import Encoder
+from zsvideo.models.encoders.options import NO_LABELS
 from zsvideo.models.files import checkpoint_of, hyperparameters
 from zsvideo.models.module import ZeroShotModule
 from zsvideo.models.weights import import_weights, load_strictly, published_weights, read_file
 from zsvideo.semantics.records import ProtocolRecord, file_hash
+from zsvideo.semantics.words import class_names
 
 log = logging.getLogger(__name__)
 
@@ -59,6 +62,22 @@ def pretrain(
     of_a_run = options.ckpt is not None and "protocol" in trained  # whatever the option is called
     name = file.parent.parent.name if of_a_run else options.name
     return {"name": name, "file": str(file), "sha256": file_hash(file), **trained}
+
+
+def encoder_lineage(encoder: Encoder) -> dict[str, Any]:
+    """Say as `pretrain` what the weights of an encoder of another library were trained on.
+
+    `classes` are missing where what was published of its training does not say them; they are
+    none where class names had no part in it.
+    """
+    spec = encoder.spec
+    lineage: dict[str, Any] = {"name": spec.name, "file": spec.id, "sha256": spec.sha256}
+    if spec.labels == NO_LABELS:
+        return lineage | {"classes": []}
+    if spec.labels is None:
+        return lineage
+    names = list(class_names(spec.labels))
+    return lineage | {"dataset": spec.labels, "table": spec.labels, "classes": names}
 
 
 def load_weights(

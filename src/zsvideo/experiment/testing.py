@@ -46,7 +46,7 @@ def test(
     model: ZeroShotModule,
     data: TargetsDataModule,
     protocol: dict[str, Any],
-    checkpoint: Path,
+    checkpoint: Path | None,
     selection: str,
     beside: dict[str, Any] | None = None,
 ) -> None:
@@ -60,13 +60,18 @@ def test(
         model: with the weights of `checkpoint`.
         data: the targets, and the source if the model was trained here.
         protocol: what `protocol.json` holds.
-        checkpoint: the file, for the record.
+        checkpoint: the file, for the record; None for an encoder of another library as it is.
         selection: how it was chosen.
         beside: what else the file holds, of weights from elsewhere.
     """
-    if not checkpoint.is_file():
-        raise UserError("nothing was trained, so there is no checkpoint to test: see trainer.max_*")
-    state, trains = read_checkpoint(checkpoint) or {}, isinstance(data, ZeroShotDataModule)
+    state, encoder = {}, model.encoder_facts
+    if checkpoint is not None:
+        if not checkpoint.is_file():
+            raise UserError(
+                "nothing was trained, so there is no checkpoint to test: see trainer.max_*"
+            )
+        state = read_checkpoint(checkpoint) or {}
+    trains = isinstance(data, ZeroShotDataModule)
     started = time.monotonic()
     bound = advise(trainer, own_cores())
     trained = trained_bank(data, protocol)
@@ -125,7 +130,7 @@ def test(
         "source": source_counts(data, unreadable.source),
         "selection": chosen_by(selection, began_with(state)),
         "validation": validation_of(state),
-        "checkpoint": {"file": str(checkpoint), "sha256": file_hash(checkpoint), **(beside or {})},
+        "checkpoint": weights_tested(checkpoint, encoder) | (beside or {}),
         "seed": experiment.seed,
         "test_clips": experiment.clips.counts[-1],
         "none_of_these": threshold,
@@ -134,7 +139,8 @@ def test(
         "head": head and {**head, "seconds": {**head["seconds"], "score": round(scoring, 2)}},
         "bottleneck": bound,
         "seconds": {"test": round(time.monotonic() - started, 1)},
-        "track": "video",
+        "encoder": encoder,
+        "track": encoder["track"] if encoder else "video",
         "setup": settings(experiment.recorded),
         "environment": environment(accelerators(trainer)),
     }
@@ -145,6 +151,14 @@ def test(
     for logger in trainer.loggers:
         if isinstance(logger, WandbLogger):
             patient(log_panels)(shown, logger.experiment)
+
+
+def weights_tested(checkpoint: Path | None, encoder: dict[str, Any] | None) -> dict[str, Any]:
+    """Name the weights that are tested: a checkpoint, or those of an encoder as published."""
+    if checkpoint is not None:
+        return {"file": str(checkpoint), "sha256": file_hash(checkpoint)}
+    assert encoder is not None
+    return {"file": encoder["id"], "sha256": encoder["sha256"]}
 
 
 def by_clips(targets: dict[str, VideoDataModule]) -> dict[str, VideoDataModule]:

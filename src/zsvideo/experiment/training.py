@@ -6,16 +6,17 @@ from pathlib import Path
 from omegaconf import DictConfig
 from pytorch_lightning.utilities import rank_zero_only
 
+from zsvideo.errors import UserError
 from zsvideo.evaluation.protocols import check_lists
 from zsvideo.experiment import testing
-from zsvideo.experiment.build import build_data, build_model
+from zsvideo.experiment.build import build_data, build_model, text_side
 from zsvideo.experiment.classification import record_training
 from zsvideo.experiment.composed import Experiment
 from zsvideo.experiment.features import cache_features, fit_reduction
 from zsvideo.experiment.folder import in_use, keep_options
 from zsvideo.experiment.heads import fit_head
 from zsvideo.experiment.jobs import first_stage, training_hash
-from zsvideo.experiment.pretraining import pretrain
+from zsvideo.experiment.pretraining import encoder_lineage, pretrain
 from zsvideo.experiment.resume import check_same_content, content_of, resume
 from zsvideo.experiment.scoring import evaluations_of
 from zsvideo.experiment.selection import select, selecting
@@ -55,13 +56,19 @@ def carry_out(experiment: Experiment, run: Path, tested: bool = True) -> None:
     if start.finished:
         return
     config, experiment = experiment.config, experiment.using(settle(experiment))
-    data = build_data(experiment)
+    check_trains(experiment)
+    encoder = open_encoder(experiment.encoder) if experiment.encoder else None
+    data = build_data(experiment, text_side(encoder))
     check_lists(evaluations_of(experiment.evaluation), data.lists)
     classify = experiment.method.classify
     pca = experiment.features.pca
-    encoder = open_encoder(experiment.encoder) if experiment.encoder else None
-    model = build_model(experiment.model, experiment.seed, data, classify, pca, encoder)
-    lineage = pretrain(experiment.pretrain, experiment.cache, data, model, train_first(experiment))
+    projection = "none" if experiment.class_vectors.kind == "text" else "linear"
+    model = build_model(experiment.model, experiment.seed, data, classify, pca, encoder, projection)
+    if encoder is None:
+        first = train_first(experiment)
+        lineage = pretrain(experiment.pretrain, experiment.cache, data, model, first)
+    else:
+        lineage = encoder_lineage(encoder)
     protocol = data.protocol | {"pretrain": lineage and data.audit_lineage(lineage)}
     if pca is not None:
         fit_reduction(experiment.trainer, experiment.cache, data.source, model)
@@ -85,6 +92,17 @@ def carry_out(experiment: Experiment, run: Path, tested: bool = True) -> None:
         else:
             checkpoint = select(experiment.selection, model, run)
             testing.test(*results, checkpoint, experiment.selection.name)
+
+
+def check_trains(experiment: Experiment) -> None:
+    """Check that an encoder leaves something to train; raises UserError."""
+    spec, kind = experiment.encoder, experiment.class_vectors.kind
+    if spec and kind == "text" and experiment.method.frozen and not experiment.head.fitted:
+        raise UserError(
+            f"encoder={spec.name} with class_vectors=text is compared with texts as it is, so that "
+            "there is nothing to train: test it by src.evaluate, or give method=contrastive, "
+            "head=..., class_vectors=words or class_vectors=sentences"
+        )
 
 
 def train_first(experiment: Experiment) -> Path | None:

@@ -3,9 +3,10 @@
 Shapes: B batch, N clips a video, C channels, T frames, H W, F features, D embedding.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -31,6 +32,7 @@ class EmbeddingNetwork(nn.Module):
         head: scores classes by features, in place of f_s; None for the cosine (Eq. 1).
         gate: says of features whether they are of a class trained on; None without.
         encoder_facts: what the encoder of another library is; None for an own network.
+        encode_texts: its text side, texts to (K, F) unit rows on the CPU; None without.
     """
 
     reduce: nn.Linear | nn.Identity
@@ -40,6 +42,7 @@ class EmbeddingNetwork(nn.Module):
     head: Head | None
     gate: InformedDemocracy | None
     encoder_facts: dict[str, Any] | None
+    encode_texts: Callable[[Sequence[str]], np.ndarray] | None
 
     def build(
         self,
@@ -65,7 +68,7 @@ class EmbeddingNetwork(nn.Module):
         self.clips_per_pass, self.channels_last = clips_per_pass, channels_last and not encoder
         self.normalize_output = normalize_output
         self.f_v: nn.Module
-        self.encoder_facts = None
+        self.encoder_facts, self.encode_texts = None, None
         if encoder is not None:
             self.use_encoder(encoder, frozen)
         elif backbone in backbones.__all__:
@@ -107,6 +110,7 @@ class EmbeddingNetwork(nn.Module):
         if not isinstance(encoder, Encoder):
             encoder = open_encoder(parse(EncoderSpec, encoder, "encoder"))
         self.f_v, self.encoder_facts = encoder.vision, encoder.facts()
+        self.encode_texts = encoder.encode_texts if encoder.spec.texts else None
         if frozen:
             own: Any = self
             own.register_state_dict_post_hook(leave_out_f_v)

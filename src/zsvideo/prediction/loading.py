@@ -4,12 +4,13 @@ Nothing in a file is executed.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import yaml
 
 from zsvideo.data.options import ClipSpec, LoaderSpec
@@ -269,7 +270,10 @@ def vectors_of_training(facts: Facts, given: str | None, cache: Path, oov: str) 
 
 
 def text_vectors_of_training(
-    facts: Facts, given: str | None, cache: Path
+    facts: Facts,
+    given: str | None,
+    cache: Path,
+    encode: Callable[[Sequence[str]], np.ndarray] | None = None,
 ) -> tuple[TextVectors, list[str]] | None:
     """Find what made the class vectors of a model's training from texts; None for word vectors.
 
@@ -277,6 +281,7 @@ def text_vectors_of_training(
         facts: of the model.
         given: the model of sentences, where the user names it.
         cache: folder for class vectors.
+        encode: text side of the model's own encoder; None without.
 
     Returns:
         Also lines on what is not there, for the user.
@@ -301,7 +306,7 @@ def text_vectors_of_training(
                 f"trained with the class descriptions {name}, which are not there: names without "
                 "texts of their own are put in the prompts"
             )
-    encoder = text_encoder_of(facts, given)
+    encoder = text_encoder_of(facts, given, encode)
     there, here = known["encoder"].get("sha256"), encoder.facts.get("sha256")
     if there and there != here:
         raise UserError(
@@ -311,11 +316,15 @@ def text_vectors_of_training(
     return TextVectors(known["kind"], texts, encoder, cache.expanduser()), warnings
 
 
-def text_encoder_of(facts: Facts, given: str | None) -> TextEncoder:
+def text_encoder_of(
+    facts: Facts, given: str | None, encode: Callable[[Sequence[str]], np.ndarray] | None
+) -> TextEncoder:
     """Open what encodes the texts of a model's classes; see `text_vectors_of_training`."""
     known = facts.class_vectors or {}
     if known["kind"] != "sentences":
-        raise UserError(f"{facts.place} has class vectors of its encoder's text side")
+        if encode is None:
+            raise UserError(f"{facts.place} has no text side for class_vectors={known['kind']}")
+        return TextEncoder(encode, known["encoder"])
     encoder = known["encoder"]
     model = given or known.get("model") or encoder.get("id")
     try:
@@ -328,12 +337,15 @@ def text_encoder_of(facts: Facts, given: str | None) -> TextEncoder:
 
 
 def open_model_at(
-    place: str | os.PathLike[str],
+    place: str | os.PathLike[str] | None,
     device: str,
     batch: int | None,
     workers: int,
     vectors: str | os.PathLike[str] | None,
     cache: str | os.PathLike[str] | None,
+    encoder: str | None = None,
+    weights: str | os.PathLike[str] | None = None,
+    prompts: str | Sequence[str] = "one",
 ) -> "Model":
     """Load a model; see `zsvideo.load`."""
     import torch
@@ -349,7 +361,15 @@ def open_model_at(
     for name, value, least in (("batch", batch, 1), ("workers", workers, 0)):
         if value is not None and value < least:
             raise UserError(f"{name}={value} must be a whole number, at least {least}")
-    network, facts = read_model(place)
+    if (place is None) == (encoder is None):
+        raise UserError("give either a model (a run folder, a checkpoint, ...) or an encoder")
+    if place is not None:
+        network, facts = read_model(place)
+    else:
+        from zsvideo.prediction.encoders import read_encoder
+
+        folder = None if weights is None else os.fspath(weights)
+        network, facts = read_encoder(str(encoder), folder, prompts)
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "zsvideo"
     return Model(
         network,

@@ -102,7 +102,8 @@ class Model:
     @cached_property
     def texts(self) -> tuple[TextVectors, list[str]] | None:
         """What makes its class vectors from texts, and remarks on that; None for word vectors."""
-        return text_vectors_of_training(self.facts, self.vectors_file, self.cache)
+        own = self.network.encode_texts
+        return text_vectors_of_training(self.facts, self.vectors_file, self.cache, own)
 
     @cached_property
     def trained(self) -> ClassVectors | None:

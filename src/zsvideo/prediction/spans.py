@@ -15,7 +15,7 @@ from torch import Tensor
 from zsvideo.data.decoding.faults import ShorterVideoError, named_faults
 from zsvideo.data.decoding.reading import open_video
 from zsvideo.data.options import ClipSpec
-from zsvideo.data.sampling import clip_frames, test_starts
+from zsvideo.data.sampling import clip_frames, spread_frames, test_starts
 from zsvideo.data.transforms import Crop, View
 from zsvideo.prediction.videos import Source
 
@@ -130,8 +130,7 @@ def stretches(
         ends = np.append(seconds[bounds[1:-1]], seconds[-1] + frame_time(seconds))
         times = list(zip(np.append(0.0, ends[:-1]).tolist(), ends.tolist(), strict=True))
         wanted = [
-            first
-            + clip_frames(test_starts(n, spec.frames, 1), n, spec.frames, spec.short_videos)[0]
+            first + frames_of_stretch(n, spec)
             for first, n in zip(bounds[:-1].tolist(), np.diff(bounds).tolist(), strict=True)
         ]
         unique = [np.unique(clip) for clip in wanted]
@@ -153,6 +152,16 @@ def stretches(
                     raise
         if clips:
             yield torch.stack(clips), times[done : done + len(clips)]
+
+
+def frames_of_stretch(length: int, spec: ClipSpec) -> np.ndarray:
+    """List the frames (T,) of the one clip of a stretch: from its middle, or over all of it."""
+    if spec.sampling == "consecutive":
+        starts = test_starts(length, spec.frames, 1)
+        indices = clip_frames(starts, length, spec.frames, spec.short_videos)
+    else:
+        indices = spread_frames(length, spec.frames, 1, spec.sampling)
+    return indices.ravel()
 
 
 def cuts(seconds: np.ndarray, step: float, frames: int) -> np.ndarray:

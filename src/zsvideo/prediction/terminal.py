@@ -75,6 +75,9 @@ def open_model(arguments: argparse.Namespace) -> Model:
     """Load the model of a command line."""
     return zsvideo.load(
         arguments.model,
+        encoder=arguments.encoder,
+        weights=arguments.weights,
+        prompts=arguments.prompts,
         device=arguments.device,
         batch=arguments.batch,
         workers=arguments.workers,

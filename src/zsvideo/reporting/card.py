@@ -21,6 +21,7 @@ from zsvideo.texts import in_markdown
 
 COMPAT = CONF / "compat"
 SHOWN = 5
+UNTRAINED = "nothing was trained here; see pre-training"
 LONG = {"splits", "curve", "distances", "list_sha256"}  # of numbers, not in the card
 
 
@@ -47,6 +48,7 @@ def protocol_card(run: Run) -> dict[str, Any]:
         | {"sampling": sampling(setup.get("clips", {}))},
         "compat": {"compat": setup.get("compat", UNKNOWN), **switches(setup)},
         "network": setup.get("model", UNKNOWN),
+        **({"encoder": record.encoder} if record.encoder else {}),
         "head": record.head.plain() if record.head else "f_s: linear, compared by cosine",
         "checkpoint": {
             **record.checkpoint.plain(),
@@ -75,6 +77,8 @@ def results(run: Run, target: str) -> dict[str, Any]:
 def training(record: RunRecord) -> dict[str, Any]:
     """Say which classes were trained on and which not, by which rule."""
     protocol, videos, classes = record.protocol, record.source, record.protocol.source
+    if protocol.trained_classes == []:
+        return {"known from": UNTRAINED}
     return {
         "known from": protocol.declared
         or ("nowhere" if protocol.leaks is None else "the run that trained"),
@@ -120,6 +124,8 @@ def audit_findings(protocol: ProtocolRecord) -> dict[str, Any]:
     leaks, survivors = protocol.leaks, protocol.survivors or []
     if leaks is None:
         return {"verdict": "the classes trained on are unknown: no claim of zero-shot"}
+    if protocol.trained_classes == []:
+        return {"verdict": UNTRAINED}
     verdict = "no class trained on is nearer than 0.05 to a class tested"
     if leaks:
         verdict = f"{len(leaks)} classes trained on are nearer than 0.05 to a class tested"
@@ -176,6 +182,11 @@ def sampling(clips: dict[str, Any]) -> str:
     """Say in words which clips of a test video were embedded."""
     if not clips:
         return UNKNOWN
+    if (rule := clips.get("sampling", "consecutive")) != "consecutive":
+        return (
+            f"{clips['frames']} frames over the whole video, the {rule} of as many equal parts, "
+            f"scaled {clips['interpolation']}"
+        )
     counts = clips["test_clips"]
     if isinstance(counts, list):
         return "; ".join(sampling({**clips, "test_clips": count}) for count in counts)

@@ -119,6 +119,13 @@ def comparable(runs: Mapping[str, Run]) -> list[list[Row]]:
     groups = [list(group) for _, group in groupby(rows, key=shared_names)]
     together = [group for group in groups if len(group) > 1]
     if not together:
+        tracks = {name: run.record.track for name, run in runs.items()}
+        if len({*tracks.values()}) > 1:
+            raise UserError(
+                "compare: "
+                + ", ".join(f"{name} is of the track {track}" for name, track in tracks.items())
+                + "; numbers of several tracks are never in one table"
+            )
         raise UserError(
             f"compare: {', '.join(runs)} have no target and evaluation in common; score them alike "
             "with python -m src.evaluate predictions=RUN"

@@ -22,6 +22,7 @@ CLIPS = (
     "length",
     "antialias",
 )
+LATER = {"sampling": "consecutive", "interpolation": "bilinear"}  # before there was a choice
 
 
 def fields(run: Run, target: str, evaluation: str) -> dict[str, Any]:
@@ -49,6 +50,7 @@ def fields(run: Run, target: str, evaluation: str) -> dict[str, Any]:
         **{f"evaluation.{key}": value for key, value in numbers.options.items()},
         "classes drawn": numbers.list_sha256,
         **{f"clips.{key}": clips.get(key, UNKNOWN) for key in CLIPS},
+        **{f"clips.{k}": clips[k] for k, first in LATER.items() if clips.get(k, first) != first},
         "training rule": [protocol.rule, protocol.tau, protocol.inclusive],
         "classes kept out": [classes.list_sha256 for classes in protocol.kept_out],
         "training classes": source.kept_sha256 if source else UNKNOWN,
@@ -96,5 +98,6 @@ def missing_classes(run: Run, target: str) -> list[str]:
     listed = protocol.targets.get(target)
     if not listed or protocol.test_only or listed.dataset not in DATASETS:
         return []
-    tested = set(listed.classes) - set(listed.without_vector)
+    lost = () if protocol.class_vectors else listed.without_vector  # texts need no word vectors
+    tested = set(listed.classes) - set(lost)
     return [name for name in class_names(listed.dataset) if name not in tested]

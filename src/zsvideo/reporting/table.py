@@ -43,6 +43,8 @@ def terminal_table(run: Run) -> Table:
     """Make the table that ends a run."""
     protocol = run.record.protocol
     title = f"protocol {protocol.name}"
+    if (encoder := run.record.encoder) and protocol.trained_classes == []:
+        title = f"{encoder['name']}, as published (track: {run.record.track})"
     if counts := protocol.counts:
         title += f": {counts.kept} of {counts.classes} classes kept for training"
     table = Table(*COLUMNS, title=title)

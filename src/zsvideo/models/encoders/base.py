@@ -110,6 +110,7 @@ class Encoder(nn.Module):
             "revision": spec.revision,
             "sha256": spec.sha256,
             "kind": spec.kind,
+            "track": spec.track,
             "licence": spec.licence,
             "trained_on": spec.trained_on,
             "labels": spec.labels,

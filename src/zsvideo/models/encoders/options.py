@@ -10,6 +10,12 @@ from zsvideo.errors import UserError
 from zsvideo.models.options import Finite, Three
 from zsvideo.options import Count, Number, Text, options
 
+NO_LABELS = "none"
+TRACKS = {
+    "image-text": "vision-language",
+    "video-text": "vision-language",
+    "video": "video-encoder",
+}
 Cosine = Annotated[Finite, Field(ge=-1.001, le=1.001)]
 
 
@@ -73,6 +79,11 @@ class EncoderSpec:
             raise UserError(
                 f"encoder.short_side={self.short_side} is less than encoder.size={self.size}"
             )
+
+    @property
+    def track(self) -> str:
+        """Say which numbers may stand beside its own: those of encoders of one kind of training."""
+        return TRACKS[self.kind]
 
     @property
     def texts(self) -> bool:

@@ -59,3 +59,139 @@ def open_clip_folder(folder, **preprocess):
     network = open_clip.CLIP(**model)
     save_file(network.state_dict(), folder / "open_clip_model.safetensors")
     return folder
+
+
+VIDEO = {  # a tiny model of each type, and what it reads
+    "videoprism": {
+        "kind": "video-text",
+        "frames": 4,
+        "interpolation": "bicubic",
+        "mean": [0.0] * 3,
+        "std": [1.0] * 3,
+    },
+    "pe_video": {"kind": "video-text", "frames": 4, "sampling": "ends"},
+    "vjepa2": {
+        "kind": "video",
+        "frames": 4,
+        "short_side": 36,
+        "resize": "shortest",
+        "mean": [0.485, 0.456, 0.406],
+        "std": [0.229, 0.224, 0.225],
+    },
+    "videomae": {"kind": "video", "frames": 4, "resize": "shortest"},
+    "videoprism_vision_model": {
+        "kind": "video",
+        "frames": 4,
+        "interpolation": "bicubic",
+        "mean": [0.0] * 3,
+        "std": [1.0] * 3,
+    },
+}
+LAYERS = {
+    "hidden_size": 24,
+    "intermediate_size": 32,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 2,
+}
+
+
+def video_spec(folder, family, **changes):
+    return spec(folder, library="transformers", name=family, **VIDEO[family] | changes)
+
+
+def video_folder(folder, family):
+    """Save a video encoder of transformers: clips of 4 x 32 x 32, 24 features, a few words."""
+    import transformers as hf
+
+    size = {"image_size": 32, "num_frames": 4}
+    prism = {**size, **LAYERS, "num_spatial_layers": 1, "num_temporal_layers": 1}
+    prism |= {"num_auxiliary_layers": 1, "tubelet_size": [1, 16, 16]}
+    words = {"vocab_size": 64, "pad_token_id": 0}
+    torch.manual_seed(0)
+    if family == "videoprism":
+        texts = LAYERS | words | {"max_position_embeddings": 8}
+        config = hf.VideoPrismConfig(vision_config=prism, text_config=texts)
+        network = hf.VideoPrismClipModel(config)
+    elif family == "videoprism_vision_model":
+        network = hf.VideoPrismVisionModel(hf.VideoPrismVisionConfig(**prism))
+    elif family == "pe_video":
+        texts = {"model_type": "modernbert", **LAYERS, **words, "max_position_embeddings": 8}
+        texts |= {"bos_token_id": 1, "eos_token_id": 1, "cls_token_id": 1, "sep_token_id": 1}
+        images = {
+            "model_type": "timm_wrapper",
+            "architecture": "vit_tiny_patch16_224",
+            "num_classes": 16,
+            "model_args": {"img_size": 32, "embed_dim": 24, "depth": 1, "num_heads": 2},
+        }
+        video = {**LAYERS, "head_dim": 12, "vision_config": images}
+        network = hf.PeVideoModel(hf.PeVideoConfig(text_config=texts, video_config=video))
+    elif family == "vjepa2":
+        network = hf.VJEPA2Model(
+            hf.VJEPA2Config(
+                crop_size=32,
+                frames_per_clip=4,
+                hidden_size=24,
+                num_attention_heads=2,
+                num_hidden_layers=1,
+                pred_hidden_size=24,
+                pred_num_attention_heads=2,
+                pred_num_hidden_layers=1,
+            )
+        )
+    else:
+        network = hf.VideoMAEModel(hf.VideoMAEConfig(**size, **LAYERS))
+    with torch.no_grad():  # some models begin with weights of 0
+        for parameter in network.parameters():
+            parameter.add_(0.05 * torch.randn_like(parameter))
+    network.save_pretrained(folder)
+    if VIDEO[family]["kind"] != "video":
+        tokenizer(hf).save_pretrained(folder)
+    if processor := processor_of(hf, family):
+        processor.save_pretrained(folder)
+    return folder
+
+
+def tokenizer(hf):
+    """Make a tokenizer of single letters."""
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors
+
+    letters = {"[PAD]": 0, "[CLS]": 1, "[UNK]": 2}
+    letters |= {letter: n + 3 for n, letter in enumerate("abcdefghijklmnopqrstuvwxyz ")}
+    own = Tokenizer(models.WordLevel(letters, unk_token="[UNK]"))
+    own.pre_tokenizer = pre_tokenizers.Split("", "isolated")
+    own.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A", special_tokens=[("[CLS]", 1)]
+    )
+    return hf.PreTrainedTokenizerFast(
+        tokenizer_object=own,
+        pad_token="[PAD]",
+        unk_token="[UNK]",
+        cls_token="[CLS]",
+        model_max_length=8,
+    )
+
+
+def processor_of(hf, family):
+    """Make the library's own processor of what a model reads; None where it has no default."""
+    if family == "vjepa2":
+        return hf.VJEPA2VideoProcessor(crop_size=32)
+    if family == "videomae":
+        return hf.VideoMAEVideoProcessor(
+            size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32}
+        )
+    if family == "pe_video":
+        return hf.PeVideoVideoProcessor(
+            size={"height": 32, "width": 32},
+            image_mean=[0.5] * 3,
+            image_std=[0.5] * 3,
+            do_resize=True,
+            do_rescale=True,
+            do_normalize=True,
+            do_sample_frames=True,
+            num_frames=4,
+        )
+    if family == "videoprism":
+        return hf.LlavaOnevisionVideoProcessor(
+            size={"height": 32, "width": 32}, do_normalize=False, do_sample_frames=True
+        )
+    return None

@@ -63,6 +63,9 @@ class ClipSpec:
     random one."""
     interpolation: Literal["bilinear", "bicubic"] = "bilinear"
     """How pixels are scaled."""
+    centre: Literal["round", "floor"] = "round"
+    """Half a pixel of the centre goes to the even one (torchvision), or is cut off
+    (transformers)."""
 
     def __post_init__(self) -> None:
         """Check values that depend on each other, and the decoder; raises UserError."""

@@ -141,6 +141,7 @@ class View:
         resize: see `scaled_size`.
         antialias: see `FramePart`; OpenCV scales without.
         interpolation: see `FramePart`.
+        centre: half a pixel of the centre is rounded, or cut off by `floor`.
     """
 
     short_side: int
@@ -149,12 +150,19 @@ class View:
     resize: str = "exact"
     antialias: bool | str = False
     interpolation: str = "bilinear"
+    centre: str = "round"
 
     @classmethod
     def of(cls, spec: ClipSpec, crop: Crop) -> Self:
         """Make the view of the clips of a spec, cut at a place."""
         return cls(
-            spec.short_side, spec.crop, crop, spec.resize, spec.antialias, spec.interpolation
+            spec.short_side,
+            spec.crop,
+            crop,
+            spec.resize,
+            spec.antialias,
+            spec.interpolation,
+            spec.centre,
         )
 
     def part(self, height: int, width: int) -> FramePart:
@@ -180,7 +188,10 @@ class View:
         """Give, along one side of `old` pixels scaled to `new`: first and end needed, and kept."""
         # Shares below 1 spread evenly over the new - size + 1 whole-pixel starts.
         room = new - self.size
-        start = round(room / 2) if share == CENTRE else min(int(share * (room + 1)), room)
+        if share == CENTRE:
+            start = room // 2 if self.centre == "floor" else round(room / 2)
+        else:
+            start = min(int(share * (room + 1)), room)
         if old == new:
             return start, start + self.size, slice(self.size)
         # OpenCV copies a part whose size would not change; Pillow scales to whole pixels alone.

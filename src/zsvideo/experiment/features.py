@@ -34,7 +34,11 @@ from zsvideo.models.callbacks import NarrowProgressBar
 from zsvideo.models.module import ZeroShotModule
 from zsvideo.semantics.caches import cached_arrays
 
-LATER = (("sampling", "consecutive"), ("interpolation", "bilinear"))  # as before there was a choice
+LATER = {  # options of clips that say nothing, as before there were these
+    ("sampling", "consecutive"),
+    ("interpolation", "bilinear"),
+    ("centre", "round"),
+}
 SAMPLE, BATCH = 20_000, 1024  # videos that PCA is fitted on, and of them at once
 Extract = Callable[[list[Video]], Extracted]
 Dtype = Literal["float32", "float16"]

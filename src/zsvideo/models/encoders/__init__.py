@@ -31,10 +31,18 @@ def open_encoder(spec: EncoderSpec) -> Encoder:
     if find_spec(spec.library) is None:
         raise UserError(f"encoder={spec.name} needs {spec.library}, an extra: {EXTRA}")
     from zsvideo.models.encoders.hub import with_files
-    from zsvideo.models.encoders.openclip import OpenClip
+    from zsvideo.models.encoders.parity import check_parity
 
     spec, folder = with_files(spec)
-    encoder: Encoder = OpenClip(spec, folder)
+    encoder: Encoder
+    if spec.library == "open_clip":
+        from zsvideo.models.encoders.openclip import OpenClip
+
+        encoder = OpenClip(spec, folder)
+    else:
+        from zsvideo.models.encoders.huggingface import open_transformers
+
+        encoder = open_transformers(spec, folder)
     sha256 = weights_hash(encoder.network)
     if spec.sha256 not in (None, sha256):
         raise UserError(
@@ -43,4 +51,7 @@ def open_encoder(spec: EncoderSpec) -> Encoder:
             "those: encoder.weights=FOLDER"
         )
     encoder.spec = replace(spec, sha256=sha256)
-    return encoder.eval().requires_grad_(False)
+    encoder.eval().requires_grad_(False)
+    if spec.parity is not None:
+        check_parity(encoder)
+    return encoder

@@ -120,4 +120,5 @@ class EncoderSpec:
             resize=self.resize,
             interpolation=self.interpolation,
             antialias="pillow" if self.library == "open_clip" else True,
+            centre="round" if self.library == "open_clip" else "floor",
         )

@@ -17,9 +17,7 @@ from zsvideo.experiment.composed import Experiment, check_options
 from zsvideo.experiment.environment import settings
 from zsvideo.experiment.options import GROUPS as GROUPS_TYPED
 from zsvideo.experiment.options import fields_page
-from zsvideo.models.encoders.options import EncoderSpec
 from zsvideo.models.options import head_of
-from zsvideo.options import parse
 from zsvideo.overrides import quote_digits
 from zsvideo.resources import CONF, ROOT
 from zsvideo.semantics.class_texts import ClassVectorSpec
@@ -44,8 +42,7 @@ AUDITED = (
 )
 BY_GROUP = {g: [o for group, o in GROUPS if group == g] for g, _ in GROUPS}
 BY_GROUP["head"] = [None] * len(BY_GROUP["method"]) + BY_GROUP["head"]  # it sets the method
-BY_GROUP["encoder"] = [None] * len(BY_GROUP["head"]) + BY_GROUP["encoder"]  # it does too
-APART = ("experiments", "scale")  # presets: see the test of them
+APART = ("experiments", "scale", "encoder")  # see the test of presets, and that of the contract
 BY_GROUP["method"].sort(key=lambda m: m != "classify")  # with selection=last
 BY_GROUP["callbacks"].sort(key=lambda c: c == "early_stopping")  # with selection=val
 COLUMNS = range(max(len(v) for g, v in BY_GROUP.items() if g not in APART))
@@ -129,10 +126,6 @@ def test_every_key_is_read(group, option):
         return
     if group == "head":
         assert head_of(plain).kind == option
-        return
-    if group == "encoder":
-        values = OmegaConf.to_container(composed, resolve=True)
-        assert parse(EncoderSpec, values, "encoder").name == option
         return
     if group in readers:
         readers[group](**plain)

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from helpers.commands import finished, read
+from helpers.commands import fails, finished, read, rows
 from helpers.encoders import open_clip_folder
+from zsvideo.prediction.loading import read_model
 
 pytest.importorskip("open_clip")
 LAST = "checkpoints/last.ckpt"
@@ -46,3 +47,24 @@ def test_a_head_is_fitted_on_a_frozen_encoder(cli, folders, encoder, tmp_path):
     assert record["head"]["features"]["size"] == 24
     state = torch.load(run / LAST, weights_only=True)["state_dict"]
     assert state and all(key.startswith("head.") for key in state)
+
+
+@pytest.mark.slow
+def test_an_encoder_is_tuned_on_the_texts_of_classes(cli, folders, encoder, tmp_path):
+    run = tmp_path / "run"
+    options = ["method=contrastive", "method.lr=0.001", "trainer.max_epochs=4"]
+    finished(cli("train", *folders, *encoder, *options, f"hydra.run.dir={run}"))
+    curve = [row["train/loss_epoch"] for row in rows(run / "metrics.csv")]
+    losses = [float(loss) for loss in curve if loss]
+    assert len(losses) == 4 and losses[-1] < losses[0]
+    state = torch.load(run / LAST, weights_only=True)
+    assert state["state_dict"] and all(key.startswith("f_v.") for key in state["state_dict"])
+    with np.load(run / "predictions" / "folder.npz") as tested:
+        assert tested["embeddings"].shape == (8, 24) and tested["class_vectors"].shape == (4, 24)
+    network, facts = read_model(run)
+    own = network.state_dict()
+    assert own.keys() == state["state_dict"].keys()
+    assert all(torch.equal(own[key], value) for key, value in state["state_dict"].items())
+    assert facts.clips.frames == 4 and facts.network["projection"] == "none"
+    fails(cli("train", *folders, *encoder, "class_vectors=text"), "nothing to train")
+    fails(cli("train", *folders, "method=contrastive"), "give encoder=")

@@ -59,6 +59,13 @@ def build_data(
     )
 
 
+def text_side(encoder: Encoder | None) -> TextEncoder | None:
+    """Give the text side of an encoder; None where it has none."""
+    if encoder is None or not encoder.spec.texts:
+        return None
+    return TextEncoder(encoder.encode_texts, encoder.facts())
+
+
 def choosing(
     targets: Mapping[str, VideoDataModule], tables: Sequence[str] | None
 ) -> Mapping[str, VideoDataModule]:
@@ -90,13 +97,6 @@ def build_targets(
     """Build the targets alone; see `build_data`."""
     vectors, texts = word_vectors(experiment.semantics), text_vectors(experiment, text_encoder)
     return TargetsDataModule(build_videos(experiment), vectors, experiment.protocol, texts)
-
-
-def text_side(encoder: Encoder | None) -> TextEncoder | None:
-    """Give the text side of an encoder; None where there is none."""
-    if encoder is None or not encoder.spec.texts:
-        return None
-    return TextEncoder(encoder.encode_texts, encoder.facts())
 
 
 def text_vectors(claim: Claim, text_encoder: TextEncoder | None = None) -> TextVectors | None:
@@ -158,18 +158,15 @@ def build_model(
 
 
 def load_model(
-    options: ModelSpec,
-    checkpoint: Path,
-    data: TargetsDataModule,
-    encoder: Encoder | None = None,
+    options: ModelSpec, checkpoint: Path, data: TargetsDataModule, encoder: Encoder | None = None
 ) -> tuple[ZeroShotModule, Imported | None]:
     """Load a trained network, of this project or the authors'; nothing in the file is executed.
 
     Args:
-        options: of a network of the authors.
+        options: of the network, where the file is the authors'.
         checkpoint: the file.
-        data: with the class vectors.
-        encoder: of another library, that the network has; None opens it, if it has one.
+        data: the targets.
+        encoder: that it was trained with, opened; None opens the one that the file names.
 
     Returns:
         The network, and what the file held where it is the authors'.
@@ -182,16 +179,11 @@ def load_model(
     if "pytorch-lightning_version" in content:
         there = hyperparameters(content, checkpoint, "ckpt")
         aligned = there.get("projection") == "none"
-        if not aligned and not any(k.startswith(("f_s.", "head.")) for k in content["state_dict"]):
-            raise no_f_s(there["backbone"], checkpoint)
         own: dict[str, Any] = {}
         if encoder is not None:
-            if (there.get("encoder") or {}).get("sha256") != encoder.spec.sha256:
-                raise UserError(
-                    f"{checkpoint} (ckpt) has another encoder than encoder={encoder.spec.name}, or "
-                    "none; leave encoder out"
-                )
-            own = {"encoder": encoder}
+            own["encoder"] = same_encoder(encoder, there, checkpoint)
+        if not aligned and not any(k.startswith(("f_s.", "head.")) for k in content["state_dict"]):
+            raise no_f_s(there["backbone"], checkpoint)
         try:
             model = ZeroShotModule.load_from_checkpoint(
                 checkpoint, map_location="cpu", weights_only=True, **own
@@ -210,6 +202,27 @@ def load_model(
             "training"
         )
     return model, imported
+
+
+def same_encoder(encoder: Encoder, there: Mapping[str, Any], checkpoint: Path) -> Encoder:
+    """Check that a checkpoint was trained with an encoder.
+
+    Args:
+        encoder: opened.
+        there: the hyper-parameters of the checkpoint.
+        checkpoint: for the message.
+
+    Raises:
+        UserError: it was trained with none, or with other weights.
+    """
+    before = there.get("encoder") or {"name": "an own network", "sha256": None}
+    if before["sha256"] != encoder.spec.sha256:
+        raise UserError(
+            f"{checkpoint} (ckpt) was trained with {before['name']} (sha256 "
+            f"{str(before['sha256'])[:12]}), not with the weights of encoder={encoder.spec.name} "
+            f"({str(encoder.spec.sha256)[:12]}); leave out encoder=..., or give the same"
+        )
+    return encoder
 
 
 def import_model(

@@ -146,6 +146,11 @@ class Experiment(Claim):
                 f"selection={self.selection.name} chooses by zero-shot accuracy, which "
                 "method=classify has not; take selection=last"
             )
+        if self.method.contrastive and not (self.encoder and self.class_vectors.kind == "text"):
+            raise UserError(
+                "method=contrastive tunes an encoder on the texts of classes: give encoder=... and "
+                "class_vectors=text"
+            )
         if self.encoder:
             self.check_encoder(self.encoder)
         elif self.method.frozen and not self.pretrain.weights:
@@ -177,6 +182,24 @@ class Experiment(Claim):
             raise UserError(
                 f"encoder={encoder.name} does not go with method=classify; take method=frozen, "
                 "method=e2e or method=contrastive"
+            )
+
+    @property
+    def projection(self) -> str:
+        """What lies between features and class vectors: nothing where both are of one encoder."""
+        return "none" if self.class_vectors.kind == "text" and not self.head.fitted else "linear"
+
+    @property
+    def network(self) -> ModelSpec:
+        """The options of the network, with the loss that the method asks for."""
+        return replace(self.model, loss="contrastive") if self.method.contrastive else self.model
+
+    def check_training(self) -> None:
+        """Check that there is something to train; raises UserError."""
+        if self.projection == "none" and self.method.frozen:
+            raise UserError(
+                "class_vectors=text with a frozen encoder has nothing to train: test it as it is "
+                "by `evaluate encoder=...`, tune it by method=contrastive, or fit a head=..."
             )
 
     def check_head(self) -> None:

@@ -64,6 +64,11 @@ class Method:
     """The statistics of BatchNorm of a frozen f_v move all the same (authors' code)."""
     cached_clips: Count | None = None
     """Random clips a video whose features are kept; null runs f_v each time."""
+    contrastive: Switch = False
+    """Cross-entropy over the cosines with the class vectors trained on, times the scale of the
+    encoder (`method=contrastive`)."""
+    lr: Number | None = None
+    """Learning rate of `model.lr` with an encoder of another library; null is 0.001."""
 
     def __post_init__(self) -> None:
         """Check that features are kept of an f_v that stays as it is; raises UserError."""

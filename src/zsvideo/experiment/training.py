@@ -6,7 +6,6 @@ from pathlib import Path
 from omegaconf import DictConfig
 from pytorch_lightning.utilities import rank_zero_only
 
-from zsvideo.errors import UserError
 from zsvideo.evaluation.protocols import check_lists
 from zsvideo.experiment import testing
 from zsvideo.experiment.build import build_data, build_model, text_side
@@ -55,15 +54,16 @@ def carry_out(experiment: Experiment, run: Path, tested: bool = True) -> None:
     start = resume(experiment, run)
     if start.finished:
         return
+    experiment.check_training()
     config, experiment = experiment.config, experiment.using(settle(experiment))
-    check_trains(experiment)
     encoder = open_encoder(experiment.encoder) if experiment.encoder else None
     data = build_data(experiment, text_side(encoder))
     check_lists(evaluations_of(experiment.evaluation), data.lists)
     classify = experiment.method.classify
     pca = experiment.features.pca
-    projection = "none" if experiment.class_vectors.kind == "text" else "linear"
-    model = build_model(experiment.model, experiment.seed, data, classify, pca, encoder, projection)
+    model = build_model(
+        experiment.network, experiment.seed, data, classify, pca, encoder, experiment.projection
+    )
     if encoder is None:
         first = train_first(experiment)
         lineage = pretrain(experiment.pretrain, experiment.cache, data, model, first)
@@ -92,17 +92,6 @@ def carry_out(experiment: Experiment, run: Path, tested: bool = True) -> None:
         else:
             checkpoint = select(experiment.selection, model, run)
             testing.test(*results, checkpoint, experiment.selection.name)
-
-
-def check_trains(experiment: Experiment) -> None:
-    """Check that an encoder leaves something to train; raises UserError."""
-    spec, kind = experiment.encoder, experiment.class_vectors.kind
-    if spec and kind == "text" and experiment.method.frozen and not experiment.head.fitted:
-        raise UserError(
-            f"encoder={spec.name} with class_vectors=text is compared with texts as it is, so that "
-            "there is nothing to train: test it by src.evaluate, or give method=contrastive, "
-            "head=..., class_vectors=words or class_vectors=sentences"
-        )
 
 
 def train_first(experiment: Experiment) -> Path | None:

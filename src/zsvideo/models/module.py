@@ -88,7 +88,8 @@ class ZeroShotModule(pl.LightningModule, EmbeddingNetwork):
                 can be continued anywhere.
             loss: `squared` error (Eq. 2), `cosine` distance, which no length has a part in, or
                 `aurl`, see `zsvideo.models.aurl`, here without its projections: embeddings are
-                compared with the class vectors themselves.
+                compared with the class vectors themselves. `contrastive` is the cross-entropy over
+                the cosines with the classes trained on, times `scale`.
             c3d_input: what C3D reads: `kinetics_norm`, by `mean` and `std`, or `sports1m_raw`, RGB
                 in 0..255 as its published weights were trained on.
             pca: size to which a fixed linear layer reduces the features of f_v; None for none.
@@ -131,6 +132,8 @@ class ZeroShotModule(pl.LightningModule, EmbeddingNetwork):
         self.class_vectors = torch.zeros(0, embedding_dim)
         self.f_v.requires_grad_(not frozen)
         self.centres = None
+        if loss == "contrastive":
+            self.learns = "label"
         if loss == "aurl" and trained_classes:
             self.centres, self.learns = Centres(trained_classes, embedding_dim), "label"
             self.centres.reset_parameters()
@@ -162,10 +165,13 @@ class ZeroShotModule(pl.LightningModule, EmbeddingNetwork):
         return batch
 
     def loss(self, embeddings: Tensor, targets: Tensor) -> Tensor:
-        """Squared error of (B, D) to the targets (Eq. 2), cosine distance, or AURL."""
+        """Compute the loss of embeddings (B, D) by class vectors (B, D), or by labels (B,)."""
         if self.centres is not None:
             embeddings, centres = embeddings.float(), self.centres.rows.float()
             return aurl_loss(embeddings, self.class_vectors, centres, targets)
+        if self.hparams["loss"] == "contrastive":
+            logits = self.scale * embeddings.float() @ self.class_vectors.T
+            return F.cross_entropy(logits, targets, reduction=self.hparams["reduction"])
         if self.hparams["loss"] == "squared":
             return F.mse_loss(embeddings, targets, reduction=self.hparams["reduction"])
         distances = 1 - F.cosine_similarity(embeddings, targets)

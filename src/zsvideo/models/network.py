@@ -33,6 +33,7 @@ class EmbeddingNetwork(nn.Module):
         gate: says of features whether they are of a class trained on; None without.
         encoder_facts: what the encoder of another library is; None for an own network.
         encode_texts: its text side, texts to (K, F) unit rows on the CPU; None without.
+        scale: by which it multiplies cosines before a softmax.
     """
 
     reduce: nn.Linear | nn.Identity
@@ -43,6 +44,7 @@ class EmbeddingNetwork(nn.Module):
     gate: InformedDemocracy | None
     encoder_facts: dict[str, Any] | None
     encode_texts: Callable[[Sequence[str]], np.ndarray] | None
+    scale: float = 100.0  # as CLIP has learned
 
     def build(
         self,
@@ -111,6 +113,7 @@ class EmbeddingNetwork(nn.Module):
             encoder = open_encoder(parse(EncoderSpec, encoder, "encoder"))
         self.f_v, self.encoder_facts = encoder.vision, encoder.facts()
         self.encode_texts = encoder.encode_texts if encoder.spec.texts else None
+        self.scale = encoder.scale or self.scale
         if frozen:
             own: Any = self
             own.register_state_dict_post_hook(leave_out_f_v)

@@ -33,8 +33,9 @@ class ModelSpec:
     """Share of features dropped in training, after the mean over clips (authors' code)."""
     normalize_output: Switch = True
     """Scale g(x) to unit length, as in the authors' code; Eq. 2 does not."""
-    loss: Literal["squared", "cosine", "aurl"] = "squared"
-    """Squared error (Eq. 2), cosine distance, or alignment and uniformity (Pu et al., 2022)."""
+    loss: Literal["squared", "cosine", "aurl", "contrastive"] = "squared"
+    """Squared error (Eq. 2), cosine distance, or alignment and uniformity (Pu et al., 2022);
+    `contrastive` is set by method=contrastive."""
     reduction: Annotated[Literal["mean", "sum"], BeforeValidator(no_loss)] = "mean"
     """Of the loss over a batch; Eq. 2 has a sum."""
     c3d_input: Literal["kinetics_norm", "sports1m_raw"] = "kinetics_norm"

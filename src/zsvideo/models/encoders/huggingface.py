@@ -23,6 +23,7 @@ from zsvideo.models.encoders.options import EncoderSpec
 from zsvideo.models.encoders.parity import fixed_frames, normalised
 
 log = logging.getLogger(__name__)
+LIBRARY: Any = transformers  # whose types are not complete
 PAIRWISE = (
     "its texts are encoded anew for every video, so that a class has no vector: score the videos "
     "by its own code, and give the scores by `evaluate predictions=FILE`"
@@ -73,22 +74,22 @@ class Transformers(Encoder):
         padding: whether texts are padded to all that is read of one, or to the longest of a batch.
     """
 
-    version = transformers.__version__
+    version = LIBRARY.__version__
     padding: str | bool = True
 
     def __init__(self, spec: EncoderSpec, folder: Path) -> None:
         """Open it; raises UserError where the files are damaged or say another input."""
         super().__init__(spec)
         here: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
-        transformers.utils.logging.disable_progress_bar()
+        LIBRARY.utils.logging.disable_progress_bar()
         try:
-            self.network, loading = transformers.AutoModel.from_pretrained(
+            self.network, loading = LIBRARY.AutoModel.from_pretrained(
                 folder, use_safetensors=True, dtype=torch.float32, output_loading_info=True, **here
             )
             if missing := sorted(loading["missing_keys"]):
                 raise ValueError(f"{len(missing)} weights are missing, such as {missing[0]}")
             if spec.texts:
-                self.tokenizer: Any = transformers.AutoTokenizer.from_pretrained(folder, **here)
+                self.tokenizer: Any = LIBRARY.AutoTokenizer.from_pretrained(folder, **here)
         except DAMAGE as error:
             lines = str(error).strip().splitlines() or [type(error).__name__]
             raise UserError(f"encoder={spec.name} in {folder} is damaged: {lines[0]}") from None
@@ -106,8 +107,9 @@ class Transformers(Encoder):
     @property
     def context(self) -> int:
         """The most tokens that are read of a text."""
-        text: Any = self.network.config.text_config
-        return min(int(self.tokenizer.model_max_length), int(text.max_position_embeddings))
+        config: Any = self.network.config
+        room = int(config.text_config.max_position_embeddings)
+        return min(int(self.tokenizer.model_max_length), room)
 
     def embed_texts(self, texts: list[str]) -> tuple[Tensor, int]:
         """Embed some texts: (K, F), and how many fill the L tokens."""
@@ -129,7 +131,7 @@ class Transformers(Encoder):
         """
         spec = self.spec
         try:
-            processor: Any = transformers.AutoVideoProcessor.from_pretrained(
+            processor: Any = LIBRARY.AutoVideoProcessor.from_pretrained(
                 folder, local_files_only=True, trust_remote_code=False
             )
         except (OSError, ValueError) as error:
@@ -155,7 +157,7 @@ class Transformers(Encoder):
                 "mean and std"
             )
         if processor.do_sample_frames:
-            about = transformers.video_utils.VideoMetadata(total_num_frames=LENGTH, fps=25.0)
+            about = LIBRARY.video_utils.VideoMetadata(total_num_frames=LENGTH, fps=25.0)
             asked = processor.sample_frames(about, num_frames=spec.frames)
             here = spread_frames(LENGTH, spec.frames, 1, spec.sampling)[0].tolist()
             if list(map(int, asked)) != here:

@@ -61,6 +61,7 @@ def test_sentences_from_training_to_an_exported_model(cli, options, model, tmp_p
     assert embeddings.shape == (8, 16)
     protocol = read(run, "protocol.json")
     assert protocol["class_vectors"] == texts.describe()
+    assert protocol["class_texts"]["described"] == {"folder": 2}
     assert protocol["vectors"]["file"] == "toy.bin" and trained == ["climb", "jump", "run", "swim"]
     setup = read(run, "metrics.json")["setup"]
     assert setup["class_vectors"]["kind"] == "sentences"

@@ -101,7 +101,11 @@ def write_run(folder, predictions, seed=0, clips=25, expected=None, **about):
     predictions.save(folder / "predictions" / "own.npz")
     used = len(predictions.ids)
     counts = {"used": used, "found": used, "expected": expected or used, "unreadable": {}}
-    held = {key: about.pop(key) for key in ("leaks", "pretrain") if key in about}
+    held = {
+        key: about.pop(key)
+        for key in ("leaks", "pretrain", "class_vectors", "class_texts")
+        if key in about
+    }
     score_run(
         evaluations_of(EVALUATIONS),
         200,

@@ -92,6 +92,36 @@ def test_other_videos_or_classes_are_refused_and_not_paired(pair, tmp_path):
         compared([pair[0], other], tmp_path)
 
 
+def test_other_texts_of_classes_are_refused_and_said(pair, tmp_path):
+    p = Run(pair[0]).predictions("own")
+    made = {
+        "kind": "sentences",
+        "prompts": ["{}"],
+        "prompts_sha256": "a" * 64,
+        "descriptions": None,
+        "descriptions_sha256": None,
+        "encoder": {"id": "toy", "sha256": "b" * 64},
+    }
+    audited = {
+        "described": {"own": 1},
+        "mentions": [{"class": "own/c00", "text": "like c01", "names": ["own/c01"]}],
+        "shared": [],
+        "strangers": [],
+    }
+    one, other = (
+        finished_run(tmp_path / n, p, class_vectors={**made, "prompts_sha256": n * 64}, **more)
+        for n, more in (("1", {"class_texts": audited}), ("2", {}))
+    )
+    with pytest.raises(UserError, match=r"class vectors made of .*\[sentences, 1+, .*, 2+, "):
+        compared([one, other], tmp_path)
+    with pytest.raises(UserError, match="class vectors made of"):
+        compared([pair[0], other], tmp_path)
+    card = card_markdown(protocol_card(Run(one)))
+    assert "own/c00: its text names own/c01: 'like c01'" in card
+    assert "## Word vectors, of the split" in card and "toy.bin" in card
+    assert "class vectors made of" not in fields(Run(pair[0]), "own", "full")
+
+
 def test_the_network_and_its_seed_are_no_part_of_the_protocol(pair):
     first, second = (fields(Run(run), "own", "full") for run in pair)
     assert protocol_hash(first) == protocol_hash(second)

@@ -19,6 +19,8 @@ def audit(config: DictConfig) -> None:
     from zsvideo.experiment.vectors import settle_names, word_vectors
     from zsvideo.reporting.audit.report import show_audit
     from zsvideo.semantics.audit import audit as audit_names
+    from zsvideo.semantics.class_texts import ClassTexts
+    from zsvideo.semantics.text_audit import audit_texts
 
     claim = Claim.of(config)
     protocol, source, targets = claim.protocol, claim.source, claim.targets
@@ -34,6 +36,9 @@ def audit(config: DictConfig) -> None:
         for name, names in protocol.testable(listed).items()
     }
     findings = audit_names(protocol, training, tested, vectors)
+    if claim.class_vectors.kind != "words":
+        sets = [*training.values(), *tested.values()]
+        findings["texts"] = audit_texts(ClassTexts.read(claim.class_vectors), sets)
     if config.videos:
         findings["videos"] = compare_videos(
             {source.option: str(source.folder)},

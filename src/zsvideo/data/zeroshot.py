@@ -15,6 +15,7 @@ from zsvideo.semantics.class_vectors import ClassBank, ClassVectors
 from zsvideo.semantics.holdout import hold_out
 from zsvideo.semantics.protocol import Protocol, decide
 from zsvideo.semantics.records import record, record_targets
+from zsvideo.semantics.text_audit import audit_texts
 from zsvideo.semantics.text_vectors import TextVectors, differing
 from zsvideo.semantics.vectors import WordVectors
 from zsvideo.semantics.words import class_names
@@ -114,7 +115,7 @@ class TargetsDataModule(pl.LightningDataModule):
         source = training["source"]
         trained = self.vectors.of(training["trained_classes"], source["dataset"], source["table"])
         audit = training | record_targets(trained, self.tested, self.test_only)
-        audit |= self.record_texts()
+        audit |= self.record_texts(trained)
         if lineage := training.get("pretrain"):
             audit["pretrain"] = self.audit_lineage(lineage)
         return audit
@@ -147,7 +148,7 @@ class TargetsDataModule(pl.LightningDataModule):
             "vectors": self.vectors.describe(),
             "deciding_vectors": deciding.describe(),
             "trained_classes": kept,
-            **self.record_texts(),
+            **({} if self.texts is None else {"class_vectors": self.texts.describe()}),
             "declared": (
                 f"declared, not known: trained on the {len(kept)} classes that protocol="
                 f"{protocol.name} leaves of {dataset}"
@@ -169,9 +170,18 @@ class TargetsDataModule(pl.LightningDataModule):
                 "options as in training, such as semantics=word2vec_small or semantics.path=FILE"
             )
 
-    def record_texts(self) -> dict[str, Any]:
-        """Write down the class vectors that are made from texts; nothing of those of words."""
-        return {} if self.texts is None else {"class_vectors": self.texts.describe()}
+    def record_texts(self, trained: ClassVectors | None = None) -> dict[str, Any]:
+        """Write down class vectors that are made from texts, and the audit of the texts.
+
+        Of those of words nothing is written.
+        """
+        if self.texts is None:
+            return {}
+        sets = [*([] if trained is None else [trained]), *self.tested.values()]
+        return {
+            "class_vectors": self.texts.describe(),
+            "class_texts": audit_texts(self.texts.texts, sets),
+        }
 
     def check_texts(self, there: Mapping[str, Any] | None, what: str) -> None:
         """Check that a model was trained with the class vectors that are used here.
@@ -286,7 +296,7 @@ class ZeroShotDataModule(TargetsDataModule):
         self.protocol = record(protocol, candidates, kept_out, decisions) | {
             "vectors": vectors.describe(),
             "deciding_vectors": deciding.describe(),
-            **self.record_texts(),
+            **({} if texts is None else {"class_vectors": texts.describe()}),
             "trained_classes": list(learned.names),
             "validation": {n: list(v.bank.names) for n, v in self.validation.items()} or None,
             "subset": record_subset(selection, left, learned),

@@ -17,6 +17,7 @@ from zsvideo.reporting.run import Run
 from zsvideo.reporting.table import markdown_lines
 from zsvideo.resources import CONF
 from zsvideo.semantics.records import UNKNOWN, ProtocolRecord
+from zsvideo.semantics.text_audit import text_remarks
 from zsvideo.texts import in_markdown
 
 COMPAT = CONF / "compat"
@@ -40,7 +41,7 @@ def protocol_card(run: Run) -> dict[str, Any]:
         "warnings": warnings_of(run),
         "results": {target: results(run, target) for target in run.targets},
         "training classes": training(record),
-        "class vectors": vectors(record.protocol),
+        **class_vectors(record.protocol),
         "audit": audit_findings(record.protocol),
         "test videos": {target: test_videos(run, target) for target in run.targets},
         "behind the numbers": {target: diagnosis(run, target) for target in run.targets},
@@ -105,6 +106,19 @@ def training(record: RunRecord) -> dict[str, Any]:
             "unreadable": dict(Counter(videos.unreadable_replaced.values() if videos else ())),
             "quarantined": dict(Counter(videos.quarantined.values() if videos else ())),
         },
+    }
+
+
+def class_vectors(protocol: ProtocolRecord) -> dict[str, Any]:
+    """Say which class vectors are learned and scored, and what the audit finds in their texts."""
+    if protocol.class_vectors is None:
+        return {"class vectors": vectors(protocol)}
+    made, audited = protocol.class_vectors, protocol.class_texts
+    remarks = text_remarks(audited) if audited else UNKNOWN
+    described = {"classes with a description": audited["described"]} if audited else {}
+    return {
+        "class vectors": {**made, **described, "audit of the texts": remarks},
+        "word vectors, of the split": vectors(protocol),
     }
 
 

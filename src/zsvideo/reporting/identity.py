@@ -7,6 +7,7 @@ from typing import Any
 from zsvideo.evaluation.scoring import content
 from zsvideo.reporting.run import Run
 from zsvideo.semantics.records import UNKNOWN
+from zsvideo.semantics.text_vectors import deciding
 from zsvideo.semantics.words import DATASETS, class_names
 
 CLIPS = (
@@ -34,7 +35,7 @@ def fields(run: Run, target: str, evaluation: str) -> dict[str, Any]:
     record = run.record
     entry, protocol, source = record.targets[target], record.protocol, record.protocol.source
     numbers = entry.evaluations[evaluation]
-    own = record.setup.get("clips")
+    own, made = record.setup.get("clips"), protocol.class_vectors
     clips = {"test_clips": record.test_clips, **(own if isinstance(own, dict) else {})}
     if entry.test_clips is not None:
         clips["test_clips"] = entry.test_clips
@@ -44,6 +45,7 @@ def fields(run: Run, target: str, evaluation: str) -> dict[str, Any]:
         **({"transductive": True} if record.transductive else {}),
         "target": target,
         "test classes": hashes["classes"],
+        **({} if made is None else {"class vectors made of": [*deciding(made).values()]}),
         "class vectors": hashes["vectors"],
         "test videos": hashes["videos"],
         "evaluation": evaluation,

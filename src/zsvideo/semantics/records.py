@@ -138,6 +138,7 @@ class ProtocolRecord(RecordPart):
         leaks: classes trained on that the paper's rule finds in the targets; None if unknown.
         vectors: of the words.
         class_vectors: that are learned and scored, where texts make them; None for the words'.
+        class_texts: what the audit finds in them, see `zsvideo.semantics.text_audit`.
         videos_tested_too: how many training videos each target holds.
     """
 
@@ -153,6 +154,7 @@ class ProtocolRecord(RecordPart):
     vectors: dict[str, Any] | None = None
     deciding_vectors: dict[str, Any] | str = UNKNOWN
     class_vectors: dict[str, Any] | None = None
+    class_texts: dict[str, Any] | None = None
     trained_classes: list[str] | None = None
     subset: Subset | None = None
     videos_tested_too: dict[str, int] = {}

@@ -13,6 +13,7 @@ from rich.table import Table
 
 from zsvideo.evaluation.record import as_json, write_text
 from zsvideo.reporting.audit.figures import draw_figures
+from zsvideo.semantics.text_audit import text_remarks
 from zsvideo.texts import SafeConsole, cell
 
 PAGE = Path(__file__).parent / "page.html"
@@ -116,6 +117,8 @@ def audit_remarks(audit: Mapping[str, Any]) -> list[str]:
                 f"({cover['percent']:.1f} %); the others are compared by their words "
                 "alone"
             )
+    if texts := audit.get("texts"):
+        lines += text_remarks(texts)
     return lines + video_remarks(audit.get("videos"))
 
 

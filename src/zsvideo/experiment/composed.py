@@ -126,7 +126,7 @@ class Experiment(Claim):
     evaluation: Mapping[str, Any]
     seed: int
     resume: str | None
-    save_every: int
+    save_every: int | str
     resamples: int
     optimized_metric: str
     config: DictConfig

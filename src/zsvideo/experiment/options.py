@@ -1,6 +1,8 @@
 """The options of an experiment, typed, group by group."""
 
 import inspect
+import re
+from datetime import timedelta
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, Strict
@@ -338,6 +340,29 @@ def metric(value: Any) -> Any:
     return value
 
 
+UNITS = {"s": 1, "min": 60, "h": 3600}
+
+
+def interval(value: Any) -> Any:
+    """Check a time between checkpoints, or a number of steps; raises ValueError."""
+    time = DURATION(value) if type(value) is str else None
+    if not (time and float(time[1]) > 0) and not (type(value) is int and 1 <= value <= MOST):
+        raise ValueError("must be a time such as 10min, 90s or 1h, or a number of optimiser steps")
+    return value
+
+
+def as_interval(value: int | str) -> int | timedelta:
+    """Give steps as they are, and a time as such."""
+    if isinstance(value, int):
+        return value
+    number, unit = DURATION(value).groups()  # type: ignore[union-attr]
+    return timedelta(seconds=float(number) * UNITS[unit])
+
+
+DURATION = re.compile(rf"(\d{{1,6}}(?:\.\d{{1,6}})?) ?({'|'.join(UNITS)})").fullmatch
+Interval = Annotated[int | str, BeforeValidator(interval)]
+
+
 @options
 class Top:
     """Options that are in no group."""
@@ -346,8 +371,9 @@ class Top:
     """Of weights, clips, order and draws."""
     resume: Text | None = None
     """`auto` continues what is in the run's folder; or the folder of a run."""
-    save_every: Count = 500
-    """Optimiser steps between checkpoints within an epoch."""
+    save_every: Interval = "10min"
+    """Between checkpoints within an epoch: a time such as `10min`, `90s` or `1h`, or a number of
+    optimiser steps. Each epoch's end has one too."""
     compat: Literal["ours", "paper", "authors_code"] = "ours"
     """Which switches are set; each can be set alone."""
     resamples: Annotated[int, Strict(), Field(ge=0, le=1_000_000)] = 1000

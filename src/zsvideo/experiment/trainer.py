@@ -21,7 +21,7 @@ from zsvideo.data.workers import own_cores
 from zsvideo.errors import UserError
 from zsvideo.evaluation.record import SUMS
 from zsvideo.experiment.composed import Experiment
-from zsvideo.experiment.options import Trainer
+from zsvideo.experiment.options import Trainer, as_interval
 from zsvideo.models.callbacks import Advice, UnreadableVideos, WakeWorkers
 from zsvideo.models.checkpoints import LAST, AtomicCheckpointIO, Interruption
 from zsvideo.models.loggers import patient
@@ -67,7 +67,9 @@ def lightning_trainer(
             *own,
             unreadable,
             Advice(own_cores()),
-            Interruption(experiment.recorded, last, experiment.save_every, content or {}),
+            Interruption(
+                experiment.recorded, last, as_interval(experiment.save_every), content or {}
+            ),
         ],
         plugins=[AtomicCheckpointIO()],
         profiler=Meter(),

@@ -5,6 +5,8 @@ import pickle
 import shutil
 import signal
 import sys
+import time
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile, ZipFile
@@ -17,6 +19,8 @@ from pytorch_lightning.callbacks import Callback
 from zsvideo.errors import UserError
 
 SIGTERM_STATUS = 128 + signal.SIGTERM
+LOOK = 500  # optimiser steps between looks at the loss, which a GPU has to be waited for
+ASK = 20  # optimiser steps after which several processes ask whether a checkpoint is due
 LAST, PREVIOUS, BEST = "last.ckpt", "previous.ckpt", "best.ckpt"
 
 
@@ -92,27 +96,47 @@ class Interruption(Callback):
     Args:
         config: the resolved options, plain data.
         file: the checkpoint.
-        every: optimiser steps between checkpoints within an epoch.
+        every: optimiser steps between checkpoints within an epoch, or seconds as a `timedelta`.
         content: hashes of what is trained on, wherever it lies.
     """
 
     def __init__(
-        self, config: dict[str, Any], file: Path, every: int, content: dict[str, Any]
+        self, config: dict[str, Any], file: Path, every: int | timedelta, content: dict[str, Any]
     ) -> None:
         self.config, self.file, self.every, self.content = config, file, every, content
+        self.saved = time.monotonic()
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
+        """Begin to count the time."""
+        self.saved = time.monotonic()
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, *args: Any) -> None:
         """Save; after the batch in which the signal came Lightning ends the process."""
+        due = trainer.received_sigterm or self.is_due(trainer)
+        if not due and trainer.global_step % LOOK:
+            return
         loop = trainer.fit_loop.epoch_loop
-        due = trainer.received_sigterm or trainer.global_step % self.every == 0
         # After the last batch it is the end of the epoch that saves: with its validation.
-        if due and not loop.batch_progress.is_last_batch and not loop._should_accumulate():
-            self.check_loss(trainer, pl_module)
+        if loop.batch_progress.is_last_batch or loop._should_accumulate():
+            return
+        self.check_loss(trainer, pl_module)
+        if due:
             trainer.save_checkpoint(self.file)
+            self.saved = time.monotonic()
+
+    def is_due(self, trainer: pl.Trainer) -> bool:
+        """Tell whether it is time for a checkpoint; the first of several processes decides."""
+        if isinstance(self.every, int):
+            return trainer.global_step % self.every == 0
+        due = time.monotonic() >= self.saved + self.every.total_seconds()
+        if trainer.world_size == 1:
+            return due
+        return trainer.global_step % ASK == 0 and bool(trainer.strategy.broadcast(due))
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
         """Look at the loss of the epoch, before its checkpoint is written."""
         self.check_loss(trainer, pl_module)
+        self.saved = time.monotonic()
 
     def check_loss(self, trainer: pl.Trainer, pl_module: Any) -> None:
         """Check the sum of the losses so far, the same on all devices: no step waits for it.

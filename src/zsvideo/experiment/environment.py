@@ -9,6 +9,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from zsvideo.experiment.jobs import deciding
 from zsvideo.experiment.options import LATER
 from zsvideo.resources import ROOT
@@ -58,6 +60,7 @@ def environment(accelerators: Sequence[str] = ()) -> dict[str, Any]:
         "software": {
             "python": platform.python_version(),
             **{name: own for name in PACKAGES if (own := installed(name))},
+            **(gpu_software() if accelerators else {}),
         },
         "code": commit(),
         "hardware": {
@@ -69,6 +72,13 @@ def environment(accelerators: Sequence[str] = ()) -> dict[str, Any]:
             "accelerators": list(accelerators),
         },
     }
+
+
+def gpu_software() -> dict[str, str]:
+    """Name the releases of CUDA (or ROCm) and cuDNN that torch was built with or runs on."""
+    cudnn = torch.backends.cudnn.version() if torch.backends.cudnn.is_available() else None
+    releases = {"cuda": torch.version.cuda, "rocm": torch.version.hip, "cudnn": cudnn}
+    return {name: str(own) for name, own in releases.items() if own}
 
 
 def settings(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -285,6 +285,8 @@ class Trainer:
     fast_dev_run: Annotated[NotNegative, BeforeValidator(lambda v: 1 if v is True else v or 0)] = 0
     """Try a run out with so many batches of an epoch, of validation and of each target; true is
     one."""
+    trust_cudnn: Switch = False
+    """Train also by a torch and cuDNN whose 3D convolutions are known to be wrong."""
     enable_progress_bar: Switch = True
     """Show how far training and testing are."""
 
@@ -322,7 +324,7 @@ class Trainer:
 
     def lightning(self) -> dict[str, Any]:
         """Give what Lightning takes; its own `fast_dev_run` would leave no checkpoint to test."""
-        ours = {"fast_dev_run", "limit_test_batches", *OURS}
+        ours = {"fast_dev_run", "limit_test_batches", "trust_cudnn", *OURS}
         return {name: value for name, value in vars(self).items() if name not in ours}
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
+import torch
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from pytorch_lightning.callbacks import Callback, LearningRateMonitor, ProgressBar
@@ -26,8 +27,10 @@ from zsvideo.models.callbacks import Advice, UnreadableVideos, WakeWorkers
 from zsvideo.models.checkpoints import LAST, AtomicCheckpointIO, Interruption
 from zsvideo.models.loggers import patient
 from zsvideo.models.meter import Meter
+from zsvideo.models.releases import installed_fault
 from zsvideo.targets import instantiate
 
+log = logging.getLogger(__name__)
 STAGING = "WANDB_DATA_DIR"
 logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
 warnings.filterwarnings("ignore", module="(pytorch_lightning|lightning_fabric)")
@@ -116,7 +119,43 @@ def make_trainer(options: Trainer, **parts: Any) -> pl.Trainer:
     values = {"_target_": "pytorch_lightning.Trainer", **options.lightning()}
     parts["callbacks"] = [*parts.get("callbacks", ()), WakeWorkers()]
     trainer: pl.Trainer = instantiate(values, "trainer", **parts)
+    check_device(trainer.strategy.root_device.type, options)
     return trainer
+
+
+def check_device(device: str, options: Trainer) -> None:
+    """Check that a device computes as it should; what is only slow is a warning.
+
+    Args:
+        device: `cuda`, `cpu` or another of torch's.
+        options: of the trainer.
+
+    Raises:
+        UserError: 3D convolutions of the installed torch and cuDNN are wrong in this precision.
+    """
+    if device == "cpu" and options.precision.startswith("bf16") and not has_bf16():
+        log.warning(
+            "trainer.precision=%s: this processor has no instructions for bfloat16, so it is "
+            "slower than trainer=default",
+            options.precision,
+        )
+    if device != "cuda" or (fault := installed_fault(options.precision)) is None:
+        return
+    if fault.kind == "tf32":
+        torch.backends.cudnn.allow_tf32 = False
+        log.warning("%s, which is not used; a newer torch is right and faster", fault.text)
+    elif fault.kind == "slow" or options.trust_cudnn:
+        log.warning("%s; take a newer torch", fault.text)
+    else:
+        raise UserError(
+            f"{fault.text}; take a newer torch, trainer.precision=32-true, or all the same with "
+            "trainer.trust_cudnn=true"
+        )
+
+
+def has_bf16() -> bool:
+    """Tell whether this processor has instructions for bfloat16 (AVX512-BF16, AMX or Arm's)."""
+    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 def make_logger(loggers: dict[str, Any], name: str, run: Path, resumed_step: int | None) -> Logger:

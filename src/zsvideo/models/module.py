@@ -185,6 +185,15 @@ class ZeroShotModule(pl.LightningModule, EmbeddingNetwork):
             unit = F.normalize(torch.from_numpy(data.source.bank.vectors).float(), dim=1)
             self.class_vectors = unit.to(self.device)
 
+    def on_predict_start(self) -> None:
+        """Compile f_v for testing on a GPU too, where that has not been done."""
+        if (
+            self.hparams["compile"]
+            and self.device.type == "cuda"
+            and self.f_v._compiled_call_impl is None
+        ):
+            self.f_v.compile()
+
     def on_train_batch_start(self, batch: dict[str, Any], batch_idx: int) -> None:
         """Seed what the batch draws."""
         number = self.trainer.fit_loop.epoch_loop.batch_progress.total.ready

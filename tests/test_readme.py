@@ -5,8 +5,6 @@ import json
 import re
 import shlex
 import shutil
-import subprocess
-import sys
 from contextlib import suppress
 from itertools import product
 
@@ -15,7 +13,7 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from helpers.commands import fails, finished
+from helpers.commands import fails, finished, run_module
 from helpers.runs import finished_run, predictions
 from helpers.videos import grey_video
 from zsvideo.resources import CONF, EXPERIMENTS, ROOT
@@ -154,7 +152,7 @@ OPTIONS = list(
 
 
 def contexts(option):
-    """List what has to be chosen, perhaps, before there is an option; nothing first."""
+    """List what has to be chosen, perhaps, before there is an option; the likely first."""
     group = option.split(".")[0]
     group = "source" if group == "seen" else group
     key = "source@seen" if option.startswith("seen.") else group
@@ -163,7 +161,7 @@ def contexts(option):
     likely = {f.stem: f.stem in words or f"{words[-1]}:" in f.read_text() for f in files}
     lists = group in ("target", "evaluation")
     names = sorted(likely, key=lambda n: (not likely[n], n))
-    return [[], *([f"{key}=[{n}]" if lists else f"{key}={n}"] for n in names)]
+    return [*([f"{key}=[{n}]" if lists else f"{key}={n}"] for n in names), []]
 
 
 def composes(config, name, options):
@@ -276,15 +274,9 @@ def copy(tmp_path):
     for folder in ("src", "conf", "experiments"):
         shutil.copytree(ROOT / folder, tmp_path / "copy" / folder, symlinks=True)
 
-    def run(*command):
-        return subprocess.run(
-            [sys.executable, *map(str, command)],
-            cwd=tmp_path / "copy",
-            env={"PYTHONPATH": f"{tmp_path}/copy/src", "PATH": "", "OMP_NUM_THREADS": "1"},
-            capture_output=True,
-            text=True,
-            timeout=200,
-        )
+    def run(module, *options):
+        own = {"PYTHONPATH": f"{tmp_path}/copy/src", "PATH": "", "OMP_NUM_THREADS": "1"}
+        return run_module(module, options, own, 200, tmp_path / "copy")
 
     return tmp_path / "copy", run
 
@@ -308,17 +300,29 @@ def test_recipe_of_a_data_set(copy):
     (package / "data" / "datasets" / "toys.py").write_text(of_recipe("python", "class Toys"))
     table = package / "semantics" / "tables" / "toys.tsv"
     table.write_text("name\nspin top\nthrow ball\nride scooter\n")
-    assert "toys: 3 classes, equal" in run("-m", "zsvideo.semantics.words", "write").stdout
+    assert "toys: 3 classes, equal" in run("zsvideo.semantics.words", "write").stdout
     assert "throw ball\tthrow ball\tthrow ball" in table.read_text()
     (top / "conf" / "source" / "toys.yaml").write_text(of_recipe("yaml", "toys.Toys"))
     (top / "conf" / "target" / "toys.yaml").write_text(of_recipe("yaml", "/source@toys"))
     for name in ("spin_top", "throw ball", "Ride Scooter", "dance"):
         grey_video(top / "data" / "toys" / name / "1.avi", 18)
     options = ["dataset=toys", "root=data/toys", "out=prepared"]
-    said = finished(run("-m", "src.prepare", *options))
+    said = finished(run("src.prepare", *options))
     assert "3 of 3 videos can be used" in said and "left out: dance" in said
     options = ["source=toys", "target=[toys]", "protocol=targets", "semantics=word2vec_small"]
-    assert "toys (source)" in finished(run("-m", "src.audit", *options))
+    assert "toys (source)" in finished(run("src.audit", *options))
+
+
+R18 = """
+from hydra import compose, initialize_config_dir
+from hydra.utils import instantiate
+from zsvideo.resources import CONF
+
+with initialize_config_dir(str(CONF), version_base="1.3"):
+    model = compose("train", ["model=r18"]).model
+net = instantiate(model, _convert_="all", embedding_dim=7)
+print(CONF.parents[2], net.f_v.feature_dim)
+"""
 
 
 @pytest.mark.slow
@@ -328,17 +332,9 @@ def test_recipe_of_a_backbone(copy):
     file.write_text(file.read_text() + "\n\n" + of_recipe("python", "def r18"))
     change(file, '__all__ = ["c3d", ', '__all__ = ["c3d", "r18", ')
     (top / "conf" / "model" / "r18.yaml").write_text(of_recipe("yaml", "backbone: r18"))
-    assert "backbone: r18" in finished(run("-m", "src.train", "model=r18", "--cfg", "job"))
-    code = """if True:
-        from hydra import compose, initialize_config_dir
-        from hydra.utils import instantiate
-        from zsvideo.resources import CONF
-        with initialize_config_dir(str(CONF), version_base="1.3"):
-            model = compose("train", ["model=r18"]).model
-        net = instantiate(model, _convert_="all", embedding_dim=7)
-        print(CONF.parents[2], net.f_v.feature_dim)
-    """
-    assert finished(run("-c", code)).split() == [str(top), "512"]
+    assert "backbone: r18" in finished(run("src.train", "model=r18", "--cfg", "job"))
+    (top / "own.py").write_text(R18)
+    assert finished(run("own.py")).split() == [str(top), "512"]
 
 
 @pytest.mark.slow
@@ -366,9 +362,9 @@ def test_recipe_of_a_head(copy):
     options += "protocol=targets semantics=word2vec_small model=tiny clips.short_side=40 "
     options += "clips.crop=32 clips.test_clips=2 loader.workers=0 trainer.accelerator=cpu"
     first = [*options.split(), "trainer.max_steps=1", "hydra.run.dir=first"]
-    finished(run("-m", "src.train", *first))
+    finished(run("src.train", *first))
     fit = [*options.split(), "head=prototypes", "pretrain.ckpt=first", "hydra.run.dir=run"]
-    assert "prototypes (re-implementation on tiny)" in finished(run("-m", "src.train", *fit))
+    assert "prototypes (re-implementation on tiny)" in finished(run("src.train", *fit))
     head = json.loads((top / "run" / "metrics.json").read_text())["head"]
     assert len(head["choice"]["tried"]) == 5 and head["options"]["sharpness"] >= 1
 
@@ -391,9 +387,9 @@ def test_recipe_of_an_evaluation(copy):
         "evaluation=[full,without_cross]",
         "hydra.run.dir=run",
     ]
-    said = finished(run("-m", "src.evaluate", *options))
+    said = finished(run("src.evaluate", *options))
     assert re.search(r"without_c01 +│ 11 ", said) and re.search(r"full +│ 12 ", said)
-    assert "without_c01" in finished(run("-m", "src.report", "run=run"))
+    assert "without_c01" in finished(run("src.report", "run=run"))
 
 
 @pytest.mark.slow
@@ -404,7 +400,7 @@ def test_recipe_of_a_figure(copy):
     module.write_text(of_recipe("python", "Fig. 8: error by dropout"))
     (top / "experiments" / "fig8.yaml").write_text(of_recipe("yaml", "name: fig8"))
     options = ["experiments=fig8", "scale=demo"]
-    assert "6 of 6 jobs missing" in finished(run("-m", "src.train", "-m", *options, "--dry-run"))
+    assert "6 of 6 jobs missing" in finished(run("src.train", "-m", *options, "--dry-run"))
     axes = [{"model.dropout": d, "seed": s} for d in (0, 0.5) for s in range(3)]
     jobs = [{"axes": a, "folder": f"../jobs/{n}"} for n, a in enumerate(axes)]
     study = top / "multirun" / "demo" / "fig8"
@@ -412,6 +408,6 @@ def test_recipe_of_a_figure(copy):
     (study / "jobs.json").write_text(json.dumps({"study": {"name": "fig8"}, "jobs": jobs}))
     for number, job in enumerate(jobs[:5]):
         finished_run(study / job["folder"], predictions(60, seed=number))
-    assert "fig8: 5 of 6 runs finished" in finished(run("-m", "src.report", *options))
+    assert "fig8: 5 of 6 runs finished" in finished(run("src.report", *options))
     assert "(2 of 3)" in (study / "fig8.md").read_text() and (study / "fig8.svg").is_file()
     assert "Fig. 8" in (study.parent / "index.html").read_text()

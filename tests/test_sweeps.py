@@ -1,9 +1,6 @@
 """Sweeps that continue: jobs known by content, skipped when finished, told when missing."""
 
 import json
-import os
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -17,7 +14,7 @@ from hydra.types import HydraContext
 from hydra.utils import instantiate
 from omegaconf import OmegaConf, open_dict
 
-from helpers.commands import fails, finished
+from helpers.commands import fails, finished, start
 from helpers.runs import finished_run, predictions
 from hydra_plugins.job_sweeper import batches
 from zsvideo.commands.report import report as draw
@@ -28,7 +25,7 @@ from zsvideo.experiment.selection import chosen_by, metric_of
 from zsvideo.overrides import path_option
 from zsvideo.reporting.run import Run
 from zsvideo.reporting.studies.report import report
-from zsvideo.resources import CONF, ROOT
+from zsvideo.resources import CONF
 
 pytestmark = pytest.mark.slow
 
@@ -320,24 +317,20 @@ SMALL = [
     "loader.epoch_samples=44",
     "resamples=0",
     "save_every=1",
+    "clips.test_clips=1",
 ]
 
 
 def killed_when(condition, options, tmp_path):
     """Start a sweep and kill it as soon as the condition holds."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "src.train", "-m", *options],
-        cwd=ROOT,
-        env=os.environ | {"DATA_ROOT": str(tmp_path / "data"), "OMP_NUM_THREADS": "1"},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    own = {"DATA_ROOT": str(tmp_path / "data"), "OMP_NUM_THREADS": "1"}
+    process = start("src.train", ["-m", *options], own, tmp_path)
     end = time.monotonic() + 120
     while not condition():
-        assert process.poll() is None and time.monotonic() < end
+        assert process.is_alive() and time.monotonic() < end
         time.sleep(0.02)
     process.kill()
-    process.wait()
+    process.join()
 
 
 def test_a_study_killed_twice_ends_in_the_same_report(cli, tmp_path):

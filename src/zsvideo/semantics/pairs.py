@@ -184,6 +184,7 @@ def judged() -> tuple[dict[tuple[str, str], str], frozenset[str], frozenset[str]
     return verdicts, frozenset(classes), frozenset(t.split("/", 1)[0] for _, t in verdicts)
 
 
+@cache
 def family(table: str | None) -> str | None:
     """Treat the generations of Kinetics as one: a name means the same in all of them."""
     return table and re.sub(r"^kinetics\d+$", "kinetics", table)

@@ -156,6 +156,7 @@ def verb_forms() -> tuple[frozenset[str], dict[str, list[str]]]:
     return frozenset(verbs), irregular
 
 
+@cache
 def plain_name(name: str) -> str:
     """Make spellings of one name equal: one Unicode form, no leading folder, `_` as a space."""
     return re.sub(r"^/\w/", "", one_form(name)).strip().replace("_", " ")

@@ -45,6 +45,7 @@ BY_GROUP["head"] = [None] * len(BY_GROUP["method"]) + BY_GROUP["head"]  # it set
 APART = ("experiments", "scale", "encoder")  # see the test of presets, and that of the contract
 BY_GROUP["method"].sort(key=lambda m: m != "classify")  # with selection=last
 BY_GROUP["callbacks"].sort(key=lambda c: c == "early_stopping")  # with selection=val
+SLOW = pytest.mark.slow
 COLUMNS = range(max(len(v) for g, v in BY_GROUP.items() if g not in APART))
 
 
@@ -70,7 +71,9 @@ def column(cli, number):
 
 
 @pytest.mark.parametrize("number", COLUMNS)
-@pytest.mark.parametrize("cli", ["train", "evaluate", "audit"])
+@pytest.mark.parametrize(
+    "cli", ["train", *(pytest.param(c, marks=SLOW) for c in ("evaluate", "audit"))]
+)
 def test_every_option_composes(cli, number):
     chosen, composed = column(cli, number)
     check_options(composed)

@@ -28,6 +28,9 @@ from zsvideo.prediction.loading import read_model
 SMALL = ["loader.workers=0", "trainer.max_epochs=1", "resamples=5"]
 
 
+PLUS = ["", *(pytest.param(plus, marks=pytest.mark.slow) for plus in ("+", "++"))]
+
+
 @pytest.fixture
 def train(folders, tmp_path):
     """Train in this process, as `zsvideo train` does; gives what `metrics.json` holds."""
@@ -41,6 +44,7 @@ def train(folders, tmp_path):
     return run
 
 
+@pytest.mark.parametrize("plus", PLUS)
 @pytest.mark.parametrize(
     ("typed", "words"),
     [
@@ -61,11 +65,10 @@ def train(folders, tmp_path):
         ("max_epoch=3", "Lightning has none"),
     ],
 )
-def test_trainer_options_that_are_decided_elsewhere(tmp_path, typed, words):
-    for plus in ("", "+", "++"):
-        with pytest.raises(UserError, match=r"trainer\.") as told:
-            zsvideo.compose("source=synthetic", f"{plus}trainer.{typed}", run=tmp_path)
-        assert words in str(told.value) and "\n" not in str(told.value)
+def test_trainer_options_that_are_decided_elsewhere(tmp_path, typed, words, plus):
+    with pytest.raises(UserError, match=r"trainer\.") as told:
+        zsvideo.compose("source=synthetic", f"{plus}trainer.{typed}", run=tmp_path)
+    assert words in str(told.value) and "\n" not in str(told.value)
 
 
 def test_options_of_lightning_need_no_plus():

@@ -214,6 +214,7 @@ def test_options_without_effect_are_refused(config, folders, options, words):
         Experiment.of(config(*folders, "method=baseline", "pretrain=kinetics400", *options))
 
 
+@pytest.mark.slow
 def test_runs_without_these_options_are_known_as_before(config, folders):
     composed = config(*folders, "paths.run=runs")
     before = OmegaConf.create({key: composed[key] for key in composed if key != "features"})

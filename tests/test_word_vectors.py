@@ -189,6 +189,7 @@ def test_the_frozen_baseline_starts_training(job, tmp_path):
 PRESETS = ["table1", "table2", "table3", "fig1", "fig4_classes", "fig4_samples", "fig5", "fig6"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("preset", [*PRESETS, "fig7"])
 def test_every_cell_of_every_preset_has_its_words(preset, job, data):
     from hydra._internal.callbacks import Callbacks

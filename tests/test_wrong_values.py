@@ -95,6 +95,7 @@ def check(config, key):
     return True
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", COMMANDS)
 def test_wrong_values_of_every_option(config, command):
     typed = [] if command == "prepare" else ["paths.run=x"]
@@ -178,6 +179,7 @@ def call(tmp_path, monkeypatch, capsys):
     return run_it
 
 
+@pytest.mark.slow
 def test_wrong_values_of_the_plain_arguments_of_predict(call, tmp_path):
     own = [str(call.run), "a.mp4", "--classes", "sing", "jump", "--workers", "0", "--device", "cpu"]
     options = [a.option_strings[0] for a in predict.parser()._actions if a.option_strings]

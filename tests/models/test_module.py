@@ -32,6 +32,7 @@ def test_r2plus1d_parameters_and_shapes():
         assert net(clips(2, 1, 112)).shape == (2, 300)
 
 
+@pytest.mark.slow
 def test_r3d_and_c3d_parameters_and_shapes():
     assert module(backbone="r3d").f_s.weight.shape == (300, 512)
     net = module(backbone="c3d").eval()
@@ -124,6 +125,7 @@ def test_a_sum_is_no_reduction_of_aurl():
     assert ModelSpec(backbone="tiny", loss="aurl").reduction == "mean"
 
 
+@pytest.mark.slow
 def test_what_c3d_reads(tmp_path):
     torch.manual_seed(3)
     video = clips(1, 1, 112)
@@ -246,6 +248,7 @@ def test_frozen_backbone_stays_bit_identical():
     assert all(p.grad is None for p in net.f_v.parameters()) and net.f_s.weight.grad is not None
 
 
+@pytest.mark.slow
 def test_a_classifier_learns_labels_and_embeds_nothing():
     torch.manual_seed(0)
     net = Classifier(3, **{k: v for k, v in OPTIONS.items() if k != "embedding_dim"})

@@ -71,6 +71,7 @@ def saved(folder, state, **beside):
     return folder / "checkpoint.pth.tar"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "make"), [("r2plus1d", "r2plus1d_18"), ("r3d", "r3d_18")])
 def test_authors_checkpoints_give_the_same_embeddings(name, make, tmp_path):
     net = authors_resnet(getattr(video, make))

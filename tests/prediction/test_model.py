@@ -241,6 +241,7 @@ def test_other_word_vectors_are_refused(tmp_path):
         moved.candidates(["dance"])
 
 
+@pytest.mark.slow
 def test_what_is_heavy_is_not_imported(tmp_path):
     """Lightning, torchvision and Hydra take seconds; an answer needs none of them."""
     run = trained_run(tmp_path / "run")

@@ -22,6 +22,7 @@ SMALL = {
     "action2vec": {"lr": 3e-3, "hidden": 32, "epochs": 10, "batch_size": 64, "window": 4},
 }
 SEQUENCE = ["tarn", "action2vec"]
+LEARNED = [pytest.param(n, marks=pytest.mark.slow) if n == "tarn" else n for n in SMALL]
 PLANTED = planted(seen=40, unseen=10, videos=20)
 ORDERED = ordered(videos=20)
 
@@ -48,7 +49,7 @@ def tiny(name, problem=PLANTED):
     return fitted(name, problem, epochs=1)
 
 
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("name", LEARNED)
 def test_a_planted_problem_is_learned_and_needs_its_class_vectors(name):
     head = fitted(name, PLANTED)
     test = PLANTED.test(head.needs == "sequence")
@@ -58,7 +59,7 @@ def test_a_planted_problem_is_learned_and_needs_its_class_vectors(name):
     assert 7 < control < 15  # chance is 10
 
 
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("name", LEARNED)
 def test_classes_that_differ_in_order_alone_need_the_sequence(name):
     head = fitted(name, ORDERED)
     accuracy = top1(head, ORDERED.test(head.needs == "sequence"))

@@ -23,7 +23,7 @@ from zsvideo.data.layouts import Video
 from zsvideo.errors import UserError
 from zsvideo.locks import lock
 from zsvideo.models.checkpoints import LAST, PREVIOUS, AtomicCheckpointIO
-from zsvideo.models.loggers import PatientWandbLogger, patient, warn_once
+from zsvideo.models.loggers import PatientWandbLogger, open_wandb, patient, warn_once
 from zsvideo.usage import CACHES, prepare_process
 
 ASCII = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
@@ -82,6 +82,38 @@ def test_wandb_that_fails_is_a_warning(caplog):
     for error in (KeyboardInterrupt, SystemExit):
         with pytest.raises(error):
             patient(raising)(error)
+
+
+@pytest.mark.parametrize(
+    ("works", "words"),
+    [
+        ((None, "offline", "disabled"), ""),
+        (("offline", "disabled"), "kept offline for `wandb sync`"),
+        (("disabled",), "nothing is logged there; the run goes on"),
+    ],
+)
+def test_wandb_that_does_not_start_is_a_warning(monkeypatch, caplog, tmp_path, works, words):
+    """Without a network or an account; what comes after the start is logged as far as it can be."""
+    import wandb
+
+    begin, modes = wandb.init, []
+
+    def init(mode=None, **options):
+        modes.append(mode)
+        if mode not in works:
+            raise wandb.errors.CommError("no route\nto host")
+        return begin(mode="disabled", **options)
+
+    monkeypatch.setattr(wandb, "init", init)
+    monkeypatch.setattr(wandb, "run", None)
+    logger = PatientWandbLogger(project="x", save_dir=tmp_path, id="a")
+    with caplog.at_level(logging.WARNING):
+        open_wandb(logger)
+        logger.log_metrics({"loss": 1.0}, 3)
+    warnings = [r.getMessage() for r in caplog.records if r.name == "zsvideo.models.loggers"]
+    assert modes == [None, "offline", "disabled"][: 4 - len(works)]
+    assert len(warnings) == len(modes) - 1 and words in (warnings or [""])[-1]
+    assert all("W&B does not start (CommError: no route to host)" in text for text in warnings)
 
 
 def raising(error):

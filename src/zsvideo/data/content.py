@@ -11,6 +11,7 @@ Shapes: T sampled frames.
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
+from itertools import accumulate, combinations
 
 import av
 import cv2
@@ -31,7 +32,7 @@ FLAT = 4.0  # standard deviation of grey levels below which a frame tells nothin
 HINTS = 2  # near frames that make two videos a pair to look at
 ALIKE, LEVELS = 0.9, 8.0  # correlation and mean difference of small pictures of one moment
 LEAST, SHARE = 3, 0.3  # moments in the same order, and their share of the shorter video
-BANDS = 4  # of 16 bits; frames are compared if one band is equal
+BANDS = (11, 11, 11, 11, 10, 10)  # bits; frames are compared if two bands are equal
 CHUNK = 50_000  # frames compared at a time
 
 
@@ -109,23 +110,32 @@ def likely_pairs(
     owner = [np.repeat(np.arange(len(side)), [len(h) for h, _ in side]) for side in sides]
     times = np.concatenate([counts for _, counts in sides[0]])
     hits: dict[tuple[int, int], set[int]] = defaultdict(set)
-    for band in range(BANDS):
-        shift, mask = np.uint64(16 * band), np.uint64(0xFFFF)
-        keys = (right >> shift) & mask
-        order = np.argsort(keys, kind="stable")
-        keys = keys[order]
+    earlier: list[np.uint64] = []
+    for mask in map(np.uint64, masks()):
+        wanted, order = np.argsort(left & mask), np.argsort(right & mask)
+        keys = (right & mask)[order]
         for start in range(0, len(left), CHUNK):
-            part = left[start : start + CHUNK]
-            wanted = (part >> shift) & mask
-            first = np.searchsorted(keys, wanted, "left")
-            counts = np.searchsorted(keys, wanted, "right") - first
-            mine = np.repeat(np.arange(len(part)), counts)
+            part = wanted[start : start + CHUNK]
+            first = np.searchsorted(keys, left[part] & mask, "left")
+            counts = np.searchsorted(keys, left[part] & mask, "right") - first
+            mine = np.repeat(part, counts)
             offset = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
             other = order[np.repeat(first, counts) + offset]
-            near = np.bitwise_count(part[mine] ^ right[other]) <= NEAR
-            for i, j in zip((mine[near] + start).tolist(), other[near].tolist(), strict=True):
+            bits = left[mine] ^ right[other]
+            near = np.flatnonzero(np.bitwise_count(bits) <= NEAR)
+            for known in earlier:
+                near = near[bits[near] & known != 0]
+            for i, j in zip(mine[near].tolist(), other[near].tolist(), strict=True):
                 hits[(int(owner[0][i]), int(owner[1][j]))].add(i)
+        earlier.append(mask)
     yield from sorted(pair for pair, frames in hits.items() if times[list(frames)].sum() >= HINTS)
+
+
+def masks() -> Iterator[int]:
+    """Give the bits of each two bands."""
+    ends = accumulate(BANDS)
+    bands = [((1 << width) - 1) << (end - width) for width, end in zip(BANDS, ends, strict=True)]
+    yield from (one | other for one, other in combinations(bands, 2))
 
 
 def common(short: np.ndarray, long: np.ndarray) -> int:

@@ -25,7 +25,7 @@ from zsvideo.experiment.composed import Experiment
 from zsvideo.experiment.options import Trainer, as_interval
 from zsvideo.models.callbacks import Advice, UnreadableVideos, WakeWorkers
 from zsvideo.models.checkpoints import LAST, AtomicCheckpointIO, Interruption
-from zsvideo.models.loggers import patient
+from zsvideo.models.loggers import open_wandb, patient
 from zsvideo.models.meter import Meter
 from zsvideo.models.releases import installed_fault
 from zsvideo.targets import instantiate
@@ -205,16 +205,3 @@ def open_curve(logger: CSVLogger, rows: list[dict[str, str]]) -> None:
             table = csv.DictWriter(opened, writer.metrics_keys)
             table.writeheader()
             table.writerows(rows)
-
-
-def open_wandb(logger: WandbLogger) -> None:
-    """Start the W&B run, with epochs as x axis of curves; raises UserError where it cannot be."""
-    try:
-        run = logger.experiment
-        run.define_metric("train/loss_epoch", step_metric="epoch", summary="min")
-        run.define_metric("val/*", step_metric="epoch", summary="max")
-    except Exception as error:
-        raise UserError(
-            f"W&B does not start ({error}); run `wandb login`, or log without an account: "
-            "logger.wandb.offline=true"
-        ) from None

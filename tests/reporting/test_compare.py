@@ -12,7 +12,7 @@ from zsvideo.errors import UserError
 from zsvideo.reporting.card import card_markdown, protocol_card
 from zsvideo.reporting.compare import write_comparison
 from zsvideo.reporting.identity import fields, protocol_hash, warnings_of
-from zsvideo.reporting.quoted import quoted
+from zsvideo.reporting.quoted import beside, quoted
 from zsvideo.reporting.run import Run
 
 
@@ -152,7 +152,13 @@ def test_a_folder_of_runs_is_its_runs(pair, tmp_path):
 
 def test_quoted_numbers_have_a_source_and_stand_apart(pair, tmp_path):
     rows = quoted()
-    assert all(row.source and row.protocol and row.track == "video" for row in rows)
+    assert all(row.source and row.protocol for row in rows)
+    assert {row.track for row in rows} == {"video", "vision-language"}
+    own = [row for row in rows if row.track == "video"]
+    assert not {row.row for row in own} & {row.row for row in rows if row not in own}
+    beside_clip = beside(rows, "ucf101", "official3", "vision-language")
+    assert next(r.value for r in beside_clip if r.row == "CLIP B/16") == 73.8
+    assert "CLIP" not in " ".join(r.row for r in beside(rows, "ucf101", "full", "video"))
     ucf = {(r.row, r.evaluation, r.measure): r.value for r in rows if r.target == "ucf101"}
     assert (
         ucf["r2plus1d 664", "half", "top1"] == 48

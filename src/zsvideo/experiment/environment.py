@@ -13,6 +13,7 @@ import torch
 
 from zsvideo.experiment.jobs import deciding
 from zsvideo.experiment.options import LATER
+from zsvideo.models.releases import cudnn_release
 from zsvideo.resources import ROOT
 
 PACKAGES = (
@@ -76,9 +77,8 @@ def environment(accelerators: Sequence[str] = ()) -> dict[str, Any]:
 
 def gpu_software() -> dict[str, str]:
     """Name the releases of CUDA (or ROCm) and cuDNN that torch was built with or runs on."""
-    cudnn = torch.backends.cudnn.version() if torch.backends.cudnn.is_available() else None
-    releases = {"cuda": torch.version.cuda, "rocm": torch.version.hip, "cudnn": cudnn}
-    return {name: str(own) for name, own in releases.items() if own}
+    own = {"cuda": torch.version.cuda, "rocm": torch.version.hip, "cudnn": cudnn_release()}
+    return {name: str(release) for name, release in own.items() if release}
 
 
 def settings(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Releases of torch and cuDNN whose 3D convolutions are wrong, or slow."""
 
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch.torch_version import TorchVersion
@@ -54,5 +54,11 @@ def is_2_9_0(version: TorchVersion, cudnn: int) -> bool:
 
 def installed_fault(precision: str) -> Fault | None:
     """Look up what is wrong with the release that is installed, see `fault`."""
-    cudnn = torch.backends.cudnn.version() if torch.backends.cudnn.is_available() else None
-    return fault(str(torch.__version__), cudnn, precision, torch.backends.cudnn.allow_tf32)
+    tf32 = torch.backends.cudnn.allow_tf32
+    return fault(str(torch.__version__), cudnn_release(), precision, tf32)
+
+
+def cudnn_release() -> int | None:
+    """Give the release of cuDNN; None without one."""
+    cudnn: Any = torch.backends.cudnn
+    return int(cudnn.version()) if cudnn.is_available() else None

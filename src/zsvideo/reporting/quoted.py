@@ -1,7 +1,8 @@
 """Numbers that others report, always marked as quoted: they are not measured here.
 
-`paper.tsv` has the numbers of the paper's tables, `quoted.tsv` the source and protocol of each row.
-A file of your own has the columns of both.
+`paper.tsv` has the numbers of the paper's tables, `quoted.tsv` the source and protocol of each row;
+`vision_language.tsv` has both for encoders that others have trained, which are another track. A
+file of your own has its columns.
 """
 
 import csv
@@ -22,7 +23,7 @@ class Quoted:
     Attributes:
         row: the method.
         target: data set.
-        evaluation: the one of ours that is nearest to its own: `half` or `full`.
+        evaluation: the one of ours that is nearest to its own, such as `half` or `official3`.
         measure: `top1` or `top5`.
         value: percent.
         source: who reports it.
@@ -50,6 +51,7 @@ def quoted(file: str | None = None) -> list[Quoted]:
     rows: list[dict[str, str]] = []
     for row in read_tsv(HERE / "paper.tsv"):
         rows.append({**row, **about[row["artefact"], row["row"]]})
+    rows += read_tsv(HERE / "vision_language.tsv")
     if file is not None:
         rows += read_quoted(Path(file).expanduser())
     return [

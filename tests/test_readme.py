@@ -97,7 +97,7 @@ def test_every_command_is_shown_and_other_commands_exist():
     others = {line.split()[0] for line in TYPED if not own(line)}
     assert others <= {"make", "pip", "pytest", "python", "source"}
     modules = {m for line in TYPED for m in re.findall(r"-m (zsvideo[\w.]+)", line)}
-    assert modules == {"zsvideo.semantics.words", "zsvideo.experiment.parity"}
+    assert modules == {"zsvideo.semantics.words", "zsvideo.parity"}
 
 
 def test_the_readme_is_one_page():

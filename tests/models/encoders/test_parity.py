@@ -7,9 +7,9 @@ import yaml
 
 from helpers.encoders import open_clip_folder, spec, video_folder, video_spec
 from zsvideo.errors import UserError
-from zsvideo.experiment.parity import parity_lines
 from zsvideo.models.encoders import open_encoder
 from zsvideo.models.encoders.parity import fixed_frames, parity_of
+from zsvideo.parity import parity_lines
 
 pytest.importorskip("open_clip")
 pytest.importorskip("transformers")
@@ -79,5 +79,5 @@ def test_the_command_writes_what_is_then_checked(tmp_path):
     assert encoder.spec.sha256 == known["sha256"]
     with pytest.raises(UserError, match="name an encoder"):
         parity_lines([])
-    with pytest.raises(UserError, match="encoder/nothing"):
+    with pytest.raises(UserError, match="encoder=nothing is unknown"):
         parity_lines(["encoder=nothing"])

@@ -1,4 +1,4 @@
-"""Write the numbers by which an encoder is known: `python -m zsvideo.experiment.parity encoder=X`.
+"""Write the numbers by which an encoder is known: `python -m zsvideo.parity encoder=X`.
 
 It opens the encoder and prints the lines for its file in `conf/encoder`: the revision, the hash of
 the weights, and the cosines that it gives. Run it where the weights are known to be right, such as
@@ -7,17 +7,15 @@ after a published number was reproduced.
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import yaml
-from hydra import compose, initialize_config_dir
-from hydra.errors import HydraException
 
+from zsvideo.cli import composed
 from zsvideo.errors import UserError
-from zsvideo.experiment.composed import check_options, typed_value
+from zsvideo.experiment.composed import typed_value
 from zsvideo.models.encoders import EncoderSpec, open_encoder
 from zsvideo.models.encoders.parity import parity_of
-from zsvideo.overrides import readable
-from zsvideo.resources import CONF
 
 
 def parity_lines(options: Sequence[str]) -> str:
@@ -29,13 +27,7 @@ def parity_lines(options: Sequence[str]) -> str:
     Raises:
         UserError: it cannot be opened, or no encoder is named.
     """
-    try:
-        with initialize_config_dir(str(CONF), version_base="1.3"):
-            config = compose("train", readable(options))
-    except HydraException as error:
-        raise UserError(str(error).strip().splitlines()[0]) from None
-    check_options(config)
-    spec: EncoderSpec | None = typed_value(config, "encoder")
+    spec: EncoderSpec | None = typed_value(composed(options, Path()), "encoder")
     if spec is None:
         raise UserError("name an encoder: encoder=pe_l14, for example")
     encoder = open_encoder(spec)

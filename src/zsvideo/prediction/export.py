@@ -64,7 +64,7 @@ def config_of(facts: Facts) -> dict[str, Any]:
         "format": FORMAT,
         "library_name": "zsvideo",
         "checkpoint_sha256": facts.sha256,
-        "network": dict(facts.network),
+        "network": without_folder(facts.network),
         "clips": plain(facts.clips),
         "batch": facts.batch,
         "vectors": {key: value for key, value in facts.vectors.items() if key != "path"},
@@ -78,6 +78,14 @@ def shared(class_vectors: Mapping[str, Any]) -> dict[str, Any]:
     """Leave out where a model of sentences or descriptions lay."""
     places = ("model", "descriptions_path")
     return {key: value for key, value in class_vectors.items() if key not in places}
+
+
+def without_folder(network: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out where an encoder of another library lay; it is on the hub, known by its hash."""
+    own = dict(network)
+    if encoder := own.get("encoder"):
+        own["encoder"] = {**encoder, "weights": None}
+    return own
 
 
 def read_export(folder: Path) -> tuple[EmbeddingNetwork, Facts]:

@@ -16,7 +16,9 @@ from zsvideo.data.transforms import Crop, View
 from zsvideo.data.videos import Video
 from zsvideo.errors import UserError
 from zsvideo.experiment.composed import Experiment
+from zsvideo.prediction.encoders import encoder_spec
 from zsvideo.resources import CONF
+from zsvideo.semantics.words import DATASETS
 
 SIZES = [(240, 320), (720, 1280), (321, 240), (128, 171), (48, 301), (224, 224), (256, 340)]
 NAMES = sorted(file.stem for file in (CONF / "encoder").glob("*.yaml"))
@@ -118,7 +120,15 @@ def test_training_takes_a_random_frame_of_each_part(tmp_path):
     assert len(drawn) == 5
 
 
-@pytest.mark.parametrize("name", NAMES)
+def test_every_file_is_an_encoder():
+    assert len(NAMES) >= 20
+    for name in NAMES:
+        own = encoder_spec(name)
+        assert own.name == name and own.labels in (None, "none", *DATASETS)
+        own.check(own.clips(ClipSpec()))
+
+
+@pytest.mark.parametrize("name", ["pe_l14", "clip_b16", "vjepa2_l"])
 def test_the_config_is_the_contract(config, name):
     composed = config(f"encoder={name}")
     experiment = Experiment.of(composed)

@@ -1,5 +1,7 @@
 """An encoder of another library as the f_v of a network, and what checkpoints hold of it."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -7,12 +9,16 @@ import torch
 from helpers.encoders import open_clip_folder, spec
 from helpers.networks import module
 from zsvideo.errors import UserError
+from zsvideo.experiment.features import network_of
 from zsvideo.models.encoders import open_encoder
 from zsvideo.models.module import ZeroShotModule
 from zsvideo.models.network import EmbeddingNetwork
 from zsvideo.options import plain
+from zsvideo.prediction.export import export
+from zsvideo.prediction.loading import read_model
 
 pytest.importorskip("open_clip")
+load_file = pytest.importorskip("safetensors.torch").load_file
 INPUT = {"mean": [0.5] * 3, "std": [0.5] * 3, "backbone": "tiny_clip"}
 
 
@@ -68,6 +74,37 @@ def test_a_frozen_encoder_is_in_no_checkpoint(encoder, folder, tmp_path):
         torch.testing.assert_close(again.eval()(clips), network.eval()(clips))
     assert again.hparams["encoder"]["sha256"] == encoder.spec.sha256
     assert again.encoder_facts == encoder.facts()
+
+
+def test_an_exported_network_names_its_encoder(encoder, folder, tmp_path):
+    network = module(encoder=encoder, frozen=True, **INPUT)
+    run = tmp_path / "run" / "checkpoints"
+    run.mkdir(parents=True)
+    checkpoint = {
+        "pytorch-lightning_version": "2",
+        "state_dict": network.state_dict(),
+        "hyper_parameters": dict(network.hparams),
+    }
+    torch.save(checkpoint, run / "last.ckpt")
+    read, facts = read_model(run.parent)
+    clips = pixels()
+    with torch.inference_mode():
+        torch.testing.assert_close(read(clips), network.eval()(clips))
+    export(read, facts, tmp_path / "out")
+    config = json.loads((tmp_path / "out" / "config.json").read_text())
+    assert config["network"]["encoder"]["sha256"] == encoder.spec.sha256
+    assert str(folder) not in json.dumps(config)
+    assert set(load_file(tmp_path / "out" / "model.safetensors")) == {"f_s.weight", "f_s.bias"}
+
+
+def test_features_are_known_by_the_weights_and_the_library(encoder):
+    network = module(encoder=encoder, frozen=True, **INPUT)
+    before = network_of(network, "32-true")
+    assert before["encoder"]["library"] == "open_clip" and before["encoder"]["version"]
+    with torch.no_grad():
+        next(network.f_v.parameters()).add_(1e-3)
+    after = network_of(network, "32-true")
+    assert before["weights"] != after["weights"] and before["encoder"] == after["encoder"]
 
 
 def test_a_missing_projection_is_still_missed(encoder):

@@ -1,6 +1,7 @@
 """Image-text encoders of open_clip, with a tiny random model in a folder."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -55,11 +56,13 @@ def test_a_clip_is_the_mean_of_its_unit_frames(encoder, theirs):
     torch.testing.assert_close(got, torch.stack(frames).mean(dim=0), atol=1e-6, rtol=0)
 
 
-def test_texts_beyond_the_context_are_counted(encoder, caplog):
+def test_texts_beyond_the_context_are_told_once(encoder, caplog):
+    encoder.encode_texts(TEXTS)
+    assert not caplog.text
     encoder.encode_texts(["short", "word " * 40, "word " * 50])
     assert "2 of 3 texts" in caplog.text
     caplog.clear()
-    encoder.encode_texts(TEXTS)
+    encoder.encode_texts(["word " * 40])  # class vectors are made class by class
     assert not caplog.text
 
 
@@ -123,6 +126,33 @@ def test_weights_that_cannot_be_fetched(monkeypatch, tmp_path):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     with pytest.raises(UserError, match=r"encoder\.weights=FOLDER"):
         open_encoder(spec(None, weights=None))
+
+
+@pytest.fixture
+def cached(monkeypatch, tmp_path, folder):
+    """The cache of the hub's client, with the tiny model in it, and no network."""
+    place = tmp_path / "models--test--tiny"
+    (place / "refs").mkdir(parents=True)
+    (place / "refs" / "main").write_text("a" * 40)
+    shutil.copytree(folder, place / "snapshots" / ("a" * 40))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+
+
+def test_weights_of_the_cache_and_their_revision(cached, encoder):
+    found = open_encoder(spec(None, weights=None))
+    assert found.spec.revision == "a" * 40 and found.spec.sha256 == encoder.spec.sha256
+    assert open_encoder(spec(None, weights=None, revision="a" * 40))
+    with pytest.raises(UserError, match="cannot be fetched"):
+        open_encoder(spec(None, weights=None, revision="b" * 40))
+
+
+def test_a_folder_that_is_gone(cached, encoder, tmp_path):
+    """Weights that are known by their hash are looked for on the hub too."""
+    gone = spec(tmp_path / "gone", sha256=encoder.spec.sha256)
+    assert open_encoder(gone).spec.sha256 == encoder.spec.sha256
+    with pytest.raises(UserError, match="is no folder"):
+        open_encoder(spec(tmp_path / "gone"))
 
 
 def test_without_the_extra(monkeypatch, folder):

@@ -55,12 +55,14 @@ class Encoder(nn.Module):
         vision: the visual side.
         scale: by which cosines are multiplied before the softmax, as learned; None without one.
         version: of the library.
+        has_cut: some text was too long, which was said.
     """
 
     network: nn.Module
     vision: Vision
     scale: float | None
     version: str
+    has_cut: bool = False
 
     def __init__(self, spec: EncoderSpec) -> None:
         super().__init__()
@@ -90,13 +92,15 @@ class Encoder(nn.Module):
             embedded, filled = self.embed_texts(list(texts[start : start + TEXTS]))
             rows.append(F.normalize(embedded.float(), dim=1).cpu().numpy())
             full += filled
-        if full:
+        if full and not self.has_cut:
             log.warning(
-                "%d of %d texts fill all that encoder=%s reads of a text; what is beyond is cut",
+                "%d of %d texts fill all that encoder=%s reads of a text; what is beyond is cut, "
+                "here and in others",
                 full,
                 len(texts),
                 self.spec.name,
             )
+            self.has_cut = True
         return np.concatenate(rows)
 
     def facts(self) -> dict[str, Any]:
@@ -125,7 +129,8 @@ def weights_hash(network: nn.Module) -> str:
     digests = []
     for tensor in network.state_dict().values():
         plain = tensor.detach().cpu().contiguous()
-        head = f"{plain.dtype}{tuple(plain.shape)}".encode()
-        digests.append(hashlib.sha256(head + plain.flatten().view(torch.uint8).numpy().tobytes()))
+        digest = hashlib.sha256(f"{plain.dtype}{tuple(plain.shape)}".encode())
+        digest.update(plain.flatten().view(torch.uint8).numpy())
+        digests.append(digest)
     joined = "".join(sorted(digest.hexdigest() for digest in digests))
     return hashlib.sha256(joined.encode()).hexdigest()

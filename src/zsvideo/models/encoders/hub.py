@@ -46,6 +46,8 @@ def with_files(spec: EncoderSpec) -> tuple[EncoderSpec, Path]:
         if spec.id.lower().startswith(start.lower()):
             raise remote_code(spec, name)
     config = CONFIGS[spec.library]
+    if spec.weights is not None and spec.sha256 and not Path(spec.weights).expanduser().is_dir():
+        spec = replace(spec, weights=None)  # where a run found them; they are known by their hash
     if spec.weights is not None:
         folder = Path(spec.weights).expanduser()
         if not folder.is_dir():

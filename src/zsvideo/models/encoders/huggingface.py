@@ -3,6 +3,8 @@
 Shapes: B batch, C channels, T frames, H W, K texts, L tokens, F features.
 """
 
+import contextlib
+import io
 import json
 import logging
 from pathlib import Path
@@ -83,9 +85,15 @@ class Transformers(Encoder):
         here: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
         LIBRARY.utils.logging.disable_progress_bar()
         try:
-            self.network, loading = LIBRARY.AutoModel.from_pretrained(
-                folder, use_safetensors=True, dtype=torch.float32, output_loading_info=True, **here
-            )
+            # PE-AV prints faults of the library's own docstrings.
+            with contextlib.redirect_stdout(io.StringIO()):
+                self.network, loading = LIBRARY.AutoModel.from_pretrained(
+                    folder,
+                    use_safetensors=True,
+                    dtype=torch.float32,
+                    output_loading_info=True,
+                    **here,
+                )
             if missing := sorted(loading["missing_keys"]):
                 raise ValueError(f"{len(missing)} weights are missing, such as {missing[0]}")
             if spec.texts:

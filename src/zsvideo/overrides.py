@@ -17,7 +17,7 @@ from hydra.errors import HydraException
 from zsvideo.resources import CONF
 
 PLACES = re.compile(  # options that name files and folders
-    r"ckpt|compare|out|predictions|quoted|resume|root|run"
+    r"ckpt|compare|judged|out|predictions|quoted|resume|root|run"
     r"|(features|pretrain)\.ckpt|encoder\.weights|class_vectors\.(descriptions|model)"
     r"|(.+\.)?root|semantics\.(path|cache)|paths\.\w+"
     r"|protocol\.(vectors|remove|test_only)|evaluation\.\w+\.(classes|splits)"

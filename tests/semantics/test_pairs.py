@@ -15,7 +15,7 @@ from zsvideo.semantics.pairs import (
     one_letter_apart,
     verdict,
 )
-from zsvideo.semantics.words import class_names, read_table, words
+from zsvideo.semantics.words import class_names, plain_name, read_table, words
 
 SURVIVORS = (
     """
@@ -107,6 +107,35 @@ def test_readers_agree():
     chance = a * b + (1 - a) * (1 - b)
     kappa = ((both[(True, True)] + both[(False, False)]) / total - chance) / (1 - chance)
     assert kappa == pytest.approx(0.933, abs=5e-4)
+
+
+def test_names_of_earlier_generations_are_judged_too():
+    rows = read_table("verdicts_earlier.tsv")
+    known = {plain_name(name).lower() for name in class_names("kinetics700")}
+    earlier = {
+        plain_name(name)
+        for dataset in ("kinetics400", "kinetics600")
+        for name in class_names(dataset)
+        if plain_name(name).lower() not in known
+    }
+    assert {plain_name(row["source"]) for row in rows} == earlier and len(earlier) == 24
+    for row in rows:
+        assert row["source"] in class_names(row["dataset"])
+        assert bool(row["renamed"]) != bool(row["verdict"])
+        if row["renamed"]:
+            assert row["renamed"] in class_names("kinetics700") and not row["target"]
+        if row["target"]:
+            dataset, _, name = row["target"].partition("/")
+            assert name in class_names(dataset) and row["verdict"] in (*LEAKS, "sibling")
+    for name, target, expected in (
+        ("strumming guitar", ("ucf101", "PlayingGuitar"), "duplicate"),
+        ("hugging", ("hmdb51", "hug"), "duplicate"),
+        ("hugging", ("hmdb51", "kiss"), "sibling"),
+        ("cleaning floor", ("ucf101", "MoppingFloor"), "contained"),
+        ("sniffing", ("hmdb51", "smoke"), "unrelated"),
+    ):
+        assert verdict(("kinetics400", name), target) == expected
+    assert verdict(("kinetics600", "bull fighting"), ("activitynet", "Bullfighting")) == "duplicate"
 
 
 def test_verdict_looks_up_all_generations_of_kinetics():

@@ -20,6 +20,7 @@ def audit(config: DictConfig) -> None:
     from zsvideo.reporting.audit.report import show_audit
     from zsvideo.semantics.audit import audit as audit_names
     from zsvideo.semantics.class_texts import ClassTexts
+    from zsvideo.semantics.judgement import compare_judgement
     from zsvideo.semantics.text_audit import audit_texts
 
     claim = Claim.of(config)
@@ -36,6 +37,10 @@ def audit(config: DictConfig) -> None:
         for name, names in protocol.testable(listed).items()
     }
     findings = audit_names(protocol, training, tested, vectors)
+    if config.judged is not None:
+        findings["judged"] = compare_judgement(
+            str(config.judged), training, [*tested.values()], findings["training"]
+        )
     if claim.class_vectors.kind != "words":
         sets = [*training.values(), *tested.values()]
         findings["texts"] = audit_texts(ClassTexts.read(claim.class_vectors), sets)

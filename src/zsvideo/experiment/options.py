@@ -398,6 +398,9 @@ class Top:
     """Times its size that an archive may take unpacked; 100 MB are always allowed."""
     videos: Switch = False
     """Compare the video files too."""
+    judged: Text | None = None
+    """A list of test classes that others judge to be covered by what is trained on, with which the
+    audit is compared: `xov_action.tsv`, or a file."""
     limit: Count = 300
     """Seconds that the preparation of a file may take."""
     workers: Count | None = None

@@ -11,6 +11,10 @@ no distance or signal (columns `first` and `second`); where they differ a third 
 action; `contained` a kind of it, or one that it regularly shows; `sibling` another action that
 looks or sounds alike. A pair that is not listed is `unrelated`.
 
+The 24 names of Kinetics-400 and -600 that Kinetics-700 has not are in `verdicts_earlier.tsv`: ten
+were renamed there, and have the verdicts of the other name; the others were judged by one reader,
+a language model too, by the names.
+
 Shapes: S training classes, K test classes.
 """
 
@@ -175,12 +179,18 @@ def verdict(source: tuple[str | None, str], target: tuple[str | None, str]) -> s
 @cache
 def judged() -> tuple[dict[tuple[str, str], str], frozenset[str], frozenset[str]]:
     """Read the verdicts: by pair, and the source classes and target sets that were judged."""
-    rows = read_table("verdicts.tsv")
-    assert {row["verdict"] for row in rows} <= set(VERDICTS)
+    rows, earlier = read_table("verdicts.tsv"), read_table("verdicts_earlier.tsv")
+    assert {row["verdict"] for row in [*rows, *earlier]} <= {*VERDICTS, ""}
     verdicts = {(plain_name(row["source"]).lower(), row["target"]): row["verdict"] for row in rows}
     classes = {
         plain_name(n).lower() for d in {row["dataset"] for row in rows} for n in class_names(d)
     }
+    for row in earlier:
+        name, renamed = (plain_name(row[key]).lower() for key in ("source", "renamed"))
+        classes.add(name)
+        own = {t: v for (s, t), v in verdicts.items() if s == renamed}
+        own |= {row["target"]: row["verdict"]} if row["target"] else {}
+        verdicts |= {(name, target): verdict for target, verdict in own.items()}
     return verdicts, frozenset(classes), frozenset(t.split("/", 1)[0] for _, t in verdicts)
 
 

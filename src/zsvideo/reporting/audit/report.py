@@ -13,6 +13,7 @@ from rich.table import Table
 
 from zsvideo.evaluation.record import as_json, write_text
 from zsvideo.reporting.audit.figures import draw_figures
+from zsvideo.semantics.judgement import judgement_remarks
 from zsvideo.semantics.text_audit import text_remarks
 from zsvideo.texts import SafeConsole, cell
 
@@ -117,6 +118,7 @@ def audit_remarks(audit: Mapping[str, Any]) -> list[str]:
                 f"({cover['percent']:.1f} %); the others are compared by their words "
                 "alone"
             )
+    lines += judgement_remarks(audit.get("judged", ()))
     if texts := audit.get("texts"):
         lines += text_remarks(texts)
     return lines + video_remarks(audit.get("videos"))

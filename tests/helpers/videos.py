@@ -5,7 +5,7 @@ from fractions import Fraction
 import av
 import numpy as np
 
-from zsvideo.data.decoding.reading import open_video
+from zsvideo.data.decoding.reading import index_of, open_video
 
 CODINGS = {
     "key-12.mp4": ("libx264", {"g": "12"}),
@@ -114,12 +114,15 @@ def check(file, decoder="pyav", tolerance=0):
             np.arange(start, min(start + 16, len(whole))),
             np.unique(rng.integers(0, len(whole), 7)),
         ]
-    with open_video(file, decoder=decoder) as video:
-        for numbers in chosen:
-            alone, later = frames_of(file, numbers, decoder=decoder), video.get(numbers)
-            assert len(video) == len(whole)
-            assert np.array_equal(alone, later)  # a reader may have read others before
-            assert len(alone) == len(numbers)
-            for frame, number in zip(alone, numbers, strict=True):
-                difference = np.abs(frame.astype(int) - whole[number]).max()
-                assert difference <= tolerance, f"frame {number} of {len(whole)}"
+    for index in (None, index_of(file)):  # by listing the packets, and by what is stored of them
+        own = {"decoder": decoder, "index": index}
+        with open_video(file, **own) as video:
+            assert not index or decoder != "pyav" or video.packets is None
+            for numbers in chosen:
+                alone, later = frames_of(file, numbers, **own), video.get(numbers)
+                assert len(video) == len(whole)
+                assert np.array_equal(alone, later)  # a reader may have read others before
+                assert len(alone) == len(numbers)
+                for frame, number in zip(alone, numbers, strict=True):
+                    difference = np.abs(frame.astype(int) - whole[number]).max()
+                    assert difference <= tolerance, f"frame {number} of {len(whole)}"

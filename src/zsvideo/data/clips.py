@@ -171,7 +171,8 @@ def read_frames(
     if spec.length == "claimed" and video.window is None:
         claimed = video.claimed or claimed_length(video.path)
     intended = choose(claimed) if claimed else None
-    with open_video(video.path, video.window, video.frames, spec.decoder) as reader:
+    how = (video.window, video.frames, spec.decoder, video.index)
+    with open_video(video.path, *how) as reader:
 
         def read() -> dict[str, Tensor]:
             length = len(reader)

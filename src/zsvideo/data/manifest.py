@@ -2,8 +2,8 @@
 
 Columns: `path` (relative to the file's folder, or absolute) and `class` (or `label`) are needed;
 `id`, `start` and `end` (seconds), `frames` (that decode), `claimed` (frames that the original's
-container claims), `status` (`ok` or not), `reason` and `prepared` (a file that stands for the
-original) are used where they are there.
+container claims), `status` (`ok` or not), `reason`, `prepared` (a file that stands for the
+original) and `index` (of the packets of the file that is read) are used where they are there.
 """
 
 import csv
@@ -40,6 +40,7 @@ COLUMNS = (
     "status",
     "reason",
     "prepared",
+    "index",
 )
 
 
@@ -111,7 +112,8 @@ def usable_videos(
             frames, claimed = (int(row.get(k) or 0) or None for k in ("frames", "claimed"))
             if "\0" in row["path"] or not all(0 < n <= MOST for n in (frames, claimed) if n):
                 raise ValueError
-            video = Video(own, path, one_form(row[label].strip()), window, frames, claimed)
+            name, index = one_form(row[label].strip()), row.get("index") or None
+            video = Video(own, path, name, window, frames, claimed, index)
         except UserError:
             raise
         except (KeyError, ValueError):

@@ -29,7 +29,7 @@ from zsvideo.data.decoding.faults import UnreadableVideoError, check_file, reaso
 from zsvideo.data.decoding.forms import SUFFIXES, FormSpec, form_bytes, write_form
 from zsvideo.data.decoding.limits import late, within
 from zsvideo.data.decoding.pyav_reader import all_frames, claimed_frames
-from zsvideo.data.decoding.reading import open_video
+from zsvideo.data.decoding.reading import index_of, open_video
 from zsvideo.data.kenburns import is_image, read_image
 from zsvideo.data.manifest import COLUMNS, NAME, write_table
 from zsvideo.data.videos import Video
@@ -256,7 +256,8 @@ def examine(path: str, settings: Settings) -> dict[str, Any]:
 
     Returns:
         `status` (`ok` or `bad`), `reason`, and of a good file `frames`, `claimed`, `width`,
-        `height`, `fps`, `seconds`, `sha256` and, relative to `out`, the `prepared` file.
+        `height`, `fps`, `seconds`, `sha256`, the `prepared` file, relative to `out`, and the
+        `index` of the file that will be read.
 
     Raises:
         OSError: there is no room for the prepared form.
@@ -304,6 +305,7 @@ def examine_video(path: str, settings: Settings) -> dict[str, Any]:
     if not seen["frames"]:
         raise UnreadableVideoError("no frames")
     seen["claimed"] = claimed_frames(path)
+    seen["index"] = index_of(path if spec.form == "check" else file)
     seen["seconds"] = round(float(last * whole.time_base + 1 / whole.rate), 3)
     return seen
 

@@ -7,7 +7,7 @@ Python writes the count of references into an object; columns are only read.
 from array import array
 from collections import Counter
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import overload
 
 import numpy as np
@@ -24,6 +24,7 @@ class Video:
         window: start and end in seconds, for untrimmed videos.
         frames: number of frames that decode, where it is known.
         claimed: number of frames that the original's container claims, where it is known.
+        index: of the file's packets, as text, where it is known.
     """
 
     id: str
@@ -32,6 +33,7 @@ class Video:
     window: tuple[float, float] | None = None
     frames: int | None = None
     claimed: int | None = None
+    index: str | None = None
 
 
 class Texts:
@@ -59,6 +61,7 @@ class Columns:
         names: of classes.
         labels: (V,) int32, the numbers of the videos' classes among `names`.
         numbers: (V, 4) float64: start, end, frames, claimed; NaN and 0 where they are unknown.
+        indexes: see `Video`; empty where they are unknown.
     """
 
     ids: Texts
@@ -66,6 +69,7 @@ class Columns:
     names: Sequence[str]
     labels: np.ndarray
     numbers: np.ndarray
+    indexes: Texts
 
 
 class Videos(Sequence[Video]):
@@ -80,11 +84,12 @@ class Videos(Sequence[Video]):
         """Put videos into columns; those that are so already stay as they are."""
         if isinstance(videos, Videos):
             return videos
-        ids, paths, labels, numbers = Texts(), Texts(), array("i"), array("d")
+        ids, paths, indexes, labels, numbers = Texts(), Texts(), Texts(), array("i"), array("d")
         names: dict[str, int] = {}
         for video in videos:
             ids.append(video.id)
             paths.append(video.path)
+            indexes.append(video.index or "")
             labels.append(names.setdefault(video.label, len(names)))
             window = video.window or (np.nan, np.nan)
             numbers.extend((*window, video.frames or 0, video.claimed or 0))
@@ -94,6 +99,7 @@ class Videos(Sequence[Video]):
             list(names),
             np.array(labels, np.int32),
             np.array(numbers).reshape(-1, 4),
+            indexes,
         )
         return Videos(columns, np.arange(len(labels)))
 
@@ -119,6 +125,7 @@ class Videos(Sequence[Video]):
             None if np.isnan(start) else (start, end),
             int(frames) or None,
             int(claimed) or None,
+            columns.indexes[row] or None,
         )
 
     @property
@@ -167,6 +174,4 @@ class Videos(Sequence[Video]):
     def spelled(self, official: Mapping[str, str]) -> "Videos":
         """Spell classes otherwise, by their names here; those that are not named are left out."""
         names = [official.get(name, "") for name in self.columns.names]
-        columns = self.columns
-        spelled = Columns(columns.ids, columns.paths, names, columns.labels, columns.numbers)
-        return Videos(spelled, self.within(official).rows)
+        return Videos(replace(self.columns, names=names), self.within(official).rows)

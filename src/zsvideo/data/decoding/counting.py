@@ -1,20 +1,15 @@
 """Frames of AVI with B-frames, which has no time stamps to trust: they are counted."""
 
 import re
-from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
+from typing import Any
 
 from zsvideo.data.decoding.faults import ShorterVideoError
+from zsvideo.data.decoding.index import Shown
 
 PLACEHOLDER = 9  # bytes: smaller MPEG-4 packets hold no frame of their own
 FRAME_CODE = re.compile(rb"\x00\x00\x01\xb6(.)", re.DOTALL)  # begins a frame in MPEG-4
-
-
-class Shown(NamedTuple):
-    """A frame of a counted file: its type (1 I, 2 P, 3 B, 4 S; 0 unknown), and by which packet."""
-
-    type: int
-    packet: int
 
 
 def display_order(stream: Any, packets: Sequence[Any]) -> list[Shown]:
@@ -45,7 +40,7 @@ def display_order(stream: Any, packets: Sequence[Any]) -> list[Shown]:
 
 
 def counted_frames(
-    stream: Any, packets: Sequence[Any], order: Sequence[Shown], indices: Sequence[int]
+    stream: Any, packets: Iterable[Any], order: Sequence[Shown], indices: Sequence[int]
 ) -> Iterator[Any]:
     """Decode from the first frame on and yield those of some rising indices.
 
@@ -56,7 +51,7 @@ def counted_frames(
     decodable = [n for n, frame in enumerate(order) if frame.type != 3 or frame.packet >= start]
     context, at, targets = stream.codec_context, 0, set(indices)
     context.flush_buffers()  # of an earlier reading
-    for number, packet in enumerate([*packets, None]):
+    for number, packet in enumerate(chain(packets, [None])):
         context.skip_frame = "NONREF" if number < start else "DEFAULT"
         for frame in context.decode(packet):
             beyond = at - len(decodable)

@@ -21,6 +21,7 @@ from zsvideo.data.decoding.base import VideoReader
 from zsvideo.data.decoding.conversion import upright
 from zsvideo.data.decoding.counting import PLACEHOLDER, counted_frames, display_order
 from zsvideo.data.decoding.faults import DAMAGED, ShorterVideoError, UnreadableVideoError
+from zsvideo.data.decoding.index import VideoIndex
 from zsvideo.data.transforms import View
 
 BUFFER = 2 << 20  # bytes: the packets of larger files are read again after a seek
@@ -46,51 +47,80 @@ class Entry(NamedTuple):
 class PyAVReader(VideoReader):
     """Exact frames with PyAV.
 
-    Files of `SURE` containers are opened without a look into their streams. Where a wanted frame is
-    then missing, the file is opened again with one.
+    With the index of the file its packets are not listed. Files of `SURE` containers, and those
+    with an index, are opened without a look into their streams. Where a wanted frame is then
+    missing, the file is opened again with one, and its packets are listed.
 
     Attributes:
-        packets: of the video stream, in the order of the file.
+        index: of the packets of the video stream.
         order: which of them each frame is, in the order of showing; None where frames are counted.
+        packets: in the order of the file; None where they are read again after a seek.
     """
 
+    def __init__(
+        self,
+        path: str | Path,
+        window: tuple[float, float] | None = None,
+        length: int | None = None,
+        stored: VideoIndex | None = None,
+    ) -> None:
+        """Name what is read, see `zsvideo.data.decoding.reading.open_video`."""
+        super().__init__(path, window, length)
+        self.stored = stored
+
     def open(self) -> None:
-        """List the packets; raises UnreadableVideoError: no video stream, no frames, cut short."""
-        if self.path.suffix.lower() in SURE:
-            try:
+        """Find the packets; raises UnreadableVideoError: no video stream, no frames, cut short."""
+        try:
+            if self.stored is not None and self.stored.size == self.path.stat().st_size:
+                self.quick = self.stored.shown is None
+                self.open_file()
+                return self.use(self.stored, None)
+            if self.path.suffix.lower() in SURE:
                 return self.list_packets(quick=True)
-            except (UnsureError, av.FFmpegError):
-                pass
+        except (UnsureError, av.FFmpegError):
+            pass
         self.list_packets(quick=False)
+
+    def open_file(self) -> None:
+        """Open the file."""
+        self.container, self.stream = open_stream(self.path, self.quick)
+        self.files.enter_context(self.container)
 
     def list_packets(self, quick: bool) -> None:
         """Open the file and list its packets; raises UnsureError where `quick` does not suffice."""
         self.quick = quick
-        self.container, self.stream = open_stream(self.path, quick)
-        self.files.enter_context(self.container)
-        is_avi = self.container.format.name == "avi"
-        in_memory = is_avi or self.path.stat().st_size <= BUFFER
-        self.packets: list[Any] = [
+        self.open_file()
+        is_avi, size = self.container.format.name == "avi", self.path.stat().st_size
+        in_memory = is_avi or size <= BUFFER
+        packets: list[Any] = [
             p if in_memory else Entry(p.pts, p.is_keyframe, p.is_discard, p.size)
             for p in self.container.demux(self.stream)
             if p.size
         ]
-        if len(self.packets) < len(self.stream.index_entries) - 1 and not is_avi:
+        if len(packets) < len(self.stream.index_entries) - 1 and not is_avi:
             raise UnreadableVideoError("truncated")
-        stamps = [packet.pts for packet in self.packets]
-        self.order: list[int] | None = None
-        if is_timed(self.stream, self.packets, stamps, is_avi):
-            visible = (i for i, packet in enumerate(self.packets) if not packet.is_discard)
-            order = sorted(visible, key=stamps.__getitem__)  # an edit list hides the others
-            seconds = np.array([stamps[i] - stamps[order[0]] for i in order])
-            self.order = order
+        stamps = [packet.pts for packet in packets]
+        shown = None
+        if not is_timed(self.stream, packets, stamps, is_avi):
+            if quick:
+                raise UnsureError
+            shown, stamps = display_order(self.stream, packets), []
+        keys = [i for i, packet in enumerate(packets) if packet.is_keyframe]
+        hidden = [i for i, packet in enumerate(packets) if packet.is_discard]
+        index = VideoIndex(size, np.array(stamps, np.int64), keys, hidden, shown)
+        self.use(index, packets if in_memory else None)
+
+    def use(self, index: VideoIndex, packets: list[Any] | None) -> None:
+        """Take over what is known of the packets; raises UnreadableVideoError: no frames."""
+        self.index, self.packets = index, packets
+        self.order: np.ndarray | None = None
+        if index.shown is None:
+            self.order = index.order
+            seconds = index.stamps[self.order] - index.stamps[self.order[:1]]
             self.span(seconds * float(self.stream.time_base or 0))
-        elif quick:
-            raise UnsureError
         else:
-            self.shown = display_order(self.stream, self.packets)
             rate = float(self.stream.average_rate or 25)
-            self.span(np.arange(self.length or len(self.shown)) / rate)
+            self.span(np.arange(self.length or len(index.shown)) / rate)
 
     def decode(self, indices: np.ndarray, view: View | None) -> Iterator[np.ndarray]:
         """Decode the stretches of the file that hold the frames."""
@@ -110,10 +140,13 @@ class PyAVReader(VideoReader):
 
     def frames(self, indices: np.ndarray) -> Iterator[Any]:
         """Yield frames as decoded."""
-        if self.order is None:
-            return counted_frames(self.stream, self.packets, self.shown, indices.tolist())
-        numbers = [self.order[i] for i in indices]
-        return timed_frames(self.container, self.stream, self.packets, numbers, self.quick)
+        if self.order is not None:
+            numbers = self.order[indices].tolist()
+            own = self.container, self.stream, self.packets, self.index
+            return timed_frames(*own, numbers, self.quick)
+        if self.packets is None:
+            self.packets = [packet for packet in self.container.demux(self.stream) if packet.size]
+        return counted_frames(self.stream, self.packets, self.index.shown or (), indices.tolist())
 
 
 def open_stream(path: str | Path, quick: bool = False) -> tuple[Any, av.VideoStream]:
@@ -232,40 +265,52 @@ def is_timed(stream: Any, packets: Sequence[Any], stamps: Sequence[int | None], 
 
 
 def timed_frames(
-    container: Any, stream: Any, packets: Sequence[Any], numbers: Sequence[int], quick: bool
+    container: Any,
+    stream: Any,
+    packets: Sequence[Any] | None,
+    index: VideoIndex,
+    numbers: Sequence[int],
+    quick: bool,
 ) -> Iterator[Any]:
-    """Decode some packets, by their numbers in `packets`, sorted by time of showing.
+    """Decode some packets, by their numbers in the file, sorted by time of showing.
+
+    Args:
+        container: the open file.
+        stream: of the video.
+        packets: of the stream; None where they are read from the file.
+        index: of the packets.
+        numbers: of those that are wanted.
+        quick: the file was opened without a look into its streams.
 
     Raises:
         UnreadableVideoError: a frame is missing at the end.
         UnsureError: with `quick`, a frame is missing, or not in its order: the decoder may not know
             how long it has to wait for frames that are shown before those it has.
     """
-    context = stream.codec_context
-    keys = [i for i, packet in enumerate(packets) if packet.is_keyframe]
+    context, keys, stamps = stream.codec_context, index.keys, index.stamps
 
     def key_before(i: int) -> int:
         # A frame that is shown before a key frame, though it is decoded after, needs an older one.
         last = bisect_right(keys, i) - 1
-        while last > 0 and packets[keys[last]].pts > packets[i].pts:
+        while last > 0 and stamps[keys[last]] > stamps[i]:
             last -= 1
         return keys[max(last, 0)]
 
     at = None  # number of the next packet, None where decoding has to start anew
     for key, group in groupby(numbers, key_before):
         pending = deque(group)
-        own, awaited = set(pending), {packets[i].pts for i in pending}
+        own, awaited = set(pending), set(stamps[[*pending]].tolist())
         decoded: dict[int, Any] = {}
         if at is None or at < key:
             context.flush_buffers()
-            at, feed = key, packets_from(container, stream, packets, key)
+            at, feed = key, packets_from(container, stream, packets, index, key)
         while pending:
             packet = next(feed, None)
             context.skip_frame = "DEFAULT" if packet is None or at in own else "NONREF"
             for frame in context.decode(packet):
                 if frame.pts in awaited:
                     decoded[frame.pts] = frame
-                while pending and (pts := packets[pending[0]].pts) in decoded:
+                while pending and (pts := int(stamps[pending[0]])) in decoded:
                     yield decoded.pop(pts)
                     pending.popleft()
                 if quick and pending and frame.pts is not None and frame.pts > pts:
@@ -279,14 +324,17 @@ def timed_frames(
             raise UnsureError if quick else UnreadableVideoError(DAMAGED)
 
 
-def packets_from(container: Any, stream: Any, packets: Sequence[Any], start: int) -> Iterator[Any]:
+def packets_from(
+    container: Any, stream: Any, packets: Sequence[Any] | None, index: VideoIndex, start: int
+) -> Iterator[Any]:
     """Yield the packets from one on, read again from the file where they are not in memory."""
-    if not isinstance(packets[start], Entry):
+    if packets is not None:
         yield from packets[start:]
         return
-    container.seek(packets[start].pts, stream=stream)
+    stamp = int(index.stamps[start])
+    container.seek(stamp, stream=stream)
     due = False
     for packet in container.demux(stream):
-        due |= packet.pts == packets[start].pts
+        due |= packet.pts == stamp
         if due and packet.size:
             yield packet

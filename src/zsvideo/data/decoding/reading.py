@@ -4,8 +4,11 @@ from pathlib import Path
 
 from zsvideo.data.decoding.base import VideoReader
 from zsvideo.data.decoding.faults import check_file, named_faults
+from zsvideo.data.decoding.index import as_text, from_text
 from zsvideo.data.decoding.packs import SUFFIX, PackReader
 from zsvideo.data.decoding.pyav_reader import PyAVReader, claimed_frames
+
+LONGEST = 20_000  # characters of an index in a manifest
 
 
 def open_video(
@@ -13,6 +16,7 @@ def open_video(
     window: tuple[float, float] | None = None,
     length: int | None = None,
     decoder: str = "pyav",
+    index: str | None = None,
 ) -> VideoReader:
     """Make the reader of a video, or of a window of it.
 
@@ -27,6 +31,7 @@ def open_video(
         window: start and end in seconds; the frames of the video are then those inside it.
         length: the number of frames that decode, where it is known.
         decoder: `pyav` or `decord`.
+        index: of the file, as a manifest keeps it; that of another file is not used.
     """
     if str(path).endswith(SUFFIX):
         return PackReader(path, window)
@@ -34,7 +39,18 @@ def open_video(
         from zsvideo.data.decoding.decord_reader import DecordReader
 
         return DecordReader(path, window, length)
-    return PyAVReader(path, window, length)
+    return PyAVReader(path, window, length, from_text(index) if index else None)
+
+
+def index_of(path: str | Path) -> str:
+    """Give the index of a video file as text; empty for a pack, or where it is very long.
+
+    Raises:
+        UnreadableVideoError: the file is missing, empty, or damaged.
+    """
+    with open_video(path) as video:
+        text = as_text(video.index) if isinstance(video, PyAVReader) else ""
+    return text if len(text) <= LONGEST else ""
 
 
 def claimed_length(path: str | Path) -> int:

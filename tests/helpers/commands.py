@@ -2,6 +2,7 @@
 
 import atexit
 import csv
+import gc
 import json
 import multiprocessing
 import os
@@ -12,16 +13,35 @@ import tempfile
 import threading
 import traceback
 from pathlib import Path
+from pkgutil import walk_packages
 
+import zsvideo
 from zsvideo.resources import ROOT
 
+HEAVY = (
+    "av",
+    "cv2",
+    "gensim.models",
+    "hydra",
+    "hydra_plugins.job_sweeper",
+    "matplotlib.pyplot",
+    "pytorch_lightning",
+    "scipy.stats",
+    "sklearn",
+    "torch",
+    "torchvision",
+)
 OWN = ("zsvideo", "hydra_plugins", "src", "helpers")
 context = multiprocessing.get_context("forkserver")
-context.set_forkserver_preload(["helpers.preload"])
+context.set_forkserver_preload(
+    [*HEAVY, *(m.name for m in walk_packages(zsvideo.__path__, "zsvideo."))]
+)
 
 
 def play(module, options, variables, place, root):
     """Be `python -m MODULE OPTIONS`, or a file, with the files `out` and `err` in a folder."""
+    assert {*HEAVY, "zsvideo.experiment.training"} <= {*sys.modules}  # else each would import them
+    gc.freeze()
     for stream, descriptor in (("out", 1), ("err", 2)):
         os.dup2(os.open(place / stream, os.O_WRONLY | os.O_CREAT), descriptor)
     os.chdir(root)

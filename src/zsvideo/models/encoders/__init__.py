@@ -6,16 +6,28 @@ executed. The libraries are an extra, and are imported here alone.
 
 from dataclasses import replace
 from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
 
 from zsvideo.errors import UserError
-from zsvideo.models.encoders.base import Encoder, weights_hash
 from zsvideo.models.encoders.options import EncoderSpec
+
+if TYPE_CHECKING:
+    from zsvideo.models.encoders.base import Encoder
 
 __all__ = ["Encoder", "EncoderSpec", "open_encoder"]
 EXTRA = "pip install 'zsvideo[encoders]'"
 
 
-def open_encoder(spec: EncoderSpec) -> Encoder:
+def __getattr__(name: str) -> Any:
+    """Import the class when it is asked for: the options alone need no torch."""
+    if name == "Encoder":
+        from zsvideo.models.encoders.base import Encoder
+
+        return Encoder
+    raise AttributeError(name)
+
+
+def open_encoder(spec: EncoderSpec) -> "Encoder":
     """Open an encoder, ready to encode, on the CPU.
 
     Args:
@@ -30,6 +42,7 @@ def open_encoder(spec: EncoderSpec) -> Encoder:
     """
     if find_spec(spec.library) is None:
         raise UserError(f"encoder={spec.name} needs {spec.library}, an extra: {EXTRA}")
+    from zsvideo.models.encoders.base import weights_hash
     from zsvideo.models.encoders.hub import with_files
     from zsvideo.models.encoders.parity import check_parity
 

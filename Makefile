@@ -37,7 +37,7 @@ paper-demo: $(READY)  ## every table and figure on generated videos; goes on whe
 
 test: $(READY)  ## lint, type check and the whole test suite
 	$(MAKE) lint
-	OMP_NUM_THREADS=1 $(RUN) -m pytest --numprocesses auto --dist loadfile
+	OMP_NUM_THREADS=1 $(RUN) -m pytest --numprocesses auto --dist worksteal
 
 wheel-test:  ## build the wheel, install it into a fresh environment, use it from another folder
 	PYTHON=$(PYTHON) .ci/wheel

@@ -155,6 +155,7 @@ def test_presets_compose_at_both_scales(config, scale):
     assert all(f"${{scale.{key}}}" in presets for key in composed.scale)
 
 
+@pytest.mark.slow
 def test_the_wandb_sweep_takes_options_of_train(config):
     sweep = OmegaConf.to_container(
         OmegaConf.load(ROOT / "experiments" / "wandb" / "sweep.yaml"), resolve=False
@@ -188,6 +189,7 @@ def test_protocol_sets_targets_and_narrowing_keeps_what_is_kept_out(config):
     assert narrowed.protocol.keep_out == ["ucf101", "hmdb51", "activitynet"]
 
 
+@pytest.mark.slow
 def test_compat_sets_every_switch_and_each_can_be_set_alone(config):
     ours = ClipSpec(**config("compat=ours").clips)
     assert ours == ClipSpec(16, 25, 128, 112, 0.5, "loop") == ClipSpec(**config().clips)

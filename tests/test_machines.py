@@ -167,7 +167,9 @@ def loaded(config, tmp_path, **options):
     return [sharing.receive(batch) for batch in loader], collate([clips[0, n] for n in (0, 1)])
 
 
-@pytest.mark.parametrize("machine", ["linux", "little shared memory", "macOS"])
+@pytest.mark.parametrize(
+    "machine", ["linux", "little shared memory", pytest.param("macOS", marks=pytest.mark.slow)]
+)
 def test_batches_of_another_process(config, tmp_path, monkeypatch, caplog, machine):
     sharing.tell.cache_clear()
     if machine == "macOS":

@@ -73,6 +73,7 @@ PLAIN = ("predict", "export")  # commands without Hydra; tests/prediction runs t
 GENERATED = [line for line in OURS if re.search(r"(scale|experiments)=demo\b", line)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("line", OURS)
 def test_commands_compose(config, line):
     name, options = own(line)

@@ -318,6 +318,8 @@ SMALL = [
     "resamples=0",
     "save_every=1",
     "clips.test_clips=1",
+    "clips.short_side=36",
+    "clips.crop=32",
 ]
 
 

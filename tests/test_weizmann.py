@@ -69,6 +69,7 @@ def test_the_whole_experiment_on_made_up_files(cli, made, tmp_path):
     assert other["videos"] == "12" and other["chance"].startswith("16.6")
 
 
+@pytest.mark.slow
 def test_without_the_videos_one_line_says_what_to_fetch(cli, tmp_path):
     process = cli("train", "experiments=weizmann", f"hydra.sweep.dir={tmp_path}/sweep")
     (line,) = fails(process, "weizmann is not at", "download=true", "source.root=FOLDER")
@@ -82,6 +83,7 @@ def test_it_has_no_demo_scale(cli):
     assert "with experiments=weizmann scale=demo" in done.stderr
 
 
+@pytest.mark.slow
 def test_an_actor_on_both_sides_is_a_leak(cli, made, tmp_path):
     run = tmp_path / "run"
     own = ["hydra.mode=RUN", "target=[weizmann]", "source.leave_out=[ido]"]

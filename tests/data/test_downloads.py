@@ -342,11 +342,13 @@ def test_addresses(dataset):
         assert item.checksum == "" or len(digits) == {"md5": 32, "sha256": 64}[kind]
 
 
+@pytest.mark.slow
 def test_what_has_no_address(cli, tmp_path):
     options = [f"root={tmp_path}", f"out={tmp_path}/out", "download=true"]
     fails(cli("prepare", "dataset=folder", *options), "dataset=folder", "ucf101")
 
 
+@pytest.mark.slow
 def test_by_the_command_line(server, cli, tmp_path):
     """The real addresses, answered by a proxy that stands in for the network."""
     proxy = {"http_proxy": f"http://127.0.0.1:{server.server_port}", "no_proxy": ""}

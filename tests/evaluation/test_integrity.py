@@ -199,6 +199,7 @@ def test_what_is_no_record_is_said_in_one_line(run, change, words):
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.slow
 def test_report_and_compare_refuse_a_forged_number(run, cli, tmp_path):
     other = finished_run(tmp_path / "other", trained(predictions(100, noise=9)), seed=1)
     edit(run, FORGERIES["full top1"], resealed=True)
@@ -228,6 +229,7 @@ def test_the_card_takes_its_diagnosis_from_the_predictions(run):
     )
 
 
+@pytest.mark.slow
 def test_the_commands_say_it_in_one_line(run, cli, tmp_path):
     with np.load(run / "predictions" / "own.npz") as held:
         arrays = dict(held)

@@ -45,6 +45,7 @@ def test_a_shared_model_answers_as_its_run(shared_model, tmp_path):
         zsvideo.load(out, cache=tmp_path / "cache").candidates(NAMES)
 
 
+@pytest.mark.slow
 def test_what_is_refused(shared_model, cli, tmp_path):
     run, out = shared_model
     assert fails(cli("export", str(run), str(run)), "holds other files")

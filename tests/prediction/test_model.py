@@ -39,6 +39,7 @@ def videos(tmp_path):
     return folder
 
 
+@pytest.mark.slow
 def test_a_run_gives_its_own_numbers_again(cli, folders, tmp_path):
     """Embeddings to the bit, and accuracy, of a run that was trained by the command."""
     run = tmp_path / "run"

@@ -174,6 +174,7 @@ def test_quoted_numbers_have_a_source_and_stand_apart(pair, tmp_path):
         quoted(str(mine))
 
 
+@pytest.mark.slow
 def test_warnings(pair, tmp_path):
     p = Run(pair[0]).predictions("own")
     lineage = {

@@ -115,6 +115,7 @@ def test_table3_has_a_row_for_the_clean_baseline(tmp_path):
     assert "e2e above frozen features that saw no class kept out: holds (+18.6" in text
 
 
+@pytest.mark.slow
 def test_a_forged_cell_counts_as_missing(tmp_path):
     top = tmp_path / "full"
     jobs = [(arm("e2e", "none", 25, s), 38.0, {}) for s in range(3)]
@@ -139,6 +140,7 @@ def test_a_forged_cell_counts_as_missing(tmp_path):
         report("table3", top)
 
 
+@pytest.mark.slow
 def test_the_same_runs_give_the_same_files(ablation):
     endings = ("md", "csv", "tex", "svg")
     first = [(report("table3", ablation) / f"table3.{e}").read_bytes() for e in endings]

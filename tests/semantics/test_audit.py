@@ -34,6 +34,7 @@ def test_pretraining_on_kinetics400_shares_37_classes(found):
     assert (counts["classes"], counts["identical"]) == (400, 37)
 
 
+@pytest.mark.slow
 def test_survivors_are_graded_and_counted(found):
     source = found["training"]["source"]
     rows = {row["name"]: row for row in source["classes"]}
@@ -74,6 +75,7 @@ def test_map_has_the_groups_of_fig_2_and_is_always_the_same(found, tmp_path):
     assert audited(embedded(cache=str(tmp_path)), ["ucf101"])["map"] == again["map"]
 
 
+@pytest.mark.slow
 def test_inside_has_a_tau_of_each_target(tmp_path):
     found = audited(embedded(cache=str(tmp_path)), ["ucf101", "hmdb51"], rule="inside")
     taus = found["protocol"]["taus"]
@@ -93,6 +95,7 @@ def test_inside_has_a_tau_of_each_target(tmp_path):
     assert audit_remarks(found)[1].endswith("; pairs at distance 0 make no tau: a = b")
 
 
+@pytest.mark.slow
 def test_real_vectors(shared, tmp_path):
     file = str(shared / "reference" / "googlenews_subset.bin")
     found = audited(WordVectors(file, str(tmp_path)), ["ucf101", "hmdb51"])

@@ -4,6 +4,9 @@ Shapes: K texts, L tokens, F features.
 """
 
 import json
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +19,16 @@ from zsvideo.models.encoders.hub import CONFIGS, DAMAGE
 from zsvideo.models.encoders.options import EncoderSpec
 
 
+@contextmanager
+def silence() -> Iterator[None]:
+    """Leave out the ten lines that the library logs, as the root, of each model that it opens."""
+    logging.disable(logging.INFO)
+    try:
+        yield
+    finally:
+        logging.disable(logging.NOTSET)
+
+
 class OpenClip(Encoder):
     """An encoder of open_clip, from a folder with its `open_clip_config.json` and weights."""
 
@@ -26,10 +39,11 @@ class OpenClip(Encoder):
         super().__init__(spec)
         place = f"local-dir:{folder}"
         try:
-            self.network: Any = open_clip.create_model(
-                place, precision="fp32", pretrained_text=False, require_pretrained=True
-            )
-            self.tokenizer: Any = open_clip.get_tokenizer(place)
+            with silence():
+                self.network: Any = open_clip.create_model(
+                    place, precision="fp32", pretrained_text=False, require_pretrained=True
+                )
+                self.tokenizer: Any = open_clip.get_tokenizer(place)
         except DAMAGE as error:
             lines = str(error).strip().splitlines() or [type(error).__name__]
             raise UserError(f"encoder={spec.name} in {folder} is damaged: {lines[0]}") from None

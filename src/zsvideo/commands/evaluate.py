@@ -117,13 +117,12 @@ def tested(config: DictConfig, experiment: Experiment, run: Path) -> None:
     experiment.check_made("evaluation", *(() if scored else ("callbacks", "logger")))
     evaluations = evaluations_of(experiment.evaluation)
     if config.predictions is not None:
-        from zsvideo.experiment.rescoring import rescore
+        from zsvideo.experiment.rescoring import Scoring, rescore
 
         options = map(typed_key, HydraConfig.get().overrides.task)
         targets = experiment.targets if "target" in options else {}
-        return rescore(
-            config.predictions, evaluations, experiment.resamples, config.track, run, targets
-        )
+        scoring = Scoring(evaluations, experiment.resamples, config.track, targets)
+        return rescore(config.predictions, scoring, run)
     from zsvideo.evaluation.protocols import check_lists
     from zsvideo.experiment.build import (
         build_targets,

@@ -3,17 +3,15 @@
 import os
 import platform
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from zsvideo.experiment.jobs import deciding
 from zsvideo.experiment.options import LATER
-from zsvideo.models.releases import cudnn_release
 from zsvideo.resources import ROOT
 
 PACKAGES = (
@@ -76,7 +74,16 @@ def environment(accelerators: Sequence[str] = ()) -> dict[str, Any]:
 
 
 def gpu_software() -> dict[str, str]:
-    """Name the releases of CUDA (or ROCm) and cuDNN that torch was built with or runs on."""
+    """Name the releases of CUDA (or ROCm) and cuDNN that torch was built with or runs on.
+
+    None where torch is not loaded, as saved predictions are scored without it.
+    """
+    if "torch" not in sys.modules:
+        return {}
+    import torch
+
+    from zsvideo.models.releases import cudnn_release
+
     own = {"cuda": torch.version.cuda, "rocm": torch.version.hip, "cudnn": cudnn_release()}
     return {name: str(release) for name, release in own.items() if release}
 

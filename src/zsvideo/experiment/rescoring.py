@@ -3,6 +3,7 @@
 import logging
 import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,23 +25,30 @@ log = logging.getLogger(__name__)
 MADE_ANEW = ("targets", SEEN, "protocol", "protocol_sha256", "scored", RECORD_HASH)
 
 
-def rescore(
-    places: Any,
-    evaluations: Evaluations,
-    resamples: int,
-    track: str,
-    out: Path,
-    targets: Mapping[str, VideoSet],
-) -> None:
+@dataclass(frozen=True)
+class Scoring:
+    """How predictions are scored, and what is said of those that no record explains.
+
+    Attributes:
+        evaluations: by name.
+        resamples: of the bootstrap intervals.
+        track: of predictions that no record explains.
+        targets: the data set that a file of other code is of, by name; empty if it is unknown.
+    """
+
+    evaluations: Evaluations
+    resamples: int
+    track: str
+    targets: Mapping[str, VideoSet]
+
+
+def rescore(places: Any, scoring: Scoring, out: Path) -> None:
     """Score runs or files of predictions; several each in a folder of its own.
 
     Args:
         places: see `named_runs`.
-        evaluations: how, by name.
-        resamples: of the bootstrap intervals.
-        track: of predictions that no record explains.
+        scoring: how.
         out: folder of what is written.
-        targets: the data set that a file of other code is of, by name; empty if it is unknown.
 
     Raises:
         UserError: there are none, or a file is not as it was written.
@@ -49,29 +57,22 @@ def rescore(
     for number, (folder, names) in enumerate(runs):
         own = out if len(runs) == 1 else out / str(number)
         if names:
-            rescore_run(folder, names, evaluations, resamples, track, own)
+            rescore_run(folder, names, scoring, own)
         else:
-            score_external(folder, evaluations, resamples, track, own, targets)
+            score_external(folder, scoring, own)
     if len(runs) > 1:
         command = f"python -m src.report {typed_option('compare', out)}"
         log.info("%d runs scored in %s; `%s` compares them", len(runs), out, command)
 
 
-def rescore_run(
-    folder: Path,
-    names: Sequence[str],
-    evaluations: Evaluations,
-    resamples: int,
-    track: str,
-    out: Path,
-) -> None:
+def rescore_run(folder: Path, names: Sequence[str], scoring: Scoring, out: Path) -> None:
     """Score some targets of one run into a folder, with a copy of their predictions."""
     record = read_record(folder, complete=False)
     if (written := folder / "metrics.json").is_file():
         check_record(folder, record)
     predictions = {name: read_target(folder, name, record) for name in names}
     sets = {n: (p.dataset, list(map(str, p.class_names))) for n, p in predictions.items()}
-    check_lists(evaluations, sets)
+    check_lists(scoring.evaluations, sets)
     (out / "predictions").mkdir(parents=True, exist_ok=True)
     for name in (*names, SEEN):
         file = folder / "predictions" / f"{name}.npz"
@@ -80,7 +81,7 @@ def rescore_run(
     if (seen := next(iter(predictions.values())).seen) is not None:
         predictions[SEEN] = seen
     counts = {name: counted(own, record, name) for name, own in predictions.items()}
-    about: dict[str, Any] = {"selection": "unknown", "source": None, "track": track}
+    about: dict[str, Any] = {"selection": "unknown", "source": None, "track": scoring.track}
     about |= {key: value for key, value in record.plain().items() if key not in MADE_ANEW}
     about["scored"] = {"from": folder.name, **environment()}
     if written.is_file():
@@ -88,31 +89,25 @@ def rescore_run(
     protocol = record.protocol.plain() or unknown_protocol(predictions)
     listed = {n: classes for n, classes in protocol["targets"].items() if n in predictions}
     score_run(
-        evaluations, resamples, out, {**protocol, "targets": listed}, predictions, counts, about
+        scoring.evaluations,
+        scoring.resamples,
+        out,
+        {**protocol, "targets": listed},
+        predictions,
+        counts,
+        about,
     )
 
 
-def score_external(
-    file: Path,
-    evaluations: Evaluations,
-    resamples: int,
-    track: str,
-    out: Path,
-    targets: Mapping[str, VideoSet],
-) -> None:
+def score_external(file: Path, scoring: Scoring, out: Path) -> None:
     """Score a file of other code into a folder, of which it becomes the predictions.
 
-    Args:
-        file: see `zsvideo.evaluation.external`.
-        evaluations: how, by name.
-        resamples: of the bootstrap intervals.
-        track: that its method is of.
-        out: the folder.
-        targets: see `rescore`; a target that is given names the predictions.
+    A target that is given names them.
 
     Raises:
         UserError: there are several targets, or the file cannot be used.
     """
+    evaluations, targets = scoring.evaluations, scoring.targets
     if len(targets) > 1:
         raise UserError(
             f"predictions={file} is of one data set, target names {', '.join(targets)}; give one"
@@ -125,12 +120,12 @@ def score_external(
     counts["expected"] = videos.published(()) if videos else None
     about = {
         "selection": "unknown",
-        "track": track,
+        "track": scoring.track,
         "scored": {"from": file.name, "sha256": file_hash(file), **environment()},
     }
     score_run(
         evaluations,
-        resamples,
+        scoring.resamples,
         out,
         unknown_protocol({name: predictions}),
         {name: predictions},

@@ -2,23 +2,19 @@
 
 from pathlib import Path
 
-import matplotlib
-
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image, ImageDraw
 
 from zsvideo.evaluation.diagnosis import confusion_matrix
 from zsvideo.reporting.identity import seen_targets
+from zsvideo.reporting.plots import plt
 from zsvideo.reporting.run import Run
 from zsvideo.texts import printable
 
 RIGHT, WRONG, CHANCE = "#0072b2", "#d55e00", "#444444"  # colour-blind safe (Okabe and Ito)
 SIDE = 190
 MOST_CLASSES, NUMBERED = 30, 12  # of a confusion matrix: drawn, and with numbers
-plt.rcParams["text.parse_math"] = False  # names are no formulas
 
 
 def accuracy_figure(run: Run, target: str, file: Path) -> None:

@@ -11,15 +11,13 @@ from typing import Any
 from urllib.parse import quote
 
 import matplotlib
-
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 
 from zsvideo.data.frames import SECTORS
+from zsvideo.reporting.plots import plt
 
 KEPT, REMOVED = "#d62728", "#cfcfcf"  # red and grey, as in the paper
 OTHERS = "#c8b560"  # of another training set, such as the scenes of SUN397
@@ -31,7 +29,6 @@ STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "audit",
     "font.size": 9,
-    "text.parse_math": False,
 }
 
 

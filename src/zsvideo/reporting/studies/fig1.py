@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from zsvideo.reporting.plots import plt
 from zsvideo.reporting.studies import rivals, table1
 from zsvideo.reporting.studies.files import (
     ABOUT,

@@ -6,12 +6,12 @@ from dataclasses import asdict
 from pathlib import Path
 
 import matplotlib
-import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 from rich.markup import escape
 
 from zsvideo.errors import UserError
 from zsvideo.evaluation.record import write_text
+from zsvideo.reporting.plots import plt
 from zsvideo.reporting.studies.artefacts import artefact, names
 from zsvideo.reporting.studies.claims import Finding
 from zsvideo.reporting.studies.dashboard import write_dashboard

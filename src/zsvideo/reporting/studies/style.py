@@ -7,15 +7,12 @@ import textwrap
 from collections.abc import Sequence
 from typing import Any
 
-import matplotlib
-
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
+from zsvideo.reporting.plots import plt
 from zsvideo.reporting.studies.files import Row, note_letters, note_lines
 from zsvideo.reporting.studies.study import Spread
 
@@ -36,7 +33,6 @@ STYLE: dict[Any, Any] = {
     "lines.markersize": 4,
     "svg.fonttype": "none",
     "svg.hashsalt": "study",
-    "text.parse_math": False,
 }
 
 

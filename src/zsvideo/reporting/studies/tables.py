@@ -3,10 +3,10 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from zsvideo.reporting.plots import plt
 from zsvideo.reporting.quoted import HERE, read_tsv
 from zsvideo.reporting.studies.files import ABOUT, Row, is_quoted, note_letter, note_letters
 from zsvideo.reporting.studies.study import Spread, Study, Trial, spread

@@ -11,10 +11,9 @@ from zsvideo.errors import UserError
 from zsvideo.models.encoders.options import EncoderSpec
 
 CONFIGS = {"open_clip": "open_clip_config.json", "transformers": "config.json"}
-FILES = {  # what is fetched: no weights twice, and no pickles where the library has another form
-    "open_clip": ["*.json", "*.txt", "*.model", "open_clip_*"],
-    "transformers": ["*.json", "*.txt", "*.model", "*.safetensors"],
-}
+TEXTS = ["*.json", "*.txt", "*.model"]
+WEIGHTS = {"open_clip": "open_clip_*.safetensors", "transformers": "*.safetensors"}
+OLDER = "open_clip_*.bin"  # only where a repository has no other
 REMOTE_CODE = {  # known to run code of their own; so does any whose config says `auto_map`
     "OpenGVLab/InternVideo2": "InternVideo2",
     "OpenGVLab/ViCLIP": "ViCLIP",
@@ -75,10 +74,14 @@ def fetched(spec: EncoderSpec) -> Path:
     """Fetch the files of a repository, or find them in the cache; raises UserError."""
     from huggingface_hub import snapshot_download
 
+    weights = WEIGHTS[spec.library]
     try:
-        return Path(
-            snapshot_download(spec.id, revision=spec.revision, allow_patterns=FILES[spec.library])
+        folder = Path(
+            snapshot_download(spec.id, revision=spec.revision, allow_patterns=[*TEXTS, weights])
         )
+        if spec.library == "open_clip" and not any(folder.glob(weights)):
+            snapshot_download(spec.id, revision=spec.revision, allow_patterns=[OLDER])
+        return folder
     except (OSError, ValueError, RuntimeError) as error:
         lines = str(error).strip().splitlines() or [type(error).__name__]
         raise UserError(

@@ -6,6 +6,7 @@ import torch
 
 from helpers.commands import fails, finished, read, rows
 from helpers.encoders import open_clip_folder
+from zsvideo.experiment.jobs import job_name
 from zsvideo.prediction.loading import read_model
 
 pytest.importorskip("open_clip")
@@ -29,7 +30,10 @@ def encoder(tmp_path):
 @pytest.mark.slow
 def test_f_s_is_trained_on_a_frozen_encoder_and_tested_again(cli, folders, encoder, tmp_path):
     run, again = tmp_path / "run", tmp_path / "again"
-    finished(cli("train", *folders, *encoder, f"hydra.run.dir={run}"))
+    own = [*folders, *encoder, f"hydra.run.dir={run}"]
+    finished(cli("train", *own, "trainer.max_epochs=1"))
+    said = finished(cli("train", *own, "resume=auto"))
+    assert "going on from step" in said
     state = torch.load(run / LAST, weights_only=True)
     assert set(state["state_dict"]) == {"f_s.weight", "f_s.bias"}
     hparams = state["hyper_parameters"]
@@ -37,6 +41,12 @@ def test_f_s_is_trained_on_a_frozen_encoder_and_tested_again(cli, folders, encod
     finished(cli("evaluate", *folders, *encoder, f"ckpt={run}", f"hydra.run.dir={again}"))
     first, second = (np.load(r / "predictions" / "folder.npz")["embeddings"] for r in (run, again))
     np.testing.assert_allclose(first, second, atol=1e-5)
+
+
+def test_jobs_are_named_by_the_encoder(config):
+    name = job_name(config("encoder=clip_b16", "source=synthetic", "target=[synthetic]", run="x"))
+    assert "clip_b16-frozen" in name
+    assert "encoder" not in config() and "encoder" not in job_name(config(run="x"))
 
 
 @pytest.mark.slow

@@ -74,6 +74,7 @@ DAMAGE = (  # what reading a record that is not as it was written may give
 NAMED = (
     "source",
     "model",
+    "encoder",
     "method",
     "head",
     "pretrain",

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from helpers.commands import fails, finished, read, rows
-from helpers.encoders import open_clip_folder
+from helpers.encoders import open_clip_folder, video_folder
 from zsvideo.experiment.jobs import job_name
 from zsvideo.prediction.loading import read_model
 
@@ -78,3 +78,52 @@ def test_an_encoder_is_tuned_on_the_texts_of_classes(cli, folders, encoder, tmp_
     assert facts.clips.frames == 4 and facts.network["projection"] == "none"
     fails(cli("train", *folders, *encoder, "class_vectors=text"), "nothing to train")
     fails(cli("train", *folders, "method=contrastive"), "give encoder=")
+
+
+def video_options(folder, name, family):
+    size = {"vjepa2": ["encoder.short_side=36", "clips.short_side=36"]}
+    return [
+        f"encoder={name}",
+        "encoder.size=32",
+        "encoder.frames=4",
+        f"encoder.weights={video_folder(folder / family, family)}",
+        *size.get(family, ["clips.short_side=32"]),
+        "clips.test_clips=1",
+    ]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "family"), [("videoprism_b", "videoprism"), ("pe_av_small", "pe_video")]
+)
+def test_a_video_encoder_with_texts_is_tested_as_it_is(cli, folders, tmp_path, name, family):
+    pytest.importorskip("transformers")
+    run, encoder = tmp_path / "run", video_options(tmp_path, name, family)
+    said = finished(cli("evaluate", *folders, *encoder, f"hydra.run.dir={run}"))
+    assert "UNKNOWN: pre-training classes" in said
+    record = read(run, "metrics.json")
+    assert record["track"] == "vision-language"
+    assert record["encoder"]["library"] == "transformers" and record["encoder"]["name"] == name
+    with np.load(run / "predictions" / "folder.npz") as saved:
+        assert saved["embeddings"].shape == (8, 24) and saved["class_vectors"].shape == (4, 24)
+    assert name in (run / "card.md").read_text()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "family", "options"),
+    [("vjepa2_l", "vjepa2", ["head=ridge"]), ("videomae_b", "videomae", [])],
+)
+def test_features_without_texts(cli, folders, tmp_path, name, family, options):
+    pytest.importorskip("transformers")
+    run, encoder = tmp_path / "run", video_options(tmp_path, name, family)
+    if family == "videomae":  # the published weights have other colours than the class's default
+        encoder += ["encoder.mean=[0.5,0.5,0.5]", "encoder.std=[0.5,0.5,0.5]"]
+    finished(cli("train", *folders, *encoder, *options, f"hydra.run.dir={run}"))
+    record = read(run, "metrics.json")
+    assert record["track"] == "video-encoder" and record["encoder"]["labels"] == "none"
+    assert read(run, "protocol.json")["pretrain"]["leaks"] is not None
+    network, facts = read_model(run)
+    assert facts.network["backbone"] == name and network.f_v.feature_dim == 24
+    texts = [*folders, *encoder, "class_vectors=text"]
+    fails(cli("evaluate", *texts, f"hydra.run.dir={tmp_path}/x"), "text side")

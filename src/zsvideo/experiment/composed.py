@@ -178,6 +178,11 @@ class Experiment(Claim):
                 f"{self.pretrain.name} (method=baseline sets it: take method=frozen) and "
                 "features.ckpt"
             )
+        if self.method.legacy_bn:
+            raise UserError(
+                f"encoder={encoder.name} stays as it is where it is frozen; leave out "
+                "method.legacy_bn=true"
+            )
         if self.method.classify:
             raise UserError(
                 f"encoder={encoder.name} does not go with method=classify; take method=frozen, "

@@ -155,6 +155,8 @@ def test_typed_clips_are_honoured_where_the_encoder_can_read_them(config):
         (["pretrain.ckpt=x"], "brings its own weights"),
         (["features.ckpt=x"], "brings its own weights"),
         (["method=classify"], "method=classify"),
+        (["method.legacy_bn=true"], "legacy_bn"),
+        (["class_vectors=words", "method=contrastive"], "class_vectors=text"),
         (["encoder.frames=0"], "encoder.frames=0"),
         (["encoder.resize=fit"], "encoder.resize=fit"),
         (["encoder.std=[0,1,1]"], "encoder.std"),

@@ -58,15 +58,10 @@ class Projected(Pooled):
 class Averaged(Vision):
     """A video encoder with an output for each part of a clip: their mean."""
 
-    def __init__(self, network: nn.Module, feature_dim: int, **options: Any) -> None:
-        super().__init__(network, feature_dim)
-        self.options = options
-
     def forward(self, clips: Tensor) -> Tensor:
         """Encode normalised clips: (B, C, T, H, W) to (B, F)."""
-        tokens = self.network(clips.movedim(2, 1).contiguous(), **self.options)
-        mean: Tensor = tokens.last_hidden_state.mean(dim=1)
-        return mean
+        parts: Tensor = self.network(clips.movedim(2, 1).contiguous()).last_hidden_state
+        return parts.mean(dim=1)
 
 
 class Transformers(Encoder):
@@ -213,8 +208,8 @@ class Parts(Transformers):
 
     def side(self, network: Any) -> Vision:
         """Take the encoder, without what predicts hidden parts."""
-        options = {"skip_predictor": True} if network.config.model_type == "vjepa2" else {}
-        return Averaged(network, network.config.hidden_size, **options)
+        own = network.encoder if network.config.model_type == "vjepa2" else network
+        return Averaged(own, network.config.hidden_size)
 
 
 FAMILIES: dict[str, type[Transformers]] = {

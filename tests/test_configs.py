@@ -295,7 +295,8 @@ def test_the_page_of_options_is_in_step():
 
 def test_typed_defaults_are_those_of_the_configs(config):
     composed = config("protocol=605", "model=r2plus1d")
-    for group, kind in GROUPS_TYPED.items():
+    own = {name: kind for name, kind in GROUPS_TYPED.items() if name != "encoder"}  # none chosen
+    for group, kind in own.items():
         typed = kind.__pydantic_fields__
         values = OmegaConf.to_container(composed[group], resolve=True)
         for key, value in values.items():

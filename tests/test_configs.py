@@ -43,7 +43,8 @@ AUDITED = (
 BY_GROUP = {g: [o for group, o in GROUPS if group == g] for g, _ in GROUPS}
 BY_GROUP["head"] = [None] * len(BY_GROUP["method"]) + BY_GROUP["head"]  # it sets the method
 APART = ("experiments", "scale", "encoder")  # see the test of presets, and that of the contract
-BY_GROUP["method"].sort(key=lambda m: m != "classify")  # with selection=last
+# With selection=last, and with class_vectors=text.
+BY_GROUP["method"].sort(key=lambda m: {"classify": 0, "contrastive": 1}.get(m, 2))
 BY_GROUP["callbacks"].sort(key=lambda c: c == "early_stopping")  # with selection=val
 SLOW = pytest.mark.slow
 COLUMNS = range(max(len(v) for g, v in BY_GROUP.items() if g not in APART))
@@ -111,7 +112,7 @@ def test_every_key_is_read(group, option):
             "reset_head",
             "max_epochs",
         },
-        "method": {"classify", "frozen", "legacy_bn", "cached_clips"},
+        "method": {"classify", "frozen", "legacy_bn", "cached_clips", "contrastive", "lr"},
         "selection": {"name", "share", "targets"},
         "features": {"clips", "dtype", "pca", "ckpt"},
     }  # read by zsvideo.experiment.pretraining and zsvideo.experiment.features
@@ -131,7 +132,7 @@ def test_every_key_is_read(group, option):
         assert head_of(plain).kind == option
         return
     if group in readers:
-        readers[group](**plain)
+        readers[group](**OmegaConf.to_container(composed, resolve=True))
         return
     for part in [plain] if "_target_" in plain else plain.values():
         keys = set(part) - {"_target_", "_partial_"}

@@ -17,7 +17,9 @@ from zsvideo.data.options import ClipSpec, LoaderSpec
 from zsvideo.data.videos import Video, Videos
 from zsvideo.data.zeroshot import ZeroShotDataModule
 from zsvideo.errors import UserError
+from zsvideo.semantics.class_texts import ClassVectorSpec
 from zsvideo.semantics.protocol import Protocol
+from zsvideo.semantics.text_vectors import TextEncoder, TextVectors
 from zsvideo.semantics.vectors import WordVectors, embedded
 from zsvideo.semantics.words import class_names
 
@@ -185,13 +187,16 @@ def module(tmp_path):
     vectors = WordVectors(str(tmp_path / "toy.bin"), str(tmp_path / "cache"))
     clips, loader = ClipSpec(16, 1, 40, 32, 0.0, "loop"), LoaderSpec(2, 2, 0, 0)
 
-    def make(subset):
+    def make(subset, texts=None, hold_out_share=0):
         source, target = (
             VideoDataModule(VideoSet(root=str(tmp_path / place)), clips, loader, 0)
             for place in ("source", "target")
         )
         protocol = Protocol("p", "tau", 0.05, False, ["targets"])
-        return ZeroShotDataModule(source, {"t": target}, protocol, vectors, subset), vectors
+        data = ZeroShotDataModule(
+            source, {"t": target}, protocol, vectors, subset, hold_out_share, texts=texts
+        )
+        return data, vectors
 
     return make
 
@@ -231,3 +236,36 @@ def test_the_record_says_what_was_drawn(module):
     assert data.protocol["trained_classes"] == list(written["classes"])
     assert written["videos_sha256"] == module(draw)[0].protocol["subset"]["videos_sha256"]
     assert data.protocol["counts"]["kept"] == 6  # of the protocol, before the subset
+
+
+@pytest.mark.parametrize(
+    ("subset", "share"),
+    [
+        (
+            partial(subsets.clusters, clusters=2, classes=2, seed=0, cluster=None, cluster_seed=0),
+            0,
+        ),
+        (partial(subsets.classes, classes=2, seed=1, nested=False, legacy=False), 0),
+        (subsets.everything, 0.3),
+    ],
+)
+def test_class_vectors_from_texts_change_nothing_but_what_is_learned(
+    module, tmp_path, subset, share
+):
+    spec = ClassVectorSpec(kind="text", prompts="one")
+    letters = "abcdefghijklmnopqrstuvwxyz"
+
+    def encode(texts):
+        return np.array([[1 + text.count(letter) for letter in letters] for text in texts])
+
+    texts = TextVectors.of(spec, TextEncoder(encode, {"sha256": "0"}), tmp_path / "cache")
+    (plain, _), (other, _) = module(subset, None, share), module(subset, texts, share)
+    assert plain.dimension == 20 and other.dimension == 26
+    assert plain.source.bank.names == other.source.bank.names
+    assert list(plain.source.chosen.ids) == list(other.source.chosen.ids)
+    added = {"class_vectors", "class_texts"}
+    assert {k: v for k, v in other.protocol.items() if k not in added} == plain.protocol
+    for videos in (other.source, *other.targets.values(), *other.validation.values()):
+        assert np.array_equal(videos.bank.vectors, texts.bank(videos.bank.names).vectors)
+    with pytest.raises(UserError, match="trained with class_vectors=words, tested here with"):
+        other.check_texts(None, "the checkpoint")

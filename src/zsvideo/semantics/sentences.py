@@ -62,10 +62,16 @@ def sentence_encoder(model: str, revision: str | None = None) -> TextEncoder:
         "library": "sentence-transformers",
         "version": sentence_transformers.__version__,
         "id": folder.name if local else model,
-        "revision": None if local else revision,
+        "revision": None if local else revision_of(network) or revision,
         "sha256": weights_hash(network),
     }
     return TextEncoder(encode, facts)
+
+
+def revision_of(network: Any) -> str | None:
+    """Tell the commit of a model of the hub; None where it does not say it."""
+    configs = (getattr(module, "config", None) for module in network.modules())
+    return next((own for c in configs if (own := getattr(c, "_commit_hash", None))), None)
 
 
 def weights_hash(network: Any) -> str:

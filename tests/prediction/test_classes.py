@@ -2,13 +2,16 @@
 
 import json
 
+import numpy as np
 import pytest
 
 import zsvideo
 from helpers.models import trained_run
 from zsvideo.errors import UserError
-from zsvideo.prediction.classes import edits
-from zsvideo.semantics.class_texts import read_classes
+from zsvideo.prediction.classes import candidates, edits
+from zsvideo.semantics.class_texts import ClassTexts, read_classes
+from zsvideo.semantics.class_vectors import ClassVectors
+from zsvideo.semantics.text_vectors import TextEncoder, TextVectors
 
 
 @pytest.fixture
@@ -105,3 +108,26 @@ def test_texts_stand_in_the_place_of_a_name(model):
 
 def test_edits_are_one_letter_away():
     assert {"tea", "teaa", "te", "eta"} - {"tea"} <= edits("tea") and "tea" not in edits("tea")
+
+
+def test_names_and_texts_that_an_encoder_of_texts_reads(tmp_path):
+    def encode(texts):
+        return np.array([[1.0 + text.count(letter) for letter in "abcdrsuw"] for text in texts])
+
+    made = TextVectors("text", ClassTexts(("it is {}",)), TextEncoder(encode, {}), tmp_path)
+    trained = ClassVectors("own", ("swim",), (("swim",),), made.bank(["swim"]).vectors, {})
+    listed = read_classes({"swim": [], "Zumba": ["no swim, a {}"], "?!": [], "abc": ["it is cab"]})
+    asked = candidates([*listed, *read_classes(["cab"])], made, trained)
+    assert asked.bank.names == ("swim", "Zumba", "abc", "cab")
+    rows = [encode(["no swim, a zumba"])[0], encode(["it is cab"])[0]]
+    expected = [row / np.linalg.norm(row) for row in rows]
+    assert np.allclose(asked.bank.vectors[[1, 2]], expected, atol=1e-7)
+    assert asked.warnings == (
+        "'?!' is left out: no words; write it in words",
+        "'abc' and 'cab' share a vector: no video tells them apart",
+        "classes/Zumba: its text names classes/swim: 'no swim, a {}'",
+        "classes/abc: its text names classes/cab: 'it is cab'",
+        "classes/abc, classes/cab share a text: 'it is cab'",
+    )
+    assert asked.notes["swim"] == ("not zero-shot: trained on ('swim')",)
+    assert asked.nearest["cab"][0].name == "swim" and asked.nearest["swim"][0].distance < 1e-9

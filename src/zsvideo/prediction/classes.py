@@ -13,10 +13,11 @@ from rapidfuzz.distance import JaroWinkler
 
 from zsvideo.errors import UserError
 from zsvideo.prediction.answers import TrainedClass
-from zsvideo.semantics.class_texts import NamedClass
+from zsvideo.semantics.class_texts import ClassTexts, NamedClass
 from zsvideo.semantics.class_vectors import ClassBank, ClassVectors, cosine_distances
 from zsvideo.semantics.files import WordTable, read_vectors
 from zsvideo.semantics.pairs import find_pairs
+from zsvideo.semantics.text_audit import audit_texts, text_remarks
 from zsvideo.semantics.text_vectors import TextVectors
 from zsvideo.semantics.vectors import WordVectors, has_direction, spellings
 from zsvideo.semantics.words import words
@@ -114,9 +115,12 @@ def candidates(
         warnings.append(f"{first!r} and {second!r} share a vector: no video tells them apart")
         notes[first].append(f"same vector as {second!r}")
         notes[second].append(f"same vector as {first!r}")
+    own = ClassVectors("classes", names, tuple(words(n, None, "fixed") for n in names), matrix, {})
+    if isinstance(vectors, TextVectors):
+        texts = ClassTexts(vectors.texts.prompts).with_own(e for e in entries if e.name in rows)
+        warnings += text_remarks(audit_texts(texts, [own]))
     nearest: dict[str, tuple[TrainedClass, ...]] = {}
     if trained is not None:
-        own = ClassVectors("", names, tuple(words(n, None, "fixed") for n in names), matrix, {})
         nearest = nearest_trained(own, trained)
         for name, remark in leaks(own, trained).items():
             notes[name].append(remark)

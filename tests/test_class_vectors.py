@@ -11,6 +11,7 @@ import zsvideo
 from helpers.commands import fails, finished, read
 from helpers.sentences import sentence_model
 from zsvideo.errors import UserError
+from zsvideo.experiment.jobs import job_hash
 from zsvideo.prediction.export import export
 from zsvideo.prediction.loading import read_model
 from zsvideo.semantics.class_texts import ClassVectorSpec
@@ -149,3 +150,20 @@ def test_an_option_of_word_vectors_has_no_effect(options, tmp_path):
             zsvideo.compose(*options, "semantics.target_length=sum", run=tmp_path / "run"),
             tmp_path / "run",
         )
+
+
+def test_a_job_is_known_by_what_its_descriptions_say(config, tmp_path):
+    def hashed(*typed):
+        composed = config("semantics=word2vec_small", "protocol=664", *typed)
+        composed.paths.run = "run"
+        return job_hash(composed)
+
+    for name, said in (("a", "fast"), ("b", "fast"), ("c", "slow")):
+        (tmp_path / f"{name}.csv").write_text(f"run,{said}\n")
+    of = [
+        hashed("class_vectors=sentences", f"class_vectors.descriptions={tmp_path}/{name}.csv")
+        for name in "abc"
+    ]
+    assert of[0] == of[1] != of[2]
+    assert hashed() == hashed("class_vectors=words") not in of
+    assert hashed("class_vectors=sentences") != hashed("class_vectors=text") != hashed()

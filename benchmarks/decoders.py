@@ -99,7 +99,7 @@ def main() -> None:
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
-    folder = Path(tempfile.gettempdir()) / "zero-shot-bench"
+    folder = Path(tempfile.gettempdir()) / "zero-shot-bench-natural"
     folder.mkdir(exist_ok=True)
     for name, path in files(folder).items():
         file = str(path)

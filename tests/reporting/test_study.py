@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import shutil
 import subprocess
 
@@ -10,6 +11,8 @@ from scipy import stats
 
 from helpers.runs import finished_run, predictions, trained
 from zsvideo.errors import UserError
+from zsvideo.reporting.run import Run
+from zsvideo.reporting.studies import study
 from zsvideo.reporting.studies.claims import finding
 from zsvideo.reporting.studies.files import latex
 from zsvideo.reporting.studies.report import report
@@ -371,3 +374,39 @@ def test_no_study(tmp_path):
     (tmp_path / "x" / "jobs.json").write_text("{")
     with pytest.raises(UserError, match="no study"):
         Study.load(tmp_path / "x")
+
+
+@pytest.mark.parametrize("many", [1, 99])
+def test_a_run_that_was_found_whole_is_checked_again_once_it_changes(tmp_path, monkeypatch, many):
+    """In this process and in others, which write down what they check."""
+    own = trained(predictions(60))
+    runs = [finished_run(tmp_path / "jobs" / name, own) for name in "abc"]
+    whole, seen = Run.check, tmp_path / "seen"
+
+    def check(run, with_intervals):
+        with seen.open("a") as file:
+            file.write(run.folder.name)
+        return whole(run, with_intervals)
+
+    def checked():
+        seen.write_text("")
+        found = study.checked([*runs, tmp_path / "jobs" / "missing"], tmp_path / "a" / "notes.json")
+        assert found[3] is None
+        return "".join(sorted(seen.read_text())), [len(c.changed) for c in found[:3]]
+
+    monkeypatch.setattr(Run, "check", check)
+    monkeypatch.setattr(study, "MANY", many)
+    assert checked() == checked() == ("abc", [0, 0, 0])  # no folder for the notes
+    (tmp_path / "a").mkdir()
+    assert checked() == ("abc", [0, 0, 0]) and checked() == ("", [0, 0, 0])
+    for damage in ("", "{", "[3]", "3", '{"../jobs/a": 3}'):
+        (tmp_path / "a" / "notes.json").write_text(damage)
+        assert checked() == ("abc", [0, 0, 0]) and checked() == ("", [0, 0, 0])
+    file = runs[1] / "predictions" / "own.npz"
+    stamps = os.stat(file)
+    content = file.read_bytes()
+    file.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    os.utime(file, ns=(stamps.st_atime_ns, stamps.st_mtime_ns))  # as if it had not changed
+    assert checked() == checked() == ("b", [0, 1, 0])
+    file.write_bytes(content)
+    assert checked() == ("b", [0, 0, 0]) and checked() == ("", [0, 0, 0])

@@ -4,7 +4,9 @@ A run folder is all that is read; a job without `metrics.json` is missing, and s
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,13 +15,18 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
+from zsvideo.data.decoding.faults import UnreadableVideoError
+from zsvideo.data.decoding.limits import within
 from zsvideo.errors import UserError
 from zsvideo.evaluation.integrity import Check
-from zsvideo.evaluation.record import Numbers
+from zsvideo.evaluation.record import SUMS, Numbers, write_text
 from zsvideo.reporting.run import Run
-from zsvideo.semantics.records import Subset
+from zsvideo.semantics.records import Subset, lines_hash
 
 REPEATS = ("seed",)  # axes over which a mean is taken
+CHECKED = "checked.json"  # in the folder of a study: its runs that were found whole
+MANY, LIMIT = 16, 600.0  # runs for which processes are worth their start; seconds of a run
+WHOLE = Check()
 USUAL = {"method": "e2e", "head": "linear", "pretrain": "none"}
 
 
@@ -29,19 +36,11 @@ class Outcome:
 
     Attributes:
         folder: of the run.
+        check: how the numbers of the run agree with its predictions; None where it is missing.
     """
 
     folder: Path
-
-    @cached_property
-    def check(self) -> Check | None:
-        """How the numbers of its run agree with its predictions; None where it is missing."""
-        if not (self.folder / "metrics.json").is_file():
-            return None
-        try:
-            return Run(self.folder).check(with_intervals=False)  # a study shows none
-        except UserError as error:
-            return Check((str(error),))
+    check: Check | None
 
     @cached_property
     def run(self) -> Run | None:
@@ -150,20 +149,21 @@ class Study:
             file = folder / "cells.json"
         try:
             content = json.loads(file.read_text(encoding="utf-8"))
-            jobs = [(dict(j["axes"]), Outcome(folder / j["folder"])) for j in content[file.stem]]
+            jobs = [(dict(j["axes"]), folder / j["folder"]) for j in content[file.stem]]
             name = str(content["study"]["name"])
         except (OSError, ValueError, TypeError, KeyError):
             raise UserError(
                 f"no study at {folder}, or its {file.name} is damaged; run: python -m src.train -m "
                 f"experiments={folder.name} scale={folder.parent.name}"
             ) from None
+        runs = [run for _, run in jobs]
+        outcomes = list(map(Outcome, runs, checked(runs, folder / CHECKED)))
         trials = [
             trial
-            for axes, outcome in jobs
+            for (axes, _), outcome in zip(jobs, outcomes, strict=True)
             for trial in trials_of(axes, outcome)
             if not outcome.transductive  # never beside inductive ones; `remarks` names them
         ]
-        outcomes = [outcome for _, outcome in jobs]
         return Study(folder, name, folder.parent.name, outcomes, trials)
 
     @property
@@ -184,6 +184,61 @@ class Study:
         for trial in self.trials:
             groups.setdefault(key(trial), []).append(trial)
         return groups
+
+
+def checked(runs: Sequence[Path], notes: Path) -> list[Check | None]:
+    """Check the finished runs among some, on all cores; None for the others.
+
+    Those that were found whole are noted, and known as long as their files stay as they are.
+
+    Args:
+        runs: folders.
+        notes: the file of these notes.
+    """
+    try:
+        known = dict(json.loads(notes.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        known = {}
+    names = [os.path.relpath(run, notes.parent) for run in runs]
+    states = [state(run) for run in runs]
+    new = [n for n, name in enumerate(names) if states[n] and known.get(name) != states[n]]
+    results = dict(zip(new, check_each([runs[n] for n in new]), strict=True))
+    whole = {names[n]: states[n] for n in range(len(runs)) if results.get(n, WHOLE) == WHOLE}
+    if new:
+        content = {name: noted for name, noted in whole.items() if noted}
+        with suppress(OSError):  # where nothing can be written all are checked again
+            write_text(notes, json.dumps(content, indent=0))
+    return [results.get(n, WHOLE) if states[n] else None for n in range(len(runs))]
+
+
+def state(run: Path) -> str:
+    """Say which files a finished run has, and when they last changed; empty for any other."""
+    if not (run / "metrics.json").is_file():
+        return ""
+    own = ("metrics.json", "protocol.json", SUMS)
+    files = [run / name for name in own if (run / name).is_file()]
+    lines = []
+    for file in [*files, *sorted(run.glob("predictions/*.npz"))]:
+        about = file.stat()
+        lines.append(f"{file.name} {about.st_ino} {about.st_size} {about.st_ctime_ns}")
+    return lines_hash(lines)
+
+
+def check_each(runs: Sequence[Path]) -> Iterator[Check]:
+    """Check finished runs; many of them in other processes."""
+    if len(runs) < MANY:
+        yield from map(check, runs)
+        return
+    for result in within(LIMIT, check, [(run,) for run in runs], os.cpu_count() or 1):
+        yield Check((str(result),)) if isinstance(result, UnreadableVideoError) else result
+
+
+def check(run: Path) -> Check:
+    """Compare the numbers of a finished run with its predictions."""
+    try:
+        return Run(run).check(with_intervals=False)  # a study shows none
+    except UserError as error:
+        return Check((str(error),))
 
 
 def trials_of(axes: Mapping[str, Any], outcome: Outcome) -> list[Trial]:

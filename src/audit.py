@@ -1,6 +1,6 @@
 """`python -m src.audit`: see `zsvideo.commands.audit`."""
 
-from zsvideo.commands.audit import main
+from zsvideo.commands import run
 
 if __name__ == "__main__":
-    main()
+    run("audit")

@@ -1,6 +1,6 @@
 """`python -m src.evaluate`: see `zsvideo.commands.evaluate`."""
 
-from zsvideo.commands.evaluate import main
+from zsvideo.commands import run
 
 if __name__ == "__main__":
-    main()
+    run("evaluate")

@@ -1,6 +1,6 @@
 """`python -m src.export`: see `zsvideo.commands.export`."""
 
-from zsvideo.commands.export import main
+from zsvideo.commands import run
 
 if __name__ == "__main__":
-    main()
+    run("export")

@@ -1,6 +1,6 @@
 """`python -m src.predict`: see `zsvideo.commands.predict`."""
 
-from zsvideo.commands.predict import main
+from zsvideo.commands import run
 
 if __name__ == "__main__":
-    main()
+    run("predict")

@@ -1,6 +1,6 @@
 """`python -m src.prepare`: see `zsvideo.commands.prepare`."""
 
-from zsvideo.commands.prepare import main
+from zsvideo.commands import run
 
 if __name__ == "__main__":
-    main()
+    run("prepare")

@@ -1,6 +1,6 @@
 """`python -m src.report`: see `zsvideo.commands.report`."""
 
-from zsvideo.commands.report import main
+from zsvideo.commands import run
 
 if __name__ == "__main__":
-    main()
+    run("report")

@@ -1,6 +1,6 @@
 """`python -m src.train`: see `zsvideo.commands.train`."""
 
-from zsvideo.commands.train import main
+from zsvideo.commands import run
 
 if __name__ == "__main__":
-    main()
+    run("train")

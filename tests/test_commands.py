@@ -1,14 +1,17 @@
 """Commands take options as typed and fail in one line with exit code 2."""
 
+import importlib
 import os
 import re
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 
 from helpers.commands import fails, finished
 from zsvideo.cli import REMOVED, check_removed, stored_options
+from zsvideo.commands import run
 from zsvideo.data.datasets.activitynet import ActivityNet
 from zsvideo.data.datasets.base import VideoSet
 from zsvideo.data.datasets.hmdb51 import HMDB51
@@ -207,3 +210,49 @@ def test_a_reader_that_has_read_enough_is_no_mistake():
 
 def test_report_of_no_run(cli, tmp_path):
     fails(cli("report", f"run={tmp_path}"), "metrics.json")
+
+
+EARLY = """
+import os, runpy, signal, sys
+class Press:
+    def find_spec(self, name, *_):
+        if name == "{module}":
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Press())
+signal.signal(signal.SIGINT, signal.{handler})
+sys.argv = ["{name}", "--help"]
+runpy.run_module("src.{name}", run_name="__main__")
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "module", "handler", "end"),
+    [
+        ("train", "hydra", "default_int_handler", (130, "stopped\n")),
+        ("report", "zsvideo.experiment.composed", "default_int_handler", (130, "stopped\n")),
+        ("predict", "zsvideo.errors", "default_int_handler", (130, "stopped\n")),
+        ("predict", "zsvideo.errors", "SIG_IGN", (0, "")),  # as a shell starts it in the background
+    ],
+)
+def test_ctrl_c_while_a_command_is_imported_is_one_line(name, module, handler, end):
+    code = EARLY.format(name=name, module=module, handler=handler)
+    process = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
+    assert (process.returncode, process.stderr) == end
+
+
+def test_ctrl_c_before_a_command_minds_it_is_one_line(monkeypatch, capsys):
+    def main():
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(importlib, "import_module", lambda name: SimpleNamespace(main=main))
+    with pytest.raises(SystemExit) as end:
+        run("train")
+    assert end.value.code == 130 and capsys.readouterr().err == "stopped\n"
+
+
+def test_a_run_folder_whose_name_hydra_fills_in_is_one_line(cli, folders, tmp_path):
+    place = tmp_path / "a ${x}"
+    place.mkdir()
+    fails(cli("train", *folders, f"hydra.run.dir={place}"), "key 'x' not found", "rename it")

@@ -22,7 +22,7 @@ from hydra.errors import (
 )
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import InterpolationKeyError, OmegaConfBaseException
 
 from zsvideo.errors import InUseError, UserError
 from zsvideo.experiment.composed import check_options
@@ -304,6 +304,11 @@ def explain(error: BaseException) -> str:
         return (
             f"{error.override} cannot be read as an option; put quotes around the value, and "
             f"others around all of it: '{key}=\"VALUE\"'"
+        )
+    if isinstance(error, InterpolationKeyError) and "full_key: hydra." in text:
+        return (
+            "the name of the run folder, or of the folder that it is in, has ${...}, which Hydra "
+            f"fills in ({text.partition(' full_key')[0]}); rename it, or set hydra.run.dir=FOLDER"
         )
     unknown = re.search(r"Could not (?:find|load) '([\w/]+)/([^'/]+)'", text)
     if isinstance(error, MissingConfigException) and unknown:

@@ -215,3 +215,21 @@ def test_prepared_folders_stand_for_their_videos(tmp_path, form):
     else:
         assert len(found["pairs"]) == 1 and not found["unreadable"]
         assert found["pairs"][0]["evidence"] == ["same content, 100 % of the shorter one"]
+
+
+def test_a_cache_without_room_ends_no_comparison(tmp_path, monkeypatch, caplog):
+    scene = np.random.default_rng(0).integers(0, 255, (12, 48, 64, 3), dtype=np.uint8)
+    for side in ("source", "target"):
+        write_video(tmp_path / side / f"{side}.mp4", scene, codec="libx264", fps=10)
+    opened = fingerprints.read_prints
+
+    def full(file):
+        store, known = opened(file)
+        store.execute("pragma query_only=1")  # as on a full disk no row can be added
+        return store, known
+
+    monkeypatch.setattr(fingerprints, "read_prints", full)
+    fingerprints.warn_once.cache_clear()
+    for _ in range(2):
+        assert pairs(compare(tmp_path)) == {("source.mp4", "target.mp4")}
+    assert caplog.text.count("videos are compared all the same") == 1

@@ -410,3 +410,15 @@ def test_a_run_that_was_found_whole_is_checked_again_once_it_changes(tmp_path, m
     assert checked() == checked() == ("b", [0, 1, 0])
     file.write_bytes(content)
     assert checked() == ("b", [0, 0, 0]) and checked() == ("", [0, 0, 0])
+
+
+@pytest.mark.parametrize(
+    ("top", "advice"),
+    [
+        ("demo", r"experiments=fig5 scale=demo$"),
+        ("my nope", r"experiments=fig5 scale=SCALE 'hydra\.sweep\.dir=\S+/my nope'$"),
+    ],
+)
+def test_a_study_that_is_not_there_says_how_to_run_it(tmp_path, top, advice):
+    with pytest.raises(UserError, match=advice):
+        report("fig5", tmp_path / top)

@@ -1,9 +1,13 @@
 """The entry points: one module a command, `zsvideo train ...` or `python -m src.train ...`."""
 
 import importlib
+import os
+import signal
 import sys
 
 from zsvideo.usage import COMMANDS, GROUPS
+
+STOPPED = 128 + signal.SIGINT  # exit status
 
 
 def main() -> None:
@@ -11,7 +15,7 @@ def main() -> None:
     name = sys.argv[1] if len(sys.argv) > 1 else "--help"
     if name in COMMANDS:
         del sys.argv[1]
-        importlib.import_module(f"zsvideo.commands.{name}").main()
+        run(name)
         return
     if name in ("-h", "--help"):
         print("usage: zsvideo COMMAND [GROUP=OPTION] [GROUP.KEY=VALUE]", "", sep="\n")
@@ -21,3 +25,23 @@ def main() -> None:
         return
     print(f"error: there is no command {name}; allowed: {', '.join(COMMANDS)}", file=sys.stderr)
     sys.exit(2)
+
+
+def run(name: str) -> None:
+    """Run a command; Ctrl-C ends it in one line, status 130, also while it is still imported."""
+    before = signal.getsignal(signal.SIGINT)
+    if before is signal.default_int_handler:  # not in the background
+        signal.signal(signal.SIGINT, leave)
+    main = importlib.import_module(f"zsvideo.commands.{name}").main
+    signal.signal(signal.SIGINT, before)
+    try:
+        main()
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        sys.exit(STOPPED)
+
+
+def leave(*_: object) -> None:
+    """End at once: nothing is begun yet, and no module is asked that is half imported."""
+    os.write(2, b"stopped\n")
+    os._exit(STOPPED)

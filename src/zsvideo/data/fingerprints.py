@@ -9,6 +9,7 @@ import re
 import sqlite3
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -163,13 +164,25 @@ def fingerprints(paths: Sequence[str], cache: Path) -> tuple[dict[str, np.ndarra
             unreadable[path] = str(result)
         else:
             known[keys[path]] = result.tobytes()
-            store.execute(
-                "insert or replace into seen values (?, ?)", (keys[path], known[keys[path]])
-            )
-            store.commit()
+            keep(store, cache, keys[path], known[keys[path]])
     store.close()
     prints = {p: np.frombuffer(known[key], np.uint64) for p, key in keys.items() if key in known}
     return prints, unreadable
+
+
+def keep(store: sqlite3.Connection, cache: Path, key: str, hashes: bytes) -> None:
+    """Add a video to the cache; where that has no room, as on a full disk, go on without."""
+    try:
+        store.execute("insert or replace into seen values (?, ?)", (key, hashes))
+        store.commit()
+    except sqlite3.Error as error:
+        warn_once(f"{cache} cannot be written ({error})")
+
+
+@lru_cache
+def warn_once(fault: str) -> None:
+    """Say once that fingerprints are not kept."""
+    log.warning("%s: videos are compared all the same, and anew the next time", fault)
 
 
 def known_prints(cache: Path) -> tuple[sqlite3.Connection, dict[str, bytes]]:

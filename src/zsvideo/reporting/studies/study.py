@@ -21,7 +21,9 @@ from zsvideo.errors import UserError
 from zsvideo.evaluation.integrity import Check
 from zsvideo.evaluation.record import SUMS, Numbers, write_text
 from zsvideo.reporting.run import Run
+from zsvideo.resources import CONF
 from zsvideo.semantics.records import Subset, lines_hash
+from zsvideo.usage import typed_option
 
 REPEATS = ("seed",)  # axes over which a mean is taken
 CHECKED = "checked.json"  # in the folder of a study: its runs that were found whole
@@ -152,9 +154,12 @@ class Study:
             jobs = [(dict(j["axes"]), folder / j["folder"]) for j in content[file.stem]]
             name = str(content["study"]["name"])
         except (OSError, ValueError, TypeError, KeyError):
+            scale = folder.parent.name
+            known = (CONF / "scale" / f"{scale}.yaml").is_file()
+            place = "" if known else f" {typed_option('hydra.sweep.dir', folder.parent)}"
             raise UserError(
                 f"no study at {folder}, or its {file.name} is damaged; run: python -m src.train -m "
-                f"experiments={folder.name} scale={folder.parent.name}"
+                f"experiments={folder.name} scale={scale if known else 'SCALE'}{place}"
             ) from None
         runs = [run for _, run in jobs]
         outcomes = list(map(Outcome, runs, checked(runs, folder / CHECKED)))

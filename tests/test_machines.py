@@ -4,7 +4,9 @@ import errno
 import fcntl
 import logging
 import os
+import re
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -223,3 +225,23 @@ def test_a_bus_error_of_a_loading_process_names_shared_memory():
         "dataloader's workers are out of shared memory. Please try to raise your limit."
     )
     assert "--shm-size" in line(RuntimeError(text))
+
+
+def own_memory():
+    """MB that this process has changed."""
+    rollup = Path("/proc/self/smaps_rollup").read_text()
+    return int(re.search(r"Private_Dirty:\s+(\d+)", rollup)[1]) / 1024
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="Linux counts pages")
+def test_a_loading_process_gives_freed_memory_back(monkeypatch):
+    """Each `EVERY` batches; without that it keeps what lies between things that are in use."""
+    monkeypatch.setattr(sharing, "get_worker_info", lambda: "one")
+    monkeypatch.setattr(sharing, "numbers", count(1))
+    scattered = [bytearray(2000) for _ in range(50_000)]
+    scattered[:] = [kept for number, kept in enumerate(scattered) if number % 40 == 0]
+    sizes = []
+    for _ in range(sharing.EVERY):
+        sizes.append(own_memory())
+        sharing.send({"clip": torch.zeros(1)})
+    assert max(sizes) - min(sizes) < 20 and own_memory() < sizes[0] - 60

@@ -1,7 +1,9 @@
 """Batches from the processes that load them: in shared memory, or where that is full by a pipe."""
 
+import ctypes
 import logging
 from functools import cache
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -10,6 +12,8 @@ from torch import Tensor
 from torch.utils.data import get_worker_info
 
 log = logging.getLogger(__name__)
+EVERY = 50  # batches after which a loading process gives memory back
+numbers = count(1)  # of the batches that this process sends
 
 
 def send(batch: dict[str, Any]) -> dict[str, Any]:
@@ -20,6 +24,8 @@ def send(batch: dict[str, Any]) -> dict[str, Any]:
     """
     if get_worker_info() is None:
         return batch
+    if next(numbers) % EVERY == 0:
+        give_back()
     tensors = {key: value for key, value in batch.items() if isinstance(value, Tensor)}
     try:
         for tensor in tensors.values():
@@ -27,6 +33,16 @@ def send(batch: dict[str, Any]) -> dict[str, Any]:
     except RuntimeError:
         return batch | {key: tensor.numpy().copy() for key, tensor in tensors.items()}
     return batch
+
+
+def give_back() -> None:
+    """Give the system what is freed, where the C library can.
+
+    A loading process is forked from one that has freed much: what it needs for a moment it takes
+    from all over there, which copies page after page.
+    """
+    if trim := getattr(ctypes.CDLL(None), "malloc_trim", None):
+        trim(0)
 
 
 def receive(batch: dict[str, Any]) -> dict[str, Any]:

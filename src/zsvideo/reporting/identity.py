@@ -23,7 +23,11 @@ CLIPS = (
     "length",
     "antialias",
 )
-LATER = {"sampling": "consecutive", "interpolation": "bilinear"}  # before there was a choice
+LATER = {  # before there was a choice
+    "sampling": "consecutive",
+    "interpolation": "bilinear",
+    "centre": "round",
+}
 
 
 def fields(run: Run, target: str, evaluation: str) -> dict[str, Any]:

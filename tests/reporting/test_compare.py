@@ -246,12 +246,15 @@ def test_numbers_of_several_tracks_are_never_in_one_table(tmp_path):
     assert {row["run"] for g in found for row in g["rows"]} == {"a", "b"}
 
 
+ENDS = {"sampling": "ends", "frames": 8, "interpolation": "bicubic"}
+
+
 def test_frames_of_a_whole_video_are_no_consecutive_ones(tmp_path):
     p = predictions(200)
     setup = {"clips": {"test_clips": 25, "sampling": "consecutive", "centre": "round"}}
     as_before = finished_run(tmp_path / "a", p)
     same = finished_run(tmp_path / "b", p, setup=setup)
     compared([as_before, same], tmp_path)
-    other = finished_run(tmp_path / "c", p, setup={"clips": setup["clips"] | {"sampling": "ends"}})
-    with pytest.raises(UserError, match=r"differ in clips\.sampling"):
+    other = finished_run(tmp_path / "c", p, setup={"clips": setup["clips"] | ENDS})
+    with pytest.raises(UserError, match=r"differ in clips\.frames .* clips\.sampling"):
         compared([as_before, other], tmp_path)

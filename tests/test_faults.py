@@ -124,6 +124,7 @@ def test_processes_that_are_stopped_end_with_the_run(folders, cli, tmp_path, end
         "train",
         *folders,
         *options,
+        "loader.workers=2",
         *planted,
         f"hydra.run.dir={tmp_path}/run",
         PYTHONPATH=str(ROOT / "tests"),

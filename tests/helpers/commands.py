@@ -38,6 +38,9 @@ context.set_forkserver_preload(
 )
 
 
+OWN = (ROOT, ROOT / "src", ROOT / "tests")  # an environment may lie in the checkout too
+
+
 def play(module, options, variables, place, root):
     """Be `python -m MODULE OPTIONS`, or a file, with the files `out` and `err` in a folder."""
     assert {*HEAVY, "zsvideo.experiment.training"} <= {*sys.modules}  # else each would import them
@@ -50,7 +53,7 @@ def play(module, options, variables, place, root):
         sys.stdout.reconfigure(encoding=encoding)
         sys.stderr.reconfigure(encoding=encoding)
     if root != ROOT:  # a copy of the project: of this one nothing stays
-        sys.path[:] = [folder for folder in sys.path if not Path(folder).is_relative_to(ROOT)]
+        sys.path[:] = [folder for folder in sys.path if Path(folder) not in OWN]
         for name in [n for n in sys.modules if n.partition(".")[0] in OWN]:
             del sys.modules[name]
     sys.path[:0] = ["", *filter(None, variables.get("PYTHONPATH", "").split(os.pathsep))]

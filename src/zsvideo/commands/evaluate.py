@@ -119,8 +119,8 @@ def tested(config: DictConfig, experiment: Experiment, run: Path) -> None:
     if config.predictions is not None:
         from zsvideo.experiment.rescoring import Scoring, rescore
 
-        options = map(typed_key, HydraConfig.get().overrides.task)
-        targets = experiment.targets if "target" in options else {}
+        typed = HydraConfig.get().overrides.task if HydraConfig.initialized() else ()
+        targets = experiment.targets if "target" in map(typed_key, typed) else {}
         scoring = Scoring(evaluations, experiment.resamples, config.track, targets)
         return rescore(config.predictions, scoring, run)
     from zsvideo.evaluation.protocols import check_lists

@@ -38,7 +38,7 @@ context.set_forkserver_preload(
 )
 
 
-OWN = (ROOT, ROOT / "src", ROOT / "tests")  # an environment may lie in the checkout too
+CHECKOUT = (ROOT, ROOT / "src", ROOT / "tests")  # where an environment may lie too
 
 
 def play(module, options, variables, place, root):
@@ -53,7 +53,7 @@ def play(module, options, variables, place, root):
         sys.stdout.reconfigure(encoding=encoding)
         sys.stderr.reconfigure(encoding=encoding)
     if root != ROOT:  # a copy of the project: of this one nothing stays
-        sys.path[:] = [folder for folder in sys.path if Path(folder) not in OWN]
+        sys.path[:] = [folder for folder in sys.path if Path(folder) not in CHECKOUT]
         for name in [n for n in sys.modules if n.partition(".")[0] in OWN]:
             del sys.modules[name]
     sys.path[:0] = ["", *filter(None, variables.get("PYTHONPATH", "").split(os.pathsep))]

@@ -41,14 +41,15 @@ context.set_forkserver_preload(
 CHECKOUT = (ROOT, ROOT / "src", ROOT / "tests")  # where an environment may lie too
 
 
-def play(module, options, variables, place, root):
+def play(module, options, variables, place, root, environment):
     """Be `python -m MODULE OPTIONS`, or a file, with the files `out` and `err` in a folder."""
     assert {*HEAVY, "zsvideo.experiment.training"} <= {*sys.modules}  # else each would import them
     gc.freeze()
     for stream, descriptor in (("out", 1), ("err", 2)):
         os.dup2(os.open(place / stream, os.O_WRONLY | os.O_CREAT), descriptor)
     os.chdir(root)
-    os.environ |= variables
+    os.environ.clear()  # that of the test in which the first command was started
+    os.environ |= environment | variables
     if encoding := variables.get("PYTHONIOENCODING"):
         sys.stdout.reconfigure(encoding=encoding)
         sys.stderr.reconfigure(encoding=encoding)
@@ -78,7 +79,8 @@ def play(module, options, variables, place, root):
 
 def start(module, options, variables, place, root=ROOT):
     """Start a command, that writes the files `out` and `err` to a folder; gives its process."""
-    process = context.Process(target=play, args=(module, options, variables, place, root))
+    given = (module, options, variables, place, root, dict(os.environ))
+    process = context.Process(target=play, args=given)
     process.start()
     return process
 

@@ -12,6 +12,7 @@ import sys
 import tempfile
 import threading
 import traceback
+import weakref
 from pathlib import Path
 from pkgutil import walk_packages
 
@@ -45,6 +46,8 @@ def play(module, options, variables, place, root, environment):
     """Be `python -m MODULE OPTIONS`, or a file, with the files `out` and `err` in a folder."""
     assert {*HEAVY, "zsvideo.experiment.training"} <= {*sys.modules}  # else each would import them
     gc.freeze()
+    for inherited in weakref.finalize._registry:  # folders of the fork server, such as W&B's
+        inherited.atexit = False
     for stream, descriptor in (("out", 1), ("err", 2)):
         os.dup2(os.open(place / stream, os.O_WRONLY | os.O_CREAT), descriptor)
     os.chdir(root)

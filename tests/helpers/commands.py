@@ -12,7 +12,6 @@ import sys
 import tempfile
 import threading
 import traceback
-import weakref
 from pathlib import Path
 from pkgutil import walk_packages
 
@@ -46,8 +45,9 @@ def play(module, options, variables, place, root, environment):
     """Be `python -m MODULE OPTIONS`, or a file, with the files `out` and `err` in a folder."""
     assert {*HEAVY, "zsvideo.experiment.training"} <= {*sys.modules}  # else each would import them
     gc.freeze()
-    for inherited in weakref.finalize._registry:  # folders of the fork server, such as W&B's
-        inherited.atexit = False
+    media = sys.modules["wandb.sdk.data_types._private"].MEDIA_TMP  # the folder of all commands
+    atexit.unregister(media.cleanup)
+    media._finalizer.detach()
     for stream, descriptor in (("out", 1), ("err", 2)):
         os.dup2(os.open(place / stream, os.O_WRONLY | os.O_CREAT), descriptor)
     os.chdir(root)

@@ -119,8 +119,8 @@ def tested(config: DictConfig, experiment: Experiment, run: Path) -> None:
     if config.predictions is not None:
         from zsvideo.experiment.rescoring import Scoring, rescore
 
-        typed = HydraConfig.get().overrides.task if HydraConfig.initialized() else ()
-        targets = experiment.targets if "target" in map(typed_key, typed) else {}
+        options = HydraConfig.get().overrides.task if HydraConfig.initialized() else ()
+        targets = experiment.targets if "target" in map(typed_key, options) else {}
         scoring = Scoring(evaluations, experiment.resamples, config.track, targets)
         return rescore(config.predictions, scoring, run)
     from zsvideo.evaluation.protocols import check_lists

@@ -190,6 +190,9 @@ def test_the_command_scores_a_table(table, cli, tmp_path):
     assert f"{target['full']['top1']:.1f}" in finished(cli("report", f"run={out}"))
     two = cli("evaluate", f"predictions={file}", "target=[ucf101,hmdb51]", *options)
     fails(two, "is of one data set")
+    fails(
+        cli("evaluate", "predictions=nope.csv", *options), "nope.csv is not there", ".csv or .npz"
+    )
     other = cli("evaluate", f"predictions={file}", "target=[hmdb51]", *options)
     fails(other, "none of hmdb51")
     alone = cli("evaluate", f"predictions={file}", "evaluation=[full]", f"hydra.run.dir={out}2")

@@ -157,6 +157,10 @@ def runs_at(path: Path) -> list[tuple[Path, list[str]]]:
     if names := sorted(file.stem for file in path.glob("predictions/*.npz") if file.stem != SEEN):
         return [(path, names)]
     inner = [run for folder in sorted(path.glob("*/predictions")) for run in runs_at(folder.parent)]
+    if not path.exists():
+        raise UserError(
+            f"predictions={path} is not there; give a run folder, or a .csv or .npz file"
+        )
     if not inner:
         raise UserError(
             f"predictions={path} holds no predictions/*.npz; give a finished run folder, a folder "

@@ -10,6 +10,8 @@ from zsvideo.semantics.text_audit import audit_texts, text_remarks
 from zsvideo.semantics.vectors import embedded
 from zsvideo.semantics.words import class_names
 
+SETS = ("source", "target", "protocol", "semantics")  # options of any command
+
 
 @pytest.fixture(scope="module")
 def sets(tmp_path_factory):
@@ -69,11 +71,11 @@ def test_texts_that_classes_share_are_named(sets):
 
 
 @pytest.mark.slow
-def test_the_audit_reads_descriptions_without_a_model(cli, tmp_path):
-    (tmp_path / "said.json").write_text(json.dumps({"Skiing": ["no surfing at all"], "abc": ["x"]}))
-    options = ["protocol=664", "semantics=word2vec_small", f"hydra.run.dir={tmp_path}/audit"]
+def test_the_audit_reads_descriptions_without_a_model(cli, folders, tmp_path):
+    (tmp_path / "said.json").write_text(json.dumps({"read": ["no running at all"], "abc": ["x"]}))
+    classes = [option for option in folders if option.startswith(SETS)]
     texts = ["class_vectors=text", f"class_vectors.descriptions={tmp_path}/said.json"]
-    said = finished(cli("audit", *options, *texts))
-    assert "Skiing: its text names kinetics700/surfing water, ucf101/Surfing: 'no surf" in said
+    said = finished(cli("audit", *classes, *texts, f"hydra.run.dir={tmp_path}/audit"))
+    assert "read: its text names folder/run: 'no running at all'" in said
     assert "descriptions of no class here: abc" in said
-    assert read(tmp_path / "audit", "audit.json")["texts"]["described"]["ucf101"] == 1
+    assert read(tmp_path / "audit", "audit.json")["texts"]["described"]["folder"] == 1

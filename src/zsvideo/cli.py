@@ -10,9 +10,11 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import hydra
 import yaml
+from hydra._internal.hydra import Hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import (
     HydraException,
@@ -156,6 +158,7 @@ def run_command(
     prepare_process()
     os.environ["HYDRA_FULL_ERROR"] = "1"
     guard_hydra()
+    compose_once()
     typed = readable("dry_run=true" if a == "--dry-run" else a for a in sys.argv[1:])
     try:
         check_removed(typed)
@@ -185,6 +188,17 @@ def run_command(
         tell(error)
     if mistakes:
         sys.exit(2)
+
+
+def compose_once() -> None:
+    """Let Hydra compose a config once, not twice: `hydra.mode` is what presets or a user set."""
+    find_mode = Hydra.get_mode
+
+    def get_mode(self: Hydra, config_name: str | None, overrides: list[str]) -> Any:
+        is_set = any(typed_key(option) in ("experiments", "hydra.mode") for option in overrides)
+        return find_mode(self, config_name, overrides) if is_set else None
+
+    Hydra.get_mode = get_mode  # type: ignore[method-assign]
 
 
 @contextmanager

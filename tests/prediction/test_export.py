@@ -22,7 +22,8 @@ NAMES = ["pour tea", "climb ladder"]
 @pytest.fixture
 def shared_model(tmp_path, cli):
     run = trained_run(tmp_path / "run")
-    (run / "card.md").write_text("# Protocol card\n\nLEAK: jump was trained on.\n")
+    card = f"# Protocol card\n\nLEAK: jump was trained on.\n\n| file | {run}/my runs/last.ckpt |\n"
+    (run / "card.md").write_text(f"{card}| list | {run}/a.csv, {run}/b.csv; 1 / 2, half/full |\n")
     finished(cli("export", str(run), str(tmp_path / "out" / "mine")))
     return run, tmp_path / "out" / "mine"
 
@@ -40,7 +41,8 @@ def test_a_shared_model_answers_as_its_run(shared_model, tmp_path):
     assert second.none_of_these is not None
     card = (out / "README.md").read_text()
     assert "LEAK: jump was trained on" in card and f"{NONE.threshold:.3f}" in card
-    assert str(tmp_path) not in (out / "config.json").read_text() + card
+    assert "| file | last.ckpt |\n| list | a.csv, b.csv; 1 / 2, half/full |" in card
+    assert not any(str(tmp_path).encode() in file.read_bytes() for file in out.iterdir())
     with pytest.raises(UserError, match=r"toy\.bin, which are not there"):
         zsvideo.load(out, cache=tmp_path / "cache").candidates(NAMES)
 
@@ -135,6 +137,7 @@ def test_onnx_gives_what_torch_gives_for_any_batch(tmp_path, cli):
             expected = model.network(pixels).numpy()
         assert embedding.shape == expected.shape
         assert np.abs(embedding - expected).max() < 1e-5
+    assert not any(b".py" in file.read_bytes() for file in (tmp_path / "out").glob("*.onnx"))
 
 
 def test_onnx_without_its_packages_says_what_to_install(tmp_path, monkeypatch):

@@ -5,6 +5,7 @@
 
 import json
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -24,6 +25,7 @@ from zsvideo.texts import in_markdown
 FORMAT = "zsvideo.model/1"
 CARD = "README.md"
 ONNX = ("f_v.onnx", "f_s.onnx")
+FOLDERS = re.compile(r"(?<=[|;,] )/(?:\\.|[^\\|;,\n])*/|(?<![^\s(])~?/[^\s|;,)]*/")  # of files
 
 
 def export(network: EmbeddingNetwork, facts: Facts, folder: Path, onnx: bool = False) -> list[Path]:
@@ -119,7 +121,10 @@ def read_export(folder: Path) -> tuple[EmbeddingNetwork, Facts]:
 
 
 def card_of(facts: Facts) -> str:
-    """Write the model card: what it is and how it is used, then the protocol card of its run."""
+    """Write the model card: what it is and how it is used, then the protocol card of its run.
+
+    Of a file on this machine it has the name alone.
+    """
     run = Path(facts.place)
     run = run if run.is_dir() else run.parent.parent
     card = run / "card.md"
@@ -128,7 +133,7 @@ def card_of(facts: Facts) -> str:
     if facts.trained is not None:
         known = f"{len(facts.trained.names)} classes of {facts.trained.dataset}"
     own = (
-        card.read_text(encoding="utf-8")
+        FOLDERS.sub("", card.read_text(encoding="utf-8"))
         if card.is_file()
         else "No protocol card lies beside the checkpoint: what was kept out of training, and what "
         "leaks, is not known.\n"

@@ -46,6 +46,7 @@ def export_onnx(network: EmbeddingNetwork, clips: ClipSpec, folder: Path) -> lis
         raise UserError("--onnx writes f_v and f_s, and no head in place of f_s; leave it out")
     try:
         import onnxscript  # noqa: F401
+        from onnx_ir.passes.common import ClearMetadataAndDocStringPass
     except ImportError:
         raise UserError(
             "--onnx needs packages: pip install 'zsvideo[onnx]', or onnx and onnxscript"
@@ -60,18 +61,19 @@ def export_onnx(network: EmbeddingNetwork, clips: ClipSpec, folder: Path) -> lis
     )
     for name, part, sample, given, result in parts:
         try:
-            torch.onnx.export(
+            program = torch.onnx.export(
                 part.eval(),
                 (sample,),
-                folder / name,
                 input_names=[given],
                 output_names=[result],
                 dynamic_shapes=({0: torch.export.Dim("batch")},),
                 dynamo=True,
-                external_data=False,
                 verbose=False,
             )
         except torch.onnx.errors.OnnxExporterError as error:
             reason = str(error).strip().splitlines()[0]
             raise UserError(f"{name} cannot be written as ONNX: {reason}") from None
+        assert program is not None
+        ClearMetadataAndDocStringPass()(program.model)  # it names files of this machine
+        program.save(folder / name, external_data=False)
     return [folder / name for name, *_ in parts]

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from types import SimpleNamespace
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,6 +10,7 @@ import torch
 
 import zsvideo
 from helpers.commands import fails, finished
+from helpers.hub import hub_of
 from helpers.models import NONE, trained_run
 from helpers.videos import grey_video
 from zsvideo.errors import UserError
@@ -104,17 +105,34 @@ def test_the_format_is_that_of_the_library(tmp_path):
         assert all(torch.equal(read(tmp_path / name)[k], state[k]) for k in state)
 
 
-def test_the_hub_is_asked_by_name(shared_model, monkeypatch):
-    asked = []
-    client = SimpleNamespace(
-        snapshot_download=lambda name, allow_patterns: asked.append(name) or str(shared_model[1])
-    )
-    monkeypatch.setitem(sys.modules, "huggingface_hub", client)
-    assert zsvideo.load("hf://user/name", device="cpu").facts.network["backbone"] == "tiny"
-    assert asked == ["user/name"]
-    client.snapshot_download = lambda *a, **k: (_ for _ in ()).throw(OSError("no network"))
-    with pytest.raises(UserError, match="hf://user/name cannot be fetched: no network"):
+def test_a_shared_model_is_fetched_from_the_hub_once(shared_model, tmp_path, monkeypatch):
+    pytest.importorskip("huggingface_hub")
+    _, out = shared_model
+    with hub_of(out, tmp_path / "hub", monkeypatch) as hub:
+        model = zsvideo.load("hf://user/name", device="cpu")
+        assert model.facts == replace(zsvideo.load(out).facts, place="hf://user/name")
+        sent = [path.rsplit("/", 1)[1] for path in hub.asked if "/resolve/" in path]
+        assert {*sent} == {"model.safetensors", "config.json"}
+        with pytest.raises(UserError, match="hf://user/nope cannot be fetched: there is no such"):
+            zsvideo.load("hf://user/nope")
+        with pytest.raises(UserError, match="hf://a/b/c cannot be fetched: Repo id must be"):
+            zsvideo.load("hf://a/b/c")
+    assert zsvideo.load("hf://user/name", device="cpu").facts == model.facts  # from the cache
+
+
+def test_a_hub_that_gives_no_model_is_one_line(shared_model, tmp_path, monkeypatch):
+    pytest.importorskip("huggingface_hub")
+    monkeypatch.setattr("huggingface_hub.file_download.time.sleep", lambda seconds: None)
+    with hub_of(shared_model[1], tmp_path / "hub", monkeypatch) as hub:
+        hub.cut = True
+        with pytest.raises(UserError, match="hf://user/name cannot be fetched: peer closed"):
+            zsvideo.load("hf://user/name")
+    (shared_model[1] / "config.json").unlink()
+    said = pytest.raises(UserError, match=r"hf://user/name holds no config\.json")
+    with hub_of(shared_model[1], tmp_path / "second", monkeypatch), said:
         zsvideo.load("hf://user/name")
+    with pytest.raises(UserError, match=r"hf://user/other cannot be fetched: .*refused"):
+        zsvideo.load("hf://user/other")
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
     with pytest.raises(UserError, match="pip install huggingface_hub"):
         zsvideo.load("hf://user/name")

@@ -6,7 +6,7 @@ Nothing in a file is executed.
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from zsvideo.data.options import ClipSpec, LoaderSpec
 from zsvideo.errors import UserError
 from zsvideo.evaluation.record import RunRecord, read_record
 from zsvideo.models.files import checkpoint_of, hyperparameters
+from zsvideo.models.hub import fetched
 from zsvideo.models.network import EmbeddingNetwork
 from zsvideo.models.weights import import_weights, load_strictly, read_file
 from zsvideo.options import parse
@@ -96,8 +97,9 @@ def read_model(place: str | os.PathLike[str]) -> tuple[EmbeddingNetwork, Facts]:
     Raises:
         UserError: it is none, or gives no embedding.
     """
-    if os.fspath(place).startswith(HUB):
-        place = downloaded(os.fspath(place).removeprefix(HUB))
+    if (name := os.fspath(place)).startswith(HUB):
+        network, facts = read_model(on_the_hub(name))
+        return network, replace(facts, place=name)
     if (Path(place) / CONFIG).is_file() and (Path(place) / WEIGHTS).is_file():
         from zsvideo.prediction.export import read_export
 
@@ -143,6 +145,17 @@ def read_model(place: str | os.PathLike[str]) -> tuple[EmbeddingNetwork, Facts]:
     return network, facts
 
 
+def on_the_hub(name: str) -> Path:
+    """Fetch an exported folder from the hub, or find it in the cache; raises UserError."""
+    try:
+        folder = fetched(name.removeprefix(HUB), [WEIGHTS, CONFIG])
+    except UserError as error:
+        raise UserError(f"{HUB}{error}") from None
+    if missing := [own for own in (WEIGHTS, CONFIG) if not (folder / own).is_file()]:
+        raise UserError(f"{name} holds no {missing[0]}, so it is no model of `zsvideo export`")
+    return folder
+
+
 def known(config: Mapping[str, Any], group: type, name: str) -> dict[str, Any]:
     """Choose the options of a group that there still are; runs of earlier versions have more."""
     values = config.get(name) or {}
@@ -158,23 +171,6 @@ def build(options: Mapping[str, Any], state: Mapping[str, Any], file: Path) -> E
         raise UserError(f"model={file} is no model of this project ({error})") from None
     load_strictly(network, dict(state), file, "model")
     return network.eval()
-
-
-def downloaded(name: str) -> Path:
-    """Fetch an exported folder from the Hugging Face hub, into its cache.
-
-    Raises:
-        UserError: the client is not installed, or the model cannot be fetched.
-    """
-    try:
-        from huggingface_hub import snapshot_download
-    except ImportError:
-        raise UserError(f"{HUB}{name} needs a package: pip install huggingface_hub") from None
-    try:
-        return Path(snapshot_download(name, allow_patterns=[WEIGHTS, CONFIG]))
-    except (OSError, ValueError) as error:
-        lines = str(error).strip().splitlines() or [type(error).__name__]
-        raise UserError(f"{HUB}{name} cannot be fetched: {lines[0]}") from None
 
 
 def options_of(checkpoint: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from safetensors import SafetensorError
 
 from zsvideo.errors import UserError
 from zsvideo.models.encoders.options import EncoderSpec
+from zsvideo.models.hub import fetched
 
 CONFIGS = {"open_clip": "open_clip_config.json", "transformers": "config.json"}
 TEXTS = ["*.json", "*.txt", "*.model"]
@@ -55,7 +56,7 @@ def with_files(spec: EncoderSpec) -> tuple[EncoderSpec, Path]:
                 f"{spec.id}, or leave it out to take them from the hub"
             )
     else:
-        folder = fetched(spec)
+        folder = files_of(spec)
         if folder.parent.name == "snapshots":
             spec = replace(spec, revision=folder.name)
     if not (folder / config).is_file():
@@ -70,23 +71,18 @@ def with_files(spec: EncoderSpec) -> tuple[EncoderSpec, Path]:
     return spec, folder
 
 
-def fetched(spec: EncoderSpec) -> Path:
-    """Fetch the files of a repository, or find them in the cache; raises UserError."""
-    from huggingface_hub import snapshot_download
-
+def files_of(spec: EncoderSpec) -> Path:
+    """Fetch the files of an encoder, or find them in the cache; raises UserError."""
     weights = WEIGHTS[spec.library]
     try:
-        folder = Path(
-            snapshot_download(spec.id, revision=spec.revision, allow_patterns=[*TEXTS, weights])
-        )
+        folder = fetched(spec.id, [*TEXTS, weights], spec.revision)
         if spec.library == "open_clip" and not any(folder.glob(weights)):
-            snapshot_download(spec.id, revision=spec.revision, allow_patterns=[OLDER])
+            fetched(spec.id, [OLDER], spec.revision)
         return folder
-    except (OSError, ValueError, RuntimeError) as error:
-        lines = str(error).strip().splitlines() or [type(error).__name__]
+    except UserError as error:
         raise UserError(
-            f"encoder={spec.name}: {spec.id} cannot be fetched from the hub ({lines[0]}); fetch "
-            "it elsewhere and give its folder: encoder.weights=FOLDER"
+            f"encoder={spec.name}: {error}; fetch it elsewhere and give its folder: "
+            "encoder.weights=FOLDER"
         ) from None
 
 

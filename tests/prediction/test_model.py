@@ -76,6 +76,31 @@ def test_a_decoder_that_hangs_costs_one_video(model, videos, monkeypatch):
         None,
         None,
     ]
+    with pytest.raises(UserError, match="cannot be read: not decoded within 1 s"):
+        model.embed(videos / "2.mp4")
+
+
+def test_a_decoder_that_hangs_with_windows_costs_one_video(model, videos, monkeypatch):
+    """Also in the middle of a video, whose first parts are there already."""
+    whole = prediction.stretches
+
+    def some(source, *how):
+        yield from whole(source, *how)
+        if source.path.endswith("2.mp4"):
+            hang()
+
+    monkeypatch.setattr(prediction, "stretches", some)
+    monkeypatch.setattr(prediction, "LIMIT", 1.0)
+    places = [videos / f"{number}.mp4" for number in (1, 2, 3)]
+    reasons = [answer.reason for answer in model.predict(places, NAMES, window=1)]
+    assert reasons == [None, "not decoded within 1 s", None]
+
+
+def test_windows_do_not_depend_on_the_process_that_reads(model, videos):
+    (apart,) = model.predict(videos / "4.mp4", NAMES, window=0.5)
+    model.workers = 0
+    (here,) = model.predict(videos / "4.mp4", NAMES, window=0.5)
+    assert apart.spans == here.spans and np.array_equal(apart.embedding, here.embedding)
 
 
 def test_answers(model, videos, tmp_path):

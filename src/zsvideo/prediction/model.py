@@ -16,7 +16,7 @@ from torch import Tensor
 
 from zsvideo.data.clips import assemble, read_clips
 from zsvideo.data.decoding.faults import UnreadableVideoError
-from zsvideo.data.decoding.limits import within
+from zsvideo.data.decoding.limits import apart, within
 from zsvideo.data.options import ClipSpec
 from zsvideo.data.videos import Video
 from zsvideo.errors import UserError
@@ -258,8 +258,11 @@ class Model:
         Processes read them, since a decoder that hangs inside C can only be killed.
         """
         files = [(source, self.facts.clips) for source in sources]
-        if self.workers == 0 or len(sources) == 1:
-            samples: Iterable[Sample | str | UnreadableVideoError] = (read(*f) for f in files)
+        samples: Iterable[Sample | str | UnreadableVideoError]
+        if self.workers == 0:
+            samples = (read(*file) for file in files)
+        elif len(files) == 1:
+            samples = read_one(*files[0])
         else:
             samples = within(LIMIT, read_alone, files, self.workers, self.batch)
         for source, sample in zip(sources, samples, strict=True):
@@ -291,8 +294,11 @@ class Model:
         times: list[tuple[float, float]] = []
         pictures: list[np.ndarray] = []
         step = 1
+        file = (source, self.facts.clips, window, stride)
+        made = apart(LIMIT, stretches_alone, *file) if self.workers else stretches(*file)
         try:
-            for clips, spans in stretches(source, self.facts.clips, window, stride):
+            for pixels, spans in made:
+                clips = torch.from_numpy(pixels)
                 for number, clip in enumerate(clips, len(times)):
                     if number % step == 0:
                         pictures.append(middle_frames(clip, CONTACTS // 2))
@@ -329,6 +335,27 @@ def read_alone(source: Source, clips: ClipSpec) -> Sample | str:
     """Read them in a process of its own, where threads of the process it was made of hang."""
     torch.set_num_threads(1)
     return read(source, clips)
+
+
+def read_one(source: Source, clips: ClipSpec) -> Iterator[Sample | str | UnreadableVideoError]:
+    """Read them as `within` does, without a pool of processes, which takes 0.1 s to begin."""
+    try:
+        yield from apart(LIMIT, reading, source, clips)
+    except UnreadableVideoError as error:
+        yield error
+
+
+def reading(source: Source, clips: ClipSpec) -> Iterator[Sample | str]:
+    """Read them as the only part of a file, see `apart`."""
+    yield read_alone(source, clips)
+
+
+def stretches_alone(
+    source: Source, clips: ClipSpec, window: float, stride: float
+) -> Iterator[tuple[np.ndarray, list[tuple[float, float]]]]:
+    """Read the clips of stretches as `read_alone` does."""
+    torch.set_num_threads(1)
+    yield from stretches(source, clips, window, stride)
 
 
 def middle_frames(clip: Tensor, count: int) -> np.ndarray:

@@ -9,8 +9,6 @@ from dataclasses import dataclass, field, replace
 from typing import Self
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from zsvideo.data.decoding.faults import ShorterVideoError, named_faults
 from zsvideo.data.decoding.reading import open_video
@@ -112,7 +110,7 @@ def settled(labels: Sequence[str | None], least: int) -> list[str | None]:
 
 def stretches(
     source: Source, spec: ClipSpec, window: float, stride: float
-) -> Iterator[tuple[Tensor, list[tuple[float, float]]]]:
+) -> Iterator[tuple[np.ndarray, list[tuple[float, float]]]]:
     """Read one clip from the middle of each stretch of a video, from its first frame to its last.
 
     A stretch has the clip's frames at least, and is at most `LONGEST` where it then can be.
@@ -134,7 +132,7 @@ def stretches(
             for first, n in zip(bounds[:-1].tolist(), np.diff(bounds).tolist(), strict=True)
         ]
         unique = [np.unique(clip) for clip in wanted]
-        clips: list[Tensor] = []
+        clips: list[np.ndarray] = []
         done = 0
         with named_faults():
             decoded = video.decode(video.first + np.concatenate(unique), view)
@@ -142,16 +140,16 @@ def stretches(
                 for clip, indices in zip(wanted, unique, strict=True):
                     frames = np.stack([next(decoded) for _ in indices])
                     pixels = frames[np.searchsorted(indices, clip)]
-                    clips.append(torch.from_numpy(pixels).movedim(-1, 0))
+                    clips.append(np.ascontiguousarray(np.moveaxis(pixels, -1, 0)))
                     if len(clips) == AT_ONCE:
-                        yield torch.stack(clips), times[done : done + AT_ONCE]
+                        yield np.stack(clips), times[done : done + AT_ONCE]
                         done += AT_ONCE
                         clips = []
             except (ShorterVideoError, StopIteration):
                 if not done and not clips:
                     raise
         if clips:
-            yield torch.stack(clips), times[done : done + len(clips)]
+            yield np.stack(clips), times[done : done + len(clips)]
 
 
 def frames_of_stretch(length: int, spec: ClipSpec) -> np.ndarray:

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from zsvideo.data.decoding.faults import UnreadableVideoError
-from zsvideo.data.decoding.limits import within
+from zsvideo.data.decoding.limits import apart, within
 
 
 def read(kind):
@@ -40,4 +40,35 @@ def test_where_it_stops_early_nothing_is_waited_for(kinds):
     with pytest.raises((ZeroDivisionError, KeyError)):
         for _ in within(60, read, [(kind,) for kind in kinds], 2):
             raise KeyError
+    assert time.monotonic() - began < 50
+
+
+def parts(*kinds):
+    yield from (read(kind) for kind in kinds)
+
+
+@pytest.mark.parametrize(
+    ("last", "error"),
+    [
+        ("hangs", "not decoded within 1 s"),
+        ("crashes", "the decoder crashed"),
+        ("fails", "^$"),
+        ("b", None),
+    ],
+)
+def test_the_parts_of_a_file_come_one_by_one(last, error):
+    made = apart(1, parts, "a", last)
+    assert next(made) == "a"
+    if error is None:
+        assert list(made) == ["b"]
+    else:
+        with pytest.raises((UnreadableVideoError, ZeroDivisionError), match=error):
+            next(made)
+
+
+def test_a_file_of_which_the_first_part_is_enough_is_not_waited_for():
+    began = time.monotonic()
+    made = apart(60, parts, "a", "slow")
+    assert next(made) == "a"
+    made.close()
     assert time.monotonic() - began < 50

@@ -2,11 +2,13 @@
 
 import gc
 import multiprocessing
+import signal
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as Timeout
+from multiprocessing.connection import Connection
 from typing import Any, TypeVar
 
 from pebble import ProcessExpired, ProcessPool
@@ -14,6 +16,7 @@ from pebble import ProcessExpired, ProcessPool
 from zsvideo.data.decoding.faults import UnreadableVideoError
 
 Made = TypeVar("Made")
+CRASHED = "the decoder crashed"
 START = "fork" if sys.platform == "linux" else "spawn"  # libraries of macOS end in forked processes
 
 
@@ -64,9 +67,65 @@ def outcome(
     except Timeout:
         return UnreadableVideoError(late(limit))
     except ProcessExpired:
-        return UnreadableVideoError("the decoder crashed")
+        return UnreadableVideoError(CRASHED)
 
 
 def late(limit: float) -> str:
     """Return the message of a file that took too long."""
     return f"not decoded within {limit:.0f} s"
+
+
+def apart(limit: float, read: Callable[..., Iterator[Made]], *file: Any) -> Iterator[Made]:
+    """Read one file in another process, part by part, each for a limited time.
+
+    Args:
+        limit: seconds that a part may take.
+        read: yields the parts of a file; one is read ahead.
+        file: the arguments of `read`.
+
+    Yields:
+        What `read` yields.
+
+    Raises:
+        UnreadableVideoError: a part takes too long, or the process ends in it.
+        Exception: what `read` raises.
+    """
+    context = multiprocessing.get_context(START)
+    parts, end = context.Pipe(duplex=False)
+    process = context.Process(  # type: ignore[attr-defined]  # of every kind but the base
+        target=send_parts, args=(parts, end, read, file), daemon=True
+    )
+    process.start()
+    end.close()
+    try:
+        while parts.poll(limit):
+            part, error = parts.recv()
+            if error is not None:
+                raise error
+            if part is None:
+                return
+            yield part
+        raise UnreadableVideoError(late(limit))
+    except EOFError:
+        raise UnreadableVideoError(CRASHED) from None
+    finally:
+        process.kill()
+        process.join()
+        parts.close()
+
+
+def send_parts(
+    other: Connection, end: Connection, read: Callable[..., Iterator[Any]], file: tuple[Any, ...]
+) -> None:
+    """Send what `read` yields, then None, or what it raises."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that asks
+    gc.freeze()  # see `within`
+    other.close()  # or this process would wait for ever where the one that asks is killed
+    try:
+        for part in read(*file):
+            end.send((part, None))
+        end.send((None, None))
+    except BrokenPipeError:  # nobody asks any more
+        pass
+    except Exception as error:
+        end.send((None, error))

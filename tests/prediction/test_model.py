@@ -174,6 +174,7 @@ def test_windows_and_their_borders():
     merged = list(windows.merged(["a", "a", "b", "b", "b"]))
     assert [(s, e) for s, e, _ in merged] == [(0, 2.5), (2.5, 6)]
     assert Windows.over(times, 60, 5).ends.tolist() == [6]
+    assert (windows.least, Windows.over(times, 0.5, 0.25).least) == (2, 4)  # a stretch is 1 s
     assert Windows.over(times, 2, 1.5).starts.tolist() == [0, 1.5, 3, 4]
 
 

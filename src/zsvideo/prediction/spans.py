@@ -30,7 +30,7 @@ class Windows:
         ends: (W,) seconds.
         members: for each the stretches that it averages.
         length: of the video, in seconds.
-        least: how many windows begin within the length of one.
+        least: how many windows begin within the length of one, or of a stretch that is longer.
         embeddings: (W, D).
     """
 
@@ -62,7 +62,8 @@ class Windows:
             np.arange(i, j) if j > i else np.array([near])  # a stretch may be longer than a window
             for i, j, near in zip(first.tolist(), last.tolist(), after.tolist(), strict=True)
         )
-        return cls(starts, ends, members, length, math.ceil(window / stride))
+        longest = max(window, float(np.diff(times).max()))
+        return cls(starts, ends, members, length, math.ceil(longest / stride))
 
     def with_rows(self, embeddings: np.ndarray) -> Self:
         """Add the embeddings."""

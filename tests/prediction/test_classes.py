@@ -8,7 +8,7 @@ import pytest
 import zsvideo
 from helpers.models import trained_run
 from zsvideo.errors import UserError
-from zsvideo.prediction.classes import candidates, edits
+from zsvideo.prediction.classes import candidates, edits, far_names, nearest_trained
 from zsvideo.semantics.class_texts import ClassTexts, read_classes
 from zsvideo.semantics.class_vectors import ClassVectors
 from zsvideo.semantics.text_vectors import TextEncoder, TextVectors
@@ -104,6 +104,22 @@ def test_texts_stand_in_the_place_of_a_name(model):
     middle = read + write
     assert rubik @ middle / (middle @ middle) ** 0.5 == pytest.approx(1, abs=1e-5)
     assert any("passed over in its texts" in line and "zzz" in line for line in asked.warnings)
+
+
+def test_names_of_another_field_than_the_training_are_warned_of():
+    def made(*degrees):
+        angles = np.radians(degrees)
+        matrix = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+        names = tuple(f"at {degree}" for degree in degrees)
+        return ClassVectors("own", names, tuple((n,) for n in names), matrix, {})
+
+    trained = made(0, 10, 30)  # 1 - cos 20 degrees = 0.06 apart at most
+    near, both = made(49), made(-15, 120, 51)
+    assert not [*far_names(nearest_trained(near, trained), trained)]
+    (line,) = far_names(nearest_trained(both, trained), trained)
+    assert "'at 120' (cosine distance 1.00), 'at 51' (cosine distance 0.07); these" in line
+    assert "at most 0.06 from each other" in line and "-15" not in line
+    assert not [*far_names(nearest_trained(both, made(0)), made(0))]  # one class has no other
 
 
 def test_edits_are_one_letter_away():

@@ -11,6 +11,7 @@ from string import ascii_lowercase
 import numpy as np
 from rapidfuzz.distance import JaroWinkler
 
+from zsvideo.data.layouts import first_few
 from zsvideo.errors import UserError
 from zsvideo.prediction.answers import TrainedClass
 from zsvideo.semantics.class_texts import ClassTexts, NamedClass
@@ -122,6 +123,7 @@ def candidates(
     nearest: dict[str, tuple[TrainedClass, ...]] = {}
     if trained is not None:
         nearest = nearest_trained(own, trained)
+        warnings += far_names(nearest, trained)
         for name, remark in leaks(own, trained).items():
             notes[name].append(remark)
     return Candidates(
@@ -255,6 +257,22 @@ def nearest_trained(
         name: tuple(TrainedClass(trained.names[j], float(row[j])) for j in places)
         for name, row, places in zip(own.names, distances, order, strict=True)
     }
+
+
+def far_names(
+    nearest: Mapping[str, Sequence[TrainedClass]], trained: ClassVectors
+) -> Iterator[str]:
+    """Warn of names farther from all classes trained on than any of these is from the others."""
+    among = cosine_distances(trained.matrix, trained.matrix)
+    np.fill_diagonal(among, np.inf)
+    reach = float(among.min(axis=1).max())
+    far = {name: near[0].distance for name, near in nearest.items() if near[0].distance > reach}
+    if far:
+        shown = [f"{name!r} (cosine distance {away:.2f})" for name, away in far.items()]
+        yield (
+            f"far from all classes trained on: {first_few(shown)}; these are at most {reach:.2f} "
+            "from each other, so how well scores and 'none of these' do is not known there"
+        )
 
 
 def leaks(own: ClassVectors, trained: ClassVectors) -> dict[str, str]:

@@ -202,7 +202,7 @@ class Table:
             return
         first = answer.path
         if answer.none_of_these:
-            self.row(first, NONE, "", "", "best of the names asked for:")
+            self.row(first, NONE, "", "", "and if it is one of the names:")
             first = ""
         for one in answer.top[: self.rows]:
             self.row(first, one.name, f"{one.score:.3f}", percent(one), nearest(one))

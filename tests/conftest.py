@@ -46,9 +46,9 @@ def config(tmp_path):
 def cli(tmp_path):
     """Run a command as a user does: `cli("train", "protocol=605")` gives the finished process."""
 
-    def run(name, *options, prefix=(), **variables):
+    def run(name, *options, prefix=(), plain=False, **variables):
         own = {"DATA_ROOT": str(tmp_path / "data"), "OMP_NUM_THREADS": "1", "WANDB_MODE": "offline"}
-        return run_cli(name, options, own | variables, 280, prefix)
+        return run_cli(name, options, own | variables, 280, prefix, plain)
 
     return run
 

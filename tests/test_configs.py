@@ -19,6 +19,7 @@ from zsvideo.experiment.options import GROUPS as GROUPS_TYPED
 from zsvideo.experiment.options import fields_page
 from zsvideo.models.options import head_of
 from zsvideo.overrides import quote_digits
+from zsvideo.prediction.encoders import encoder_spec
 from zsvideo.resources import CONF, ROOT
 from zsvideo.semantics.class_texts import ClassVectorSpec
 from zsvideo.semantics.protocol import Protocol
@@ -99,6 +100,8 @@ def test_every_key_is_read(group, option):
         assert composed.compat == option
         return
     composed = composed[group]
+    if group == "encoder":  # `predict` reads its file without Hydra
+        assert vars(encoder_spec(option)) == dict(composed)
     plain = OmegaConf.to_container(composed, resolve=False)
     known = {
         "pretrain": {

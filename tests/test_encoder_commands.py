@@ -10,7 +10,6 @@ from helpers.encoders import TINY, open_clip_folder
 from zsvideo.errors import UserError
 from zsvideo.models.encoders import open_encoder
 from zsvideo.prediction.encoders import encoder_spec
-from zsvideo.resources import CONF
 
 pytest.importorskip("open_clip")
 NAMES = ["dance", "read", "sing", "write"]
@@ -131,9 +130,3 @@ def test_mistakes_with_encoders(cli, folders, encoder, own_file, tmp_path):
     for name in ("list", "broken"):
         with pytest.raises(UserError, match=r"no options|cannot be read"):
             encoder_spec(f"{tmp_path}/{name}.yaml")
-
-
-def test_files_of_encoders_are_read_as_hydra_composes_them(config):
-    for file in sorted((CONF / "encoder").glob("*.yaml")):
-        composed = config(f"encoder={file.stem}").encoder
-        assert vars(encoder_spec(file.stem)) == dict(composed), file.stem

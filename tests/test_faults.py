@@ -2,8 +2,6 @@
 
 import gc
 import json
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -11,7 +9,7 @@ import av
 import numpy as np
 import pytest
 
-from helpers.commands import fails, finished, rows
+from helpers.commands import fails, finished, rows, run_module
 from helpers.faults import hang
 from helpers.videos import frames_of, grey_video
 from zsvideo.data import preparation
@@ -94,21 +92,17 @@ run_command(train, "train")
 """
 
 
-def train(library, *options):
-    return subprocess.run(
-        [sys.executable, "-c", DRIVER.format(library=library, options=options)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=200,
-    )
+def train(folder, library, *options):
+    driver = folder / "driver.py"
+    driver.write_text(DRIVER.format(library=library, options=options))
+    return run_module(str(driver), [], {}, 200)
 
 
 @pytest.mark.parametrize("library", ["CDLL", "PyDLL"])  # which lets Python go on, and which not
 def test_a_decoder_that_hangs_ends_the_run_in_one_line(folders, tmp_path, library):
     options = [*folders, "loader.workers=1", f"hydra.run.dir={tmp_path}/run", "loader.timeout=4"]
     words = ("timed out after 4", "loader.timeout", "src.prepare", "form=check")
-    fails(train(library, *options), *words)
+    fails(train(tmp_path, library, *options), *words)
 
 
 @pytest.mark.parametrize("end", ["goes on", "error", "SIGKILL"])

@@ -4,11 +4,8 @@ import fcntl
 import json
 import os
 import resource
-import shutil
 import signal
 import struct
-import subprocess
-import sys
 import time
 from functools import partial
 from pathlib import Path
@@ -17,7 +14,7 @@ import av
 import numpy as np
 import pytest
 
-from helpers.commands import fails, finished, rows
+from helpers.commands import fails, finished, rows, start
 from helpers.shared import SHARED
 from helpers.vectors import toy_vectors
 from helpers.videos import frames_of, grey_video, smooth, variable_rate, write_video
@@ -27,7 +24,6 @@ from zsvideo.data.decoding.forms import FormSpec
 from zsvideo.data.manifest import NAME, read_manifest
 from zsvideo.data.videos import Video
 from zsvideo.errors import UserError
-from zsvideo.resources import ROOT
 
 pytestmark = pytest.mark.slow
 
@@ -39,12 +35,6 @@ def sound(file):
         frame.sample_rate = 16000
         container.mux(stream.encode(frame))
         container.mux(stream.encode())
-
-
-# Root reads everything, unless it gives this up.
-CAPS = "-dac_override,-dac_read_search"
-PLAIN = ["setpriv", f"--bounding-set={CAPS}", f"--inh-caps={CAPS}"] if os.geteuid() == 0 else []
-FORBIDS = not PLAIN or shutil.which("setpriv") is not None
 
 
 def box(kind, content=b""):
@@ -98,11 +88,8 @@ def mixed(tmp_path):
     turn = struct.pack(">9i", 0, 1 << 16, 0, -1 << 16, 0, 0, 0, 0, 1 << 30)
     replace_after(odd / "fine-turned.mp4", b"tkhd", 40, turn)
     deep_colour(odd / "fine-10-bit.mp4")
-    forbidden = {}
-    if FORBIDS:
-        grey_video(odd / "forbidden.mp4", 20, codec="libx264")
-        (odd / "forbidden.mp4").chmod(0)
-        forbidden = {"forbidden.mp4": "no permission to read it"}
+    grey_video(odd / "forbidden.mp4", 20, codec="libx264")
+    (odd / "forbidden.mp4").chmod(0)
     real = {}
     if (SHARED / "clips" / "odd").is_dir():
         for file in (SHARED / "clips" / "odd").iterdir():
@@ -112,7 +99,8 @@ def mixed(tmp_path):
             "small_Mpeg4.mp4": "no video stream",
             "small_mp4-with-audio.mp4": "no video stream",
         }
-    return root, real | forbidden | {
+    return root, real | {
+        "forbidden.mp4": "no permission to read it",
         "no-stream.mp4": "no video stream",
         "cut.mp4": "not a video file",
         "cut.avi": "truncated",
@@ -127,17 +115,16 @@ def mixed(tmp_path):
 
 def test_each_fault_has_its_reason_and_training_goes_on(mixed, cli, tmp_path):
     root, reasons = mixed
-    cli = partial(cli, prefix=PLAIN if FORBIDS else ())
+    plain = partial(cli, plain=os.geteuid() == 0)  # root reads everything, unless it gives this up
     before = {file: file.lstat().st_mtime_ns for file in root.rglob("*")}
-    plan = finished(
-        cli("prepare", "dataset=folder", f"root={root}", f"out={tmp_path}/out", "--dry-run")
-    )
+    options = ["dataset=folder", f"root={root}", f"out={tmp_path}/out"]
+    plan = finished(cli("prepare", *options, "--dry-run"))
     found = len(before) - 2
     good = found - len(reasons)
     assert (
         f"{found} videos" in plan and "form=pack needs" in plan and not (tmp_path / "out").exists()
     )
-    said = finished(cli("prepare", "dataset=folder", f"root={root}", f"out={tmp_path}/out"))
+    said = finished(plain("prepare", *options))
     assert f"{good} of {found} videos can be used" in said and good >= 6
     table = {os.path.basename(row["path"]): row for row in rows(tmp_path / "out" / "manifest.csv")}
     assert {name: row["reason"] for name, row in table.items() if row["status"] != "ok"} == reasons
@@ -152,10 +139,10 @@ def test_each_fault_has_its_reason_and_training_goes_on(mixed, cli, tmp_path):
     toy_vectors(words).save_word2vec_format(str(tmp_path / "toy.bin"), binary=True)
     for name in words[2:]:
         grey_video(tmp_path / "target" / name / "0.avi", 20)
-    for place in (root, tmp_path / "out"):
+    for place, command in ((root, plain), (tmp_path / "out", cli)):
         run = tmp_path / f"run-{place.name}"
         finished(
-            cli(
+            command(
                 "train",
                 "source=folder",
                 f"source.root={place}",
@@ -190,24 +177,27 @@ def noise(root, count):
         write_video(root / f"c{number % 3}" / f"{number}.avi", pixels)
 
 
-def start(root, out, *more):
+def started(root, out, *more):
+    """Start a preparation, with files beside its videos for what it says."""
     options = ["dataset=folder", f"root={root}", f"out={out}", *more]
-    return subprocess.Popen(
-        [sys.executable, "-m", "src.prepare", *options],
-        cwd=ROOT,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+    said = root.with_name("said")
+    said.mkdir(exist_ok=True)
+    return start("src.prepare", options, {}, said)
+
+
+def ended(process):
+    process.join(120)
+    return process.exitcode == 0
 
 
 def killed_after(process, journal, done):
     """Kill a preparation as soon as its journal has so many lines; tell whether it came to that."""
     limit = time.monotonic() + 60
-    while process.poll() is None and time.monotonic() < limit:
+    while process.is_alive() and time.monotonic() < limit:
         if journal.exists() and journal.read_bytes().count(b"\n") >= done:
             os.killpg(process.pid, signal.SIGKILL)
-            return process.wait() == -signal.SIGKILL
+            process.join()
+            return process.exitcode == -signal.SIGKILL
         time.sleep(0.002)
     return False
 
@@ -224,12 +214,12 @@ def content(out):
 def test_killed_at_any_moment_it_ends_as_if_undisturbed(tmp_path, form):
     root, calm, killed = tmp_path / "videos", tmp_path / "calm", tmp_path / "killed"
     noise(root, 60)
-    assert start(root, calm, f"form={form}").wait(120) == 0
+    assert ended(started(root, calm, f"form={form}"))
     for done in (1, 12, 35):
-        process = start(root, killed, f"form={form}")
+        process = started(root, killed, f"form={form}")
         assert killed_after(process, killed / "progress.jsonl", done)
     assert not (killed / "manifest.csv").exists()
-    assert start(root, killed, f"form={form}").wait(120) == 0
+    assert ended(started(root, killed, f"form={form}"))
     assert content(killed) == content(calm) and len(content(calm)) == 63
 
 
@@ -239,9 +229,9 @@ def test_shards_of_which_one_is_killed_join_to_what_one_process_makes(cli, tmp_p
     for name in ("text.avi", "more.avi"):
         (root / "c0" / name).write_text("no video " * 50)
     options = ["dataset=folder", f"root={root}", f"out={out}"]
-    assert start(root, calm).wait(120) == 0
+    assert ended(started(root, calm))
     journal = out / "progress-1-of-3.jsonl"
-    assert killed_after(start(root, out, "shards=3", "shard=1", "workers=1"), journal, 3)
+    assert killed_after(started(root, out, "shards=3", "shard=1", "workers=1"), journal, 3)
     before = journal.read_text()
     fails(cli("prepare", *options, "shards=3"), "30 files", "src.prepare -m shard=0,1,2")
     launcher = ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "workers=1"]

@@ -2,11 +2,13 @@
 
 import atexit
 import csv
+import ctypes
 import gc
 import json
 import multiprocessing
 import os
 import runpy
+import struct
 import subprocess
 import sys
 import tempfile
@@ -41,10 +43,25 @@ context.set_forkserver_preload(
 CHECKOUT = (ROOT, ROOT / "src", ROOT / "tests")  # where an environment may lie too
 
 
-def play(module, options, variables, place, root, environment):
+def obey_permissions():
+    """Give up root's right to read whatever it likes, for this process and those it starts."""
+    libc, header = ctypes.CDLL(None, use_errno=True), struct.pack("Ii", 0x20080522, 0)
+    sets = (ctypes.c_uint32 * 6)()  # effective, permitted, inheritable; and again their upper half
+    if libc.capget(header, sets):
+        raise OSError(ctypes.get_errno(), "capget")
+    for number in range(3):
+        sets[number] &= ~0b110  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
+    if libc.capset(header, sets):
+        raise OSError(ctypes.get_errno(), "capset")
+
+
+def play(module, options, variables, place, root, environment, plain):
     """Be `python -m MODULE OPTIONS`, or a file, with the files `out` and `err` in a folder."""
     assert {*HEAVY, "zsvideo.experiment.training"} <= {*sys.modules}  # else each would import them
     gc.freeze()
+    os.setsid()  # a group of its own, as a shell gives it
+    if plain:
+        obey_permissions()
     media = sys.modules["wandb.sdk.data_types._private"].MEDIA_TMP  # the folder of all commands
     atexit.unregister(media.cleanup)
     media._finalizer.detach()
@@ -80,18 +97,18 @@ def play(module, options, variables, place, root, environment):
     os._exit(status)
 
 
-def start(module, options, variables, place, root=ROOT):
+def start(module, options, variables, place, root=ROOT, plain=False):
     """Start a command, that writes the files `out` and `err` to a folder; gives its process."""
-    given = (module, options, variables, place, root, dict(os.environ))
+    given = (module, options, variables, place, root, dict(os.environ), plain)
     process = context.Process(target=play, args=given)
     process.start()
     return process
 
 
-def run_module(module, options, variables, seconds, root=ROOT):
+def run_module(module, options, variables, seconds, root=ROOT, plain=False):
     """Run a module or a file as a command; give what `subprocess.run` gives, as text."""
     with tempfile.TemporaryDirectory() as folder:
-        process = start(module, options, variables, Path(folder), root)
+        process = start(module, options, variables, Path(folder), root, plain)
         process.join(seconds)
         if process.is_alive():
             process.kill()
@@ -100,13 +117,16 @@ def run_module(module, options, variables, seconds, root=ROOT):
     return subprocess.CompletedProcess([module, *options], process.exitcode, out, err)
 
 
-def run_cli(name, options, variables, seconds, prefix=()):
-    """Run a command of the project; after a `prefix` in a Python of its own."""
+def run_cli(name, options, variables, seconds, prefix=(), plain=False):
+    """Run a command of the project; after a `prefix` in a Python of its own.
+
+    A `plain` one may read what its files' permissions say, also for root.
+    """
     if prefix:
         command = [*prefix, sys.executable, "-m", f"src.{name}", *options]
         told = {"cwd": ROOT, "env": os.environ | variables, "timeout": seconds}
         return subprocess.run(command, capture_output=True, text=True, **told)
-    return run_module(f"src.{name}", options, variables, seconds)
+    return run_module(f"src.{name}", options, variables, seconds, plain=plain)
 
 
 def fails(process, *words):

@@ -75,6 +75,7 @@ def folders(tmp_path):
         "clips.crop=32",
         "clips.test_clips=3",
         "loader.batch_size=4",
+        "loader.workers=0",
         "trainer.max_epochs=2",
         "trainer.accelerator=cpu",
     ]

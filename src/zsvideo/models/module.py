@@ -108,7 +108,8 @@ class ZeroShotModule(pl.LightningModule, EmbeddingNetwork):
         spec = plain(encoder.spec) if isinstance(encoder, Encoder) else encoder
         extra = {"pca": pca, "head": head, "trained_classes": trained_classes}
         unused = [name for name, value in extra.items() if not value]
-        self.save_hyperparameters(ignore=[*unused, "encoder", "projection"])
+        # Loggers get all options of the run, these among them.
+        self.save_hyperparameters(ignore=[*unused, "encoder", "projection"], logger=False)
         if spec is not None:
             self.hparams.update(encoder=dict(spec), projection=projection)
         for name in ("milestones", "mean", "std"):

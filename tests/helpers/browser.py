@@ -8,6 +8,8 @@ import subprocess
 import time
 from contextlib import contextmanager
 
+SIDES = (("left", "width"), ("top", "height"))
+
 
 class Browser:
     """One tab of a headless Chromium."""
@@ -59,6 +61,14 @@ class Browser:
         root = self.call("DOM.getDocument")["root"]["nodeId"]
         node = self.call("DOM.querySelector", nodeId=root, selector=selector)["nodeId"]
         self.call("DOM.setFileInputFiles", nodeId=node, files=[str(file) for file in files])
+
+    def drop(self, selector, *files):
+        """Drag files from outside of the browser onto an element."""
+        box = f"document.querySelector({selector!r}).getBoundingClientRect()"
+        x, y = (self.run(f"{box}.{start} + {box}.{size} / 2") for start, size in SIDES)
+        data = {"items": [], "files": [str(file) for file in files], "dragOperationsMask": 1}
+        for kind in ("dragEnter", "dragOver", "drop"):
+            self.call("Input.dispatchDragEvent", type=kind, x=x, y=y, data=data)
 
     def press(self, key, code, text=""):
         for kind in ("keyDown", "keyUp"):

@@ -26,6 +26,12 @@ def model(tmp_path):
     return zsvideo.load(trained_run(tmp_path / "run"), device="cpu", cache=tmp_path / "cache")
 
 
+@pytest.fixture(scope="module")
+def page(tmp_path_factory):
+    with chromium(tmp_path_factory.mktemp("profile")) as page:
+        yield page
+
+
 @pytest.fixture
 def server(model, tmp_path):
     (tmp_path / "uploads").mkdir()
@@ -94,45 +100,66 @@ def test_a_port_that_is_taken_is_said(server, model, tmp_path):
         make_server(model, tmp_path, "127.0.0.1", server.server_port, 1)
 
 
+def status_of(page):
+    return page.run("document.getElementById('said').innerText")
+
+
 def words_of(page):
     return page.run("document.getElementById('answers').innerText")
 
 
 @browser
-def test_a_first_time_user_finds_the_answer(server, tmp_path):
+def test_a_first_time_user_finds_the_answer(page, server, tmp_path):
     write_video(tmp_path / "my video.mp4", smooth(90))
     (tmp_path / "no video.mp4").write_text("text")
-    with chromium(tmp_path / "profile") as page:
-        page.width(1000)
-        page.open(f"http://127.0.0.1:{server.server_port}/")
-        page.run("document.getElementById('ask').click()")
-        page.until("document.getElementById('said').innerText.includes('video first')")
-        page.choose("#files", tmp_path / "my video.mp4", tmp_path / "no video.mp4")
-        page.run("document.getElementById('files').focus()")
-        page.press("Tab", 9)  # from here on by keyboard alone
-        page.type("\n".join(NAMES))
-        page.press("Tab", 9)
-        page.press("Tab", 9)
-        page.press("Enter", 13, "\r")
-        page.until("document.getElementById('said').innerText == 'Done.'")
-        said = words_of(page)
-        assert "my video.mp4" in said and "not zero-shot: trained on ('jump')" in said
-        assert "sing <b>loud</b>" in said  # as text, never as HTML
-        assert "Could not be read: not a video file" in said
-        assert page.run("document.querySelectorAll('#answers img').length") == 6
-        assert page.run("document.querySelector('#answers img').naturalWidth") == 32
-        page.screenshot(tmp_path / "page.png")
-        page.width(360)
-        page.run("document.getElementById('window').value = '1'")
-        page.run("document.getElementById('ask').click()")
-        page.until("document.querySelectorAll('#answers .spans li').length")
-        page.until("document.getElementById('said').innerText == 'Done.'")
-        page.screenshot(tmp_path / "phone.png")
-        assert page.run("document.documentElement.scrollWidth") <= 360
+    page.width(1000)
+    page.open(f"http://127.0.0.1:{server.server_port}/")
+    page.run("document.getElementById('ask').click()")
+    page.until("document.getElementById('said').innerText.includes('video first')")
+    page.choose("#files", tmp_path / "my video.mp4", tmp_path / "no video.mp4")
+    page.run("document.getElementById('files').focus()")
+    page.press("Tab", 9)  # from here on by keyboard alone
+    page.type("\n".join(NAMES))
+    page.press("Tab", 9)
+    page.press("Tab", 9)
+    page.press("Enter", 13, "\r")
+    page.until("document.getElementById('said').innerText == 'Done.'")
+    said = words_of(page)
+    assert "my video.mp4" in said and "not zero-shot: trained on ('jump')" in said
+    assert "sing <b>loud</b>" in said  # as text, never as HTML
+    assert "Could not be read: not a video file" in said
+    assert page.run("document.querySelectorAll('#answers img').length") == 6
+    assert page.run("document.querySelector('#answers img').naturalWidth") == 32
+    page.screenshot(tmp_path / "page.png")
+    page.width(360)
+    page.run("document.getElementById('window').value = '1'")
+    page.run("document.getElementById('ask').click()")
+    page.until("document.querySelectorAll('#answers .spans li').length")
+    page.until("document.getElementById('said').innerText == 'Done.'")
+    page.screenshot(tmp_path / "phone.png")
+    assert page.run("document.documentElement.scrollWidth") <= 360
 
 
 @browser
-def test_the_sheet_opens_offline(tmp_path):
+def test_videos_are_dropped_anywhere(page, server, tmp_path):
+    write_video(tmp_path / "a ü.mp4", smooth(30))
+    (tmp_path / "large.mp4").write_bytes(bytes(MB + 1))
+    (tmp_path / "folder").mkdir()
+    page.open(f"http://127.0.0.1:{server.server_port}/")
+    page.run("document.getElementById('names').value = 'sing\\nread'")
+    for place in ("#drop", "h1"):
+        page.drop(place, tmp_path / "a ü.mp4", tmp_path / "large.mp4", tmp_path / "folder")
+        assert status_of(page) == "Dropped: a ü.mp4, large.mp4, folder"
+        page.run("document.getElementById('ask').click()")
+        page.until("document.getElementById('said').innerText.includes('of 3 could not')")
+        answers = words_of(page)
+        assert re.search(r"a ü\.mp4\n+(None of these|sing|read)", answers)
+        assert "large.mp4: it is larger than 1 MB (--limit)" in answers
+        assert "folder: it is no file" in answers
+
+
+@browser
+def test_the_sheet_opens_offline(page, tmp_path):
     write_video(tmp_path / "videos" / "a & b.mp4", smooth(60))
     (tmp_path / "videos" / "bad.mp4").write_text("text")
     typed = [str(tmp_path / "run"), str(tmp_path / "videos"), "--html", str(tmp_path / "o.html")]
@@ -140,12 +167,11 @@ def test_the_sheet_opens_offline(tmp_path):
     assert run(parser().parse_args([*typed, "--classes", *NAMES, "--window", "1"])) == 3
     text = (tmp_path / "o.html").read_text()
     assert not re.search(r"https?://|<script|src=\"(?!data:)", text)
-    with chromium(tmp_path / "profile") as page:
-        page.width(360)
-        page.open((tmp_path / "o.html").as_uri())
-        said = page.run("document.body.innerText")
-        assert "a & b.mp4" in said and "Could not be read: not a video file" in said
-        assert page.run("[...document.images].every(i => i.naturalWidth == 32)")
-        assert page.run("document.querySelectorAll('.line i').length") >= 1
-        assert page.run("document.documentElement.scrollWidth") <= 360
-        page.screenshot(tmp_path / "sheet.png")
+    page.width(360)
+    page.open((tmp_path / "o.html").as_uri())
+    said = page.run("document.body.innerText")
+    assert "a & b.mp4" in said and "Could not be read: not a video file" in said
+    assert page.run("[...document.images].every(i => i.naturalWidth == 32)")
+    assert page.run("document.querySelectorAll('.line i').length") >= 1
+    assert page.run("document.documentElement.scrollWidth") <= 360
+    page.screenshot(tmp_path / "sheet.png")

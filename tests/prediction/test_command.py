@@ -154,6 +154,7 @@ def test_a_stopped_command_goes_on(predict, tmp_path):
         (["a.mp4", "--classes", "sing", "--top", "0"], "--top 0"),
         (["a.mp4", "--classes", "sing", "--stride", "1"], "needs a window"),
         (["a.mp4", "--classes", "sing", "--csv", "/nope/a.csv"], "/nope/a.csv"),
+        (["a.mp4", "--classes", "sing", "--json", "-"], "- is no file of results"),
         (["a.mp4", "--classes", "sing", "--nope"], "unrecognized arguments: --nope"),
         (["a.mp4", "--classes", "sing", "--oov", "x"], "--oov"),
         (["a.mp4", "--classes", "sing", "--vectors", "/nope.bin"], "/nope.bin"),

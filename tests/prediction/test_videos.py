@@ -18,6 +18,8 @@ def test_files_folders_globs_lists_and_manifests(tmp_path, monkeypatch):
     assert [v.path for v in list_videos("c[1].mp4").videos] == ["c[1].mp4"]  # it is there
     typed = io.StringIO("d.mkv\na/x y.mp4\n\n")
     assert [v.path for v in list_videos(["-"], typed).videos] == ["d.mkv", "a/x y.mp4"]
+    found = io.StringIO("d.mkv\0a/x y.mp4\0")  # as of `find -print0`
+    assert [v.path for v in list_videos(["-"], found).videos] == ["d.mkv", "a/x y.mp4"]
     listed = list_videos(["a", "a/x y.mp4", "./a/x y.mp4", "d.mkv"])
     assert len(listed.videos) == 3 and listed.duplicates == 2
     (tmp_path / "m.csv").write_text("path,class,start,end\na/x y.mp4,run,1,2.5\na/x y.mp4,run,,\n")
@@ -32,6 +34,8 @@ def test_what_is_not_there_is_a_line(tmp_path):
     empty, nothing, gone = listed.videos
     assert "no video below it" in empty.reason and "nothing matches" in nothing.reason
     assert gone.reason is None  # its reader says so
+    (odd,) = list_videos("a\0b.mp4").videos
+    assert odd.reason == "no file has such a name"
     with pytest.raises(UserError, match="no video is given"):
         list_videos([])
     (tmp_path / "bad.csv").write_text("file\nx.mp4\n")

@@ -64,7 +64,7 @@ def parser() -> argparse.ArgumentParser:
         help="a run folder, a checkpoint (also the authors'), or an exported folder",
     )
     add("videos", nargs="*", help="files, folders, globs, manifests (.csv), - for a list on stdin")
-    add("--classes", nargs="+", metavar="NAME", help="names, or one file: .txt, .csv, .json")
+    add("--classes", nargs="+", metavar="NAME", help=CLASSES_HELP)
     add("--top", type=whole, default=5, metavar="N", help="names an answer (default 5)")
     add(
         "--window", type=seconds, metavar="SECONDS", help="also say when, by windows of this length"
@@ -92,6 +92,7 @@ def parser() -> argparse.ArgumentParser:
     return own
 
 
+CLASSES_HELP = "names, or one file: .txt, .csv, .json (also of names that begin with -)"
 OOV_HELP = "names with words without a vector: leave out, try other spellings, or stop"
 
 

@@ -39,6 +39,8 @@ def run(arguments: argparse.Namespace) -> int:
     windows = check_windows(arguments.window, arguments.stride)
     files = [Path(f) for f in (arguments.csv, arguments.json, arguments.html) if f]
     for file in files:
+        if str(file) == "-":
+            raise UserError("- is no file of results, which are written at the end; name one")
         if file.is_dir() or not file.parent.is_dir():
             raise UserError(f"{file} cannot be written: there is no such folder, or it is one")
     listed = list_videos(arguments.videos, sys.stdin)

@@ -53,7 +53,8 @@ def list_videos(
     """List the videos of files, folders (at any depth), globs, manifests and standard input.
 
     A manifest is a CSV file with a column `path`, relative to its folder, and perhaps `start` and
-    `end` in seconds. Files are named one a line on standard input (`-`).
+    `end` in seconds. Files are named one a line on standard input (`-`), or
+    with a NUL behind each.
 
     Args:
         places: one or more of them.
@@ -68,7 +69,8 @@ def list_videos(
     for place in many:
         for source in found_at(os.fspath(place), stdin):
             count += 1
-            videos.setdefault((os.path.realpath(source.path), source.window), source)
+            same = source.path if source.reason else os.path.realpath(source.path)
+            videos.setdefault((same, source.window), source)
     if not videos:
         raise UserError(
             "no video is given; name files, folders, globs, a manifest.csv, or - for a list"
@@ -80,8 +82,11 @@ def found_at(place: str, stdin: TextIO | None = None) -> Iterator[Source]:
     """List the videos of one place; one that has none gives a source with the reason."""
     if place == STANDARD_INPUT and stdin is not None:
         for line in stdin:
-            if name := line.rstrip("\r\n"):
+            for name in filter(None, line.rstrip("\r\n").split("\0")):  # `find -print0`
                 yield from found_at(name)
+        return
+    if "\0" in place:
+        yield Source(place, reason="no file has such a name")
         return
     path = Path(place).expanduser()
     if path.is_dir():

@@ -193,6 +193,7 @@ def test_a_short_none_between_two_names_is_their_border():
         (0, None, "window=0"),
         (1, 2, "at most window"),
         (1, -1, "above"),
+        (1e-9, None, "at least 0.01"),
     ],
 )
 def test_windows_that_cannot_be(model, videos, window, stride, said):

@@ -34,8 +34,8 @@ def test_what_is_not_there_is_a_line(tmp_path):
     empty, nothing, gone = listed.videos
     assert "no video below it" in empty.reason and "nothing matches" in nothing.reason
     assert gone.reason is None  # its reader says so
-    (odd,) = list_videos("a\0b.mp4").videos
-    assert odd.reason == "no file has such a name"
+    reasons = [video.reason for video in list_videos(["a\0b.mp4", ""]).videos]
+    assert reasons == ["no file has such a name"] * 2
     with pytest.raises(UserError, match="no video is given"):
         list_videos([])
     (tmp_path / "bad.csv").write_text("file\nx.mp4\n")

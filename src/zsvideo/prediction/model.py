@@ -37,6 +37,7 @@ from zsvideo.semantics.words import words
 TOP = 5  # names of an answer
 CONTACTS = 6  # frames of a contact sheet
 NOT_FINITE = "the network gives no finite numbers for it"
+SHORTEST = 0.01  # seconds of a window or stride; there would be windows without end
 LIMIT = 300.0  # seconds that the reading of a file may take
 Sample = dict[str, np.ndarray]  # as `read_clips` gives it
 Videos = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
@@ -379,8 +380,8 @@ def check_windows(window: float | None, stride: float | None) -> tuple[float, fl
         return None
     step = window / 2 if stride is None else stride
     for name, value in (("window", window), ("stride", step)):
-        if not 0 < value < float("inf"):
-            raise UserError(f"{name}={value:g} must be seconds above 0")
+        if not SHORTEST <= value < float("inf"):
+            raise UserError(f"{name}={value:g} must be seconds above 0, at least {SHORTEST}")
     if step > window:
         raise UserError(f"stride={step:g} must be at most window={window:g}, or stretches are lost")
     return window, step

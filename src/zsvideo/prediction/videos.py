@@ -53,8 +53,7 @@ def list_videos(
     """List the videos of files, folders (at any depth), globs, manifests and standard input.
 
     A manifest is a CSV file with a column `path`, relative to its folder, and perhaps `start` and
-    `end` in seconds. Files are named one a line on standard input (`-`), or
-    with a NUL behind each.
+    `end` in seconds. Files are named one a line on standard input (`-`), or with a NUL behind each.
 
     Args:
         places: one or more of them.
@@ -85,7 +84,7 @@ def found_at(place: str, stdin: TextIO | None = None) -> Iterator[Source]:
             for name in filter(None, line.rstrip("\r\n").split("\0")):  # `find -print0`
                 yield from found_at(name)
         return
-    if "\0" in place:
+    if not place or "\0" in place:
         yield Source(place, reason="no file has such a name")
         return
     path = Path(place).expanduser()

@@ -71,6 +71,8 @@ def workers() -> list[int]:
 def start(root: str, folder: Path, samples: int) -> None:
     """Train for an epoch: time and memory at its first step, growth of the workers to its last.
 
+    The growth on the way, of the worker that grew most, goes to standard error.
+
     The network is put aside after the first step, so that the workers have all there is to do.
     """
     from zsvideo.commands.train import main
@@ -78,6 +80,7 @@ def start(root: str, folder: Path, samples: int) -> None:
 
     begun, step = float(os.environ["BEGUN"]), ZeroShotModule.training_step
     seen: dict[str, Any] = {}
+    before: list[float] = []
     batches = samples // 22
 
     def watched(self: Any, batch: Any, index: int) -> Any:
@@ -89,11 +92,13 @@ def start(root: str, folder: Path, samples: int) -> None:
                 seen[f"main {name} MB"] = int(kilobytes[1]) / 1024  # type: ignore[index]
             return step(self, batch, index)
         if index == 20:  # both workers are at work
-            seen["before"] = [private(p) for p in workers()]
-        if index == batches - 1:
+            before.extend(private(p) for p in workers())
+        if index == batches - 1 or (index % 1000 == 20 and index > 20):
             after = [private(p) for p in workers()]
-            seen["worker MB"] = max(after)
-            seen["grown MB"] = max(b - a for a, b in zip(seen.pop("before"), after, strict=True))
+            grown = max(b - a for a, b in zip(before, after, strict=True))
+            print(f"{index * 22} clips: {grown:.1f} MB", file=sys.stderr, flush=True)
+        if index == batches - 1:
+            seen.update({"worker MB": max(after), "grown MB": grown})
             seen["epoch s"] = time.time() - begun - seen["s"]
             print(json.dumps(seen), flush=True)
             for process in workers():

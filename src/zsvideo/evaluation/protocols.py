@@ -9,12 +9,12 @@ Shapes: V videos, K classes, D draws.
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import Field, Strict
-from scipy.sparse import csr_array
 
 from zsvideo.errors import UserError
 from zsvideo.evaluation.predictions import Predictions
@@ -158,7 +158,15 @@ def published_draws(
 
 def half_classes(count: int, draw: int, size: int | None = None) -> np.ndarray:
     """Draw half of `count` classes, or `size`, as rows of a list in its order."""
-    return np.random.RandomState(draw).permutation(count)[: count // 2 if size is None else size]
+    return permuted(count, draw)[: count // 2 if size is None else size]
+
+
+@lru_cache(maxsize=100)
+def permuted(count: int, draw: int) -> np.ndarray:
+    """Permute numbers below `count`; many runs ask for the same, which nobody can change."""
+    numbers = np.random.RandomState(draw).permutation(count)
+    numbers.flags.writeable = False
+    return numbers
 
 
 def ordered(names: np.ndarray, order: str) -> np.ndarray:
@@ -208,7 +216,7 @@ def shuffled(predictions: Predictions, permutations: Draws) -> Scored:
         [np.take_along_axis(everyones, own[:, None], axis=1)[:, 0] for own in shuffled_labels]
     )
     low, high = np.percentile(100 * (places < 1).mean(axis=1), [2.5, 97.5])
-    numbers = averages(places, predictions.labels, count)
+    numbers = averages(accuracies(places, predictions.labels, count))
     return Scored(
         {
             **{key: number for key, number in numbers.items() if not key.startswith("macro")},
@@ -298,44 +306,38 @@ def score(
         "classes": int(candidates[0].sum()),
         "list_sha256": lines_hash([n for draw in candidates for n in [*map(str, names[draw]), ""]]),
     }
-    rows = [
-        {**numbers, "ties": int(twins.sum())}
-        for numbers, twins in zip(
-            accuracies(places, predictions.labels, len(names)), tied, strict=True
-        )
-    ]
+    draws = accuracies(places, predictions.labels, len(names))
+    rows = [{**d, "ties": int(twins.sum())} for d, twins in zip(draws, tied, strict=True)]
     if len(rows) == 1:
         return Scored({**rows[0], **common}, places)
-    means = averages(places, predictions.labels, len(names))
-    return Scored({**means, "draws": len(rows), **common, "splits": rows}, places)
+    return Scored({**averages(draws), "draws": len(rows), **common, "splits": rows}, places)
 
 
 def accuracies(places: np.ndarray, labels: np.ndarray, classes: int) -> list[dict[str, Any]]:
     """Turn ranks (D, V) into micro and macro accuracies of each draw; None without videos."""
-    member = csr_array(
-        (np.ones(len(labels)), (labels, np.arange(len(labels)))), (classes, len(labels))
-    )
-    counts = member @ (places >= 0).T.astype(float)
-    result: list[dict[str, Any]] = [{"videos": int(n)} for n in counts.sum(axis=0)]
-    for key, k in (("top1", 1), ("top5", 5)):
-        right = member @ ((places >= 0) & (places < k)).T.astype(float)
-        for draw, (hits, out_of) in enumerate(zip(right.T, counts.T, strict=True)):
+    result: list[dict[str, Any]] = []
+    for ranked in places:
+        out_of = np.bincount(labels[ranked >= 0], minlength=classes)
+        numbers: dict[str, Any] = {"videos": int(out_of.sum())}
+        for key, k in (("top1", 1), ("top5", 5)):
+            hits = np.bincount(labels[(ranked >= 0) & (ranked < k)], minlength=classes)
             there = out_of > 0
             known = bool(there.any())
-            result[draw][key] = float(100 * hits.sum() / out_of.sum()) if known else None
-            result[draw][f"macro_{key}"] = (
+            numbers[key] = float(100 * hits.sum() / out_of.sum()) if known else None
+            numbers[f"macro_{key}"] = (
                 100 * float((hits[there] / out_of[there]).mean()) if known else None
             )
+        result.append(numbers)
     return result
 
 
-def averages(places: np.ndarray, labels: np.ndarray, classes: int) -> dict[str, Any]:
-    """Average accuracies over the draws that have videos, with the standard deviation over draws.
+def averages(draws: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Average `accuracies` over the draws that have videos, with the standard deviation over draws.
 
     The standard deviation has ddof = 0, NumPy's default, as other reports of this protocol have.
     Draws share videos and classes, so it is no standard error.
     """
-    rows = [row for row in accuracies(places, labels, classes) if row["videos"]]
+    rows = [row for row in draws if row["videos"]]
     result: dict[str, Any] = {}
     for key in ("top1", "top5", "macro_top1", "macro_top5"):
         values = [row[key] for row in rows]

@@ -64,6 +64,9 @@ def aligned(second: Predictions, first: Predictions) -> Predictions:
     Raises:
         UserError: they are not the same videos and classes.
     """
+    names = ("ids", "class_names", "labels")
+    if all(np.array_equal(getattr(first, name), getattr(second, name)) for name in names):
+        return second  # with the scores that it knows
     rows = {str(video): row for row, video in enumerate(second.ids)}
     same = len(first.ids) == len(second.ids) and all(str(v) in rows for v in first.ids)
     if not same or not np.array_equal(first.class_names, second.class_names):

@@ -25,6 +25,7 @@ from pebble import ProcessPool
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from zsvideo.data.decoding.base import NO_FRAME
+from zsvideo.data.decoding.boxes import ends_early
 from zsvideo.data.decoding.faults import UnreadableVideoError, check_file, reason
 from zsvideo.data.decoding.forms import SUFFIXES, FormSpec, form_bytes, write_form
 from zsvideo.data.decoding.limits import late, within
@@ -42,6 +43,7 @@ JOURNALS = "progress*.jsonl"
 SAMPLE = 12  # files that the estimate of the disk looks at
 PATIENCE = 60.0  # seconds to wait for a folder that is in use
 FEW_FRAMES = 3  # a segment this short is looked at
+CUT = "cut short; used as far as it goes"
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 
 
@@ -255,9 +257,9 @@ def examine(path: str, settings: Settings) -> dict[str, Any]:
     """Decode a file from end to end, and write its prepared form.
 
     Returns:
-        `status` (`ok` or `bad`), `reason`, and of a good file `frames`, `claimed`, `width`,
-        `height`, `fps`, `seconds`, `sha256`, the `prepared` file, relative to `out`, and the
-        `index` of the file that will be read.
+        `status` (`ok` or `bad`), `reason` (empty or `CUT` where ok), and of a good file `frames`,
+        `claimed`, `width`, `height`, `fps`, `seconds`, `sha256`, the `prepared` file, relative to
+        `out`, and the `index` of the file that will be read.
 
     Raises:
         OSError: there is no room for the prepared form.
@@ -272,7 +274,8 @@ def examine(path: str, settings: Settings) -> dict[str, Any]:
         if (number := getattr(error, "errno", None)) in NO_ROOM:
             raise OSError(number, os.strerror(number)) from None
         return {"status": "bad", "reason": reason(error)}
-    return {"status": "ok", "reason": "", "sha256": digest, **facts}
+    early = CUT if not is_image(path) and ends_early(path) else ""
+    return {"status": "ok", "reason": early, "sha256": digest, **facts}
 
 
 def examine_image(path: str) -> dict[str, Any]:

@@ -6,7 +6,10 @@ import pytest
 from PIL import Image
 
 from helpers.videos import frames_of, length_of, moving, write_video
+from zsvideo.data import preparation
+from zsvideo.data.decoding.boxes import ASF, FILE_PROPERTIES, ends_early
 from zsvideo.data.decoding.faults import UnreadableVideoError
+from zsvideo.data.decoding.forms import FormSpec
 from zsvideo.data.layouts import VIDEO_FILES, class_folders
 
 CODECS = {
@@ -154,3 +157,37 @@ def test_a_name_that_ffmpeg_takes_for_a_protocol(tmp_path, monkeypatch):
             assert length_of(name, decoder=decoder) == 6
             assert len(frames_of(name, [0, 5], decoder=decoder)) == 2
         (tmp_path / name).rename(tmp_path / "x.mp4")
+
+
+@pytest.mark.parametrize("ending", ["flv", "ogg", "ts", "m2ts", "asf"])
+def test_a_cut_recording_that_decodes_is_used_and_told(tmp_path, ending):
+    CODECS.update(flv="libx264", ogg="libvpx")
+    file = tmp_path / f"a.{ending}"
+    write_as(file, ending, 48)
+    whole = file.read_bytes()
+    settings = preparation.Settings(tmp_path, tmp_path, FormSpec("check", 128, 95, 10, 16), 60)
+    for content, reason in ((whole, ""), (whole[: len(whole) * 3 // 5 + 1], preparation.CUT)):
+        file.write_bytes(content)
+        facts = preparation.examine(str(file), settings)
+        assert (facts["status"], facts["reason"]) == ("ok", reason)
+    assert 0 < facts["frames"] == length_of(file) < 48
+    assert len(frames_of(file, lambda n: np.arange(n))) == facts["frames"]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"FLV",
+        b"FLV\1" + bytes(40),
+        b"OggS",
+        ASF,
+        ASF + bytes(90),
+        ASF + FILE_PROPERTIES,
+        b"G" * 500,
+        b"G" + bytes(800),
+    ],
+)
+def test_odd_bytes_are_no_hindrance_to_tell_the_end(tmp_path, content):
+    (tmp_path / "a").write_bytes(content)
+    assert ends_early(tmp_path / "a") == (content in (b"FLV", b"OggS"))

@@ -18,6 +18,7 @@ import av
 import numpy as np
 
 from zsvideo.data.decoding.base import VideoReader
+from zsvideo.data.decoding.boxes import ends_early
 from zsvideo.data.decoding.conversion import upright
 from zsvideo.data.decoding.counting import PLACEHOLDER, counted_frames, display_order
 from zsvideo.data.decoding.faults import DAMAGED, ShorterVideoError, UnreadableVideoError
@@ -94,7 +95,7 @@ class PyAVReader(VideoReader):
         in_memory = is_avi or size <= BUFFER
         packets: list[Any] = [
             p if in_memory else Entry(p.pts, p.is_keyframe, p.is_discard, p.size)
-            for p in self.container.demux(self.stream)
+            for p in whole_packets(self.container, self.stream)
             if p.size
         ]
         if len(packets) < len(self.stream.index_entries) - 1 and not is_avi:
@@ -145,7 +146,8 @@ class PyAVReader(VideoReader):
             own = self.container, self.stream, self.packets, self.index
             return timed_frames(*own, numbers, self.quick)
         if self.packets is None:
-            self.packets = [packet for packet in self.container.demux(self.stream) if packet.size]
+            packets = whole_packets(self.container, self.stream)
+            self.packets = [packet for packet in packets if packet.size]
         return counted_frames(self.stream, self.packets, self.index.shown or (), indices.tolist())
 
 
@@ -187,6 +189,19 @@ def video_stream(container: Any) -> av.VideoStream:
     return stream
 
 
+def whole_packets(container: Any, stream: Any) -> Iterator[Any]:
+    """Yield the packets of a stream; of a file that is cut not the last, which may be a part."""
+    cut = ends_early(container.name.removeprefix("file:"))
+    last = None
+    for packet in container.demux(stream):
+        if not (cut and packet.size):  # an empty one makes a decoder give what it has
+            yield packet
+            continue
+        if last is not None:
+            yield last
+        last = packet
+
+
 class WholeVideo(NamedTuple):
     """A video from end to end.
 
@@ -219,7 +234,7 @@ def all_frames(path: str | Path) -> WholeVideo:
     def decoded() -> Iterator[Any]:
         nonlocal last
         first, packets = None, 0
-        for packet in container.demux(stream):
+        for packet in whole_packets(container, stream):
             packets += bool(packet.size)
             for frame in packet.decode():
                 time = last + step
@@ -334,7 +349,7 @@ def packets_from(
     stamp = int(index.stamps[start])
     container.seek(stamp, stream=stream)
     due = False
-    for packet in container.demux(stream):
+    for packet in whole_packets(container, stream):
         due |= packet.pts == stamp
         if due and packet.size:
             yield packet

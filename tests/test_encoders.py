@@ -3,11 +3,15 @@
 import numpy as np
 import pytest
 import torch
+import yaml
 
+import zsvideo
 from helpers.commands import fails, finished, read, rows
-from helpers.encoders import open_clip_folder, video_folder
+from helpers.encoders import open_clip_folder, video_folder, video_spec
+from zsvideo.errors import UserError
 from zsvideo.experiment.jobs import job_name
 from zsvideo.prediction.loading import read_model
+from zsvideo.prediction.videos import list_videos
 
 pytest.importorskip("open_clip")
 LAST = "checkpoints/last.ckpt"
@@ -107,6 +111,51 @@ def test_a_video_encoder_with_texts_is_tested_as_it_is(cli, folders, tmp_path, n
     with np.load(run / "predictions" / "folder.npz") as saved:
         assert saved["embeddings"].shape == (8, 24) and saved["class_vectors"].shape == (4, 24)
     assert name in (run / "card.md").read_text()
+
+
+@pytest.mark.slow
+def test_an_encoder_whose_texts_change_by_the_video(cli, folders, tmp_path):
+    hf = pytest.importorskip("transformers")
+    run, encoder = tmp_path / "run", video_options(tmp_path, "xclip_b32", "xclip")
+    encoder += ["encoder.mean=[0.5,0.5,0.5]", "encoder.std=[0.5,0.5,0.5]", "evaluation=[full]"]
+    own = [*folders, *encoder, "class_vectors.prompts=none", f"hydra.run.dir={run}"]
+    assert "UNKNOWN" not in finished(cli("evaluate", *own))  # its training classes are audited
+    record = read(run, "metrics.json")
+    assert record["track"] == "vision-language" and record["encoder"]["labels"] == "kinetics400"
+    assert "change by the video" in (run / "card.md").read_text()
+    with np.load(run / "predictions" / "folder.npz") as saved:
+        stored = dict(saved)
+    assert stored["embeddings"].shape == (8, 0) and stored["class_vectors"].shape == (4, 25)
+
+    # own videos: the same scores, which are the library's own
+    file = tmp_path / "own.yaml"
+    about = video_spec(tmp_path / "xclip", "xclip")
+    file.write_text(yaml.safe_dump(vars(about)))
+    how = {"device": "cpu", "cache": tmp_path / "cache", "workers": 0}
+    model = zsvideo.load(encoder=str(file), prompts="none", **how)
+    names = stored["class_names"].tolist()
+    theirs = hf.AutoModel.from_pretrained(tmp_path / "xclip").eval()
+    texts = hf.AutoTokenizer.from_pretrained(tmp_path / "xclip")(
+        names, padding=True, truncation=True, return_tensors="pt"
+    )
+    own = {key: texts[key] for key in ("input_ids", "attention_mask")}
+    sources = list_videos(tmp_path / "target").videos
+    clips = torch.cat([clip for _, clip in model.read_ahead(sources)])  # (8, 3, 4, 32, 32)
+    with torch.inference_mode():
+        pixels = (clips.movedim(2, 1) / 255 - 0.5) / 0.5
+        logits = theirs(pixel_values=pixels.contiguous(), **own).logits_per_video
+        expected = (logits / theirs.logit_scale.exp()).numpy()
+    assert expected.std(axis=1).min() > 0.001
+    np.testing.assert_allclose(stored["head_scores"], expected, atol=1e-5)
+    answers = [{a.name: a.score for a in v.top} for v in model.predict(tmp_path / "target", names)]
+    np.testing.assert_allclose([[a[n] for n in names] for a in answers], expected, atol=1e-5)
+    (windowed,) = model.predict(sources[0].path, names, window=9)
+    assert {a.name: a.score for a in windowed.top} == pytest.approx(answers[0], abs=1e-5)
+    with pytest.raises(UserError, match="have no embedding"):
+        model.embed(sources[0].path)
+    place = f"hydra.run.dir={tmp_path}/x"
+    for how in ("head=ridge", "method=frozen", "method=contrastive"):
+        fails(cli("train", *folders, *encoder, how, place), "as it is by `evaluate encoder=")
 
 
 @pytest.mark.slow

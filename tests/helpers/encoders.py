@@ -70,6 +70,7 @@ VIDEO = {  # a tiny model of each type, and what it reads
         "std": [1.0] * 3,
     },
     "pe_video": {"kind": "video-text", "frames": 4, "sampling": "ends"},
+    "xclip": {"kind": "video-text", "frames": 4, "sampling": "middles", "resize": "shortest"},
     "vjepa2": {
         "kind": "video",
         "frames": 4,
@@ -125,6 +126,14 @@ def video_folder(folder, family):
         }
         video = {**LAYERS, "head_dim": 12, "vision_config": images}
         network = hf.PeVideoModel(hf.PeVideoConfig(text_config=texts, video_config=video))
+    elif family == "xclip":
+        texts = LAYERS | words | {"max_position_embeddings": 8}
+        images = {**size, **LAYERS, "patch_size": 16, "mit_hidden_size": 24}
+        images |= {"mit_intermediate_size": 32, "mit_num_attention_heads": 2}
+        prompts = {"prompt_layers": 2, "prompt_num_attention_heads": 2, "prompt_alpha": 0.5}
+        network = hf.XCLIPModel(
+            hf.XCLIPConfig(text_config=texts, vision_config=images, projection_dim=24, **prompts)
+        )
     elif family == "vjepa2":
         network = hf.VJEPA2Model(
             hf.VJEPA2Config(
@@ -145,22 +154,24 @@ def video_folder(folder, family):
             parameter.add_(0.05 * torch.randn_like(parameter))
     network.save_pretrained(folder)
     if VIDEO[family]["kind"] != "video":
-        tokenizer(hf).save_pretrained(folder)
+        tokenizer(hf, ends=family == "xclip").save_pretrained(folder)
     if processor := processor_of(hf, family):
         processor.save_pretrained(folder)
     return folder
 
 
-def tokenizer(hf):
-    """Make a tokenizer of single letters."""
+def tokenizer(hf, ends=False):
+    """Make a tokenizer of single letters; as CLIP's the highest number ends a text, if it does."""
     from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
     letters = {"[PAD]": 0, "[CLS]": 1, "[UNK]": 2}
     letters |= {letter: n + 3 for n, letter in enumerate("abcdefghijklmnopqrstuvwxyz ")}
+    letters |= {"[END]": len(letters)}
     own = Tokenizer(models.WordLevel(letters, unk_token="[UNK]"))
     own.pre_tokenizer = pre_tokenizers.Split("", "isolated")
     own.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A", special_tokens=[("[CLS]", 1)]
+        single="[CLS] $A" + " [END]" * ends,
+        special_tokens=[(one, letters[one]) for one in ("[CLS]", "[END]")],
     )
     return hf.PreTrainedTokenizerFast(
         tokenizer_object=own,
@@ -173,6 +184,9 @@ def tokenizer(hf):
 
 def processor_of(hf, family):
     """Make the library's own processor of what a model reads; None where it has no default."""
+    if family == "xclip":
+        size = {"size": {"shortest_edge": 32}, "crop_size": {"height": 32, "width": 32}}
+        return hf.VideoMAEImageProcessor(**size, image_mean=[0.5] * 3, image_std=[0.5] * 3)
     if family == "vjepa2":
         return hf.VJEPA2VideoProcessor(crop_size=32)
     if family == "videomae":

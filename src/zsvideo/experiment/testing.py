@@ -21,7 +21,7 @@ from zsvideo.evaluation.predictions import SEEN, Predictions
 from zsvideo.evaluation.record import read_record
 from zsvideo.experiment.composed import Experiment
 from zsvideo.experiment.environment import environment, settings
-from zsvideo.experiment.heads import score_videos
+from zsvideo.experiment.heads import score_videos, unit
 from zsvideo.experiment.rejection import none_of_these, untrained_videos
 from zsvideo.experiment.scoring import evaluations_of, score_run
 from zsvideo.experiment.selection import chosen_by, validation_of
@@ -91,6 +91,8 @@ def test(
             mine.append([batch])
             scoring += seconds
     else:
+        if model.pairwise:
+            model.tested = [unit(target.bank.vectors) for target in embedded]
         loaders = [target.predict_dataloader(*process) for target in embedded]
         mine = trainer.predict(model, dataloaders=loaders) or []
         mine = mine if len(loaders) > 1 else [mine]

@@ -6,6 +6,7 @@ from pathlib import Path
 from omegaconf import DictConfig
 from pytorch_lightning.utilities import rank_zero_only
 
+from zsvideo.errors import UserError
 from zsvideo.evaluation.protocols import check_lists
 from zsvideo.experiment import testing
 from zsvideo.experiment.build import build_data, build_model, text_side
@@ -57,6 +58,11 @@ def carry_out(experiment: Experiment, run: Path, tested: bool = True) -> None:
     experiment.check_training()
     config, experiment = experiment.config, experiment.using(settle(experiment))
     encoder = open_encoder(experiment.encoder) if experiment.encoder else None
+    if encoder and encoder.vision.pairwise:
+        raise UserError(
+            f"encoder={encoder.spec.name} changes its texts by each video, so that its features "
+            "are no vectors to train on: test it as it is by `evaluate encoder=...`"
+        )
     data = build_data(experiment, text_side(encoder))
     check_lists(evaluations_of(experiment.evaluation), data.lists)
     classify = experiment.method.classify

@@ -17,6 +17,7 @@ from zsvideo.data.sharing import receive
 from zsvideo.errors import UserError
 from zsvideo.models.aurl import Centres, aurl_loss
 from zsvideo.models.encoders import Encoder
+from zsvideo.models.heads import Features
 from zsvideo.models.network import EmbeddingNetwork
 from zsvideo.options import plain
 
@@ -26,6 +27,7 @@ class ZeroShotModule(pl.LightningModule, EmbeddingNetwork):
 
     Attributes:
         learns: what `loss` takes from a batch: `target`, the class vectors, or `label`.
+        tested: (K, D) unit class vectors of each set that is predicted, for a `pairwise` encoder.
         epoch_loss: (2,) sum of the losses of this epoch's clips, and their number.
         step_loss: () loss of the last batch; None before the first.
         class_vectors: (K, D) unit vectors of the classes trained on, for the accuracy of training.
@@ -33,6 +35,7 @@ class ZeroShotModule(pl.LightningModule, EmbeddingNetwork):
     """
 
     learns: str = "target"
+    tested: Sequence[Tensor] = ()
     epoch_loss: Tensor
     step_loss: Tensor | None = None
     class_vectors: Tensor
@@ -251,10 +254,18 @@ class ZeroShotModule(pl.LightningModule, EmbeddingNetwork):
     def predict_step(
         self, batch: dict[str, Any], batch_idx: int, dataloader_idx: int = 0
     ) -> dict[str, Tensor] | None:
-        """Embed one batch of videos: `embeddings` (B, D), `index` (B,), if known `label` (B,)."""
+        """Embed one batch of videos: `embeddings` (B, D), `index` (B,), if known `label` (B,).
+
+        A `pairwise` encoder gives `scores` (B, K) in place of embeddings, which are (B, 0) then.
+        """
         if "index" not in batch:
             return None
-        output = {"embeddings": self.embed(batch).float().cpu(), "index": batch["index"]}
+        output = {"embeddings": self.embed(batch).float(), "index": batch["index"]}
+        if self.pairwise:
+            own = Features(output["embeddings"])
+            scores = self.scores(own, self.tested[dataloader_idx].to(self.device))
+            output |= {"embeddings": scores[:, :0], "scores": scores.cpu()}
+        output["embeddings"] = output["embeddings"].cpu()
         return output | ({"label": batch["label"]} if "label" in batch else {})
 
     def configure_optimizers(self) -> Any:

@@ -34,6 +34,7 @@ class EmbeddingNetwork(nn.Module):
         encoder_facts: what the encoder of another library is; None for an own network.
         encode_texts: its text side, texts to (K, F) unit rows on the CPU; None without.
         scale: by which it multiplies cosines before a softmax.
+        pairwise: texts are compared by `scores` alone: videos have no embedding for a cosine.
     """
 
     reduce: nn.Linear | nn.Identity
@@ -45,6 +46,7 @@ class EmbeddingNetwork(nn.Module):
     encoder_facts: dict[str, Any] | None
     encode_texts: Callable[[Sequence[str]], np.ndarray] | None
     scale: float = 100.0  # as CLIP has learned
+    pairwise: bool = False
 
     def build(
         self,
@@ -84,9 +86,13 @@ class EmbeddingNetwork(nn.Module):
             raise UserError(f"features.pca={pca} is more than the {size} features of {backbone}")
         self.reduce = nn.Linear(size, pca) if pca else nn.Identity()
         self.reduce.requires_grad_(False)
-        self.f_s: nn.Linear | nn.Identity = nn.Linear(self.feature_dim, embedding_dim)
+        self.f_s: nn.Linear | nn.Identity = nn.Identity()
+        if not self.pairwise:  # whose features are many
+            self.f_s = nn.Linear(self.feature_dim, embedding_dim)
         if projection == "none":
-            if self.feature_dim != embedding_dim:
+            own: Any = self.f_v
+            compared = own.text_dim if self.pairwise else self.feature_dim
+            if compared != embedding_dim:
                 raise UserError(
                     f"class vectors of {embedding_dim} numbers cannot be compared with the "
                     f"{self.feature_dim} features of {backbone}; take class_vectors=text with this "
@@ -112,6 +118,7 @@ class EmbeddingNetwork(nn.Module):
         if not isinstance(encoder, Encoder):
             encoder = open_encoder(parse(EncoderSpec, encoder, "encoder"))
         self.f_v, self.encoder_facts = encoder.vision, encoder.facts()
+        self.pairwise = encoder.vision.pairwise
         self.encode_texts = encoder.encode_texts if encoder.spec.texts else None
         self.scale = encoder.scale or self.scale
         if frozen:
@@ -135,10 +142,18 @@ class EmbeddingNetwork(nn.Module):
         self.head, self.f_s, self.normalize_output = head, nn.Identity(), False
 
     def scores(self, features: Features, vectors: Tensor) -> Tensor:
-        """Score classes (K, D) by the head: (B, K); raises UserError where there is none."""
-        if self.head is None:
+        """Score classes (K, D) by the head, or a `pairwise` encoder: (B, K).
+
+        Raises:
+            UserError: there is neither; embeddings are compared by cosine.
+        """
+        if self.head is not None:
+            return self.head.scores(features, vectors)
+        if not self.pairwise:
             raise UserError("the model has no head; it compares embeddings by cosine")
-        return self.head.scores(features, vectors)
+        own: Any = self.f_v
+        scores: Tensor = own.scores(features.mean, vectors)
+        return scores
 
     @property
     def feature_dim(self) -> int:

@@ -38,7 +38,7 @@ def read_encoder(
         raise UserError(f"encoder={name} has no text side; train f_s or a head on its features")
     own = ClassVectorSpec(kind="text", prompts=parse_prompts(prompts))
     encoder = open_encoder(replace(spec, weights=weights or spec.weights))
-    spec, size = encoder.spec, encoder.vision.feature_dim
+    spec, size = encoder.spec, encoder.vision.text_dim
     parts: dict[str, Any] = {
         "backbone": spec.name,
         "embedding_dim": size,

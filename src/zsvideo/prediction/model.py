@@ -142,8 +142,13 @@ class Model:
         """Map one video to its embedding (D,) float32, for search or clustering.
 
         Raises:
-            UserError: it cannot be read; the text says why.
+            UserError: it cannot be read; the text says why. Or the model has no embeddings.
         """
+        if self.network.pairwise:
+            raise UserError(
+                f"{self.facts.place} compares videos with texts alone: they have no embedding; "
+                "take another encoder"
+            )
         (embedded,) = self.embeddings([Source(os.fspath(video))])
         if embedded.embedding is None:
             raise UserError(f"{video} cannot be read: {embedded.reason}")
@@ -228,10 +233,10 @@ class Model:
 
     def scores(self, embedding: np.ndarray, vectors: np.ndarray) -> np.ndarray:
         """Score names (K, D) for an embedding (D,): by cosine, or by the model's head; (K,)."""
-        if self.network.head is None:
+        if self.network.head is None and not self.network.pairwise:
             cosines: np.ndarray = cosine_scores(embedding[None], vectors)[0]
             return cosines
-        own = Features(torch.from_numpy(embedding)[None].to(self.device))
+        own = Features(torch.from_numpy(embedding)[None].float().to(self.device))
         asked = torch.from_numpy(vectors).float().to(self.device)
         with torch.inference_mode():
             scores: np.ndarray = self.network.scores(own, asked)[0].double().cpu().numpy()

@@ -60,8 +60,9 @@ class MtebModel:
                 f"template with one {{}}, and {' or '.join(OOV[1:])}"
             )
         self.model = zsvideo.load(model_name, device=device or "auto", **options)
-        if self.model.network.head is not None:
-            raise UserError(f"{model_name} has a head, which gives mteb no embeddings of videos")
+        if self.model.network.head is not None or self.model.network.pairwise:
+            what = "texts that change by the video" if self.model.network.pairwise else "a head"
+            raise UserError(f"{model_name} has {what}, which gives mteb no embeddings of videos")
         self.template, self.oov = template, oov
 
     @property

@@ -50,7 +50,7 @@ def protocol_card(run: Run) -> dict[str, Any]:
         "compat": {"compat": setup.get("compat", UNKNOWN), **switches(setup)},
         "network": setup.get("model", UNKNOWN),
         **({"encoder": record.encoder} if record.encoder else {}),
-        "head": record.head.plain() if record.head else "f_s: linear, compared by cosine",
+        "head": record.head.plain() if record.head else comparison(record),
         "checkpoint": {
             **record.checkpoint.plain(),
             **record.model_dump(include={"selection", "steps", "seed"}),
@@ -61,6 +61,14 @@ def protocol_card(run: Run) -> dict[str, Any]:
         "time": {"finished": made.time, "seconds": record.seconds},
         "scored again": record.scored or "no",
     }
+
+
+def comparison(record: RunRecord) -> str:
+    """Say how videos are compared with classes where there is no head."""
+    if (record.protocol.class_vectors or {}).get("kind") != "text":
+        return "f_s: linear, compared by cosine"
+    compared = (record.encoder or {}).get("compared", "compared with texts by cosine")
+    return f"none: features are {compared}"
 
 
 def results(run: Run, target: str) -> dict[str, Any]:

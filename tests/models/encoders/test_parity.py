@@ -25,6 +25,10 @@ def video_text(place):
     )
 
 
+def pairwise(place):
+    return video_folder(place / "xclip", "xclip"), lambda f, **c: video_spec(f, "xclip", **c)
+
+
 def video(place):
     return video_folder(place / "jepa", "vjepa2"), lambda f, **c: video_spec(f, "vjepa2", **c)
 
@@ -36,6 +40,7 @@ def video(place):
         (image_text, 10, "text_projection"),
         (video_text, 10, "video_model.head_layernorm.weight"),
         (video_text, 10, "text_model.layernorm.weight"),
+        (pairwise, 10, "prompts_generator.alpha"),
         (video, 1, "encoder.layernorm.weight"),
     ],
 )

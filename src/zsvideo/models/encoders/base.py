@@ -1,6 +1,6 @@
 """An encoder of another library, as this project sees it.
 
-Shapes: B batch, C channels, T frames, H W, F features, K texts.
+Shapes: B batch, C channels, T frames, H W, F features, K texts, D numbers of a text.
 """
 
 import hashlib
@@ -18,6 +18,7 @@ from zsvideo.models.encoders.options import EncoderSpec
 
 log = logging.getLogger(__name__)
 TEXTS = 256  # encoded at once
+COMPARED = "compared with texts that change by the video"
 
 
 class Vision(nn.Module):
@@ -25,15 +26,25 @@ class Vision(nn.Module):
 
     Attributes:
         feature_dim: F.
+        text_dim: D, of the texts that features are compared with.
+        pairwise: texts are compared by `scores` alone, and not by the cosine of two vectors.
     """
 
-    def __init__(self, network: nn.Module, feature_dim: int) -> None:
+    pairwise: bool = False
+
+    def __init__(self, network: nn.Module, feature_dim: int, text_dim: int | None = None) -> None:
+        """Take a network; its texts have as many numbers as its features, or `text_dim`."""
         super().__init__()
         self.network, self.feature_dim = network, feature_dim
+        self.text_dim = text_dim or feature_dim
 
     def forward(self, clips: Tensor) -> Tensor:
         """Encode normalised clips: (B, C, T, H, W) to (B, F)."""
         raise NotImplementedError
+
+    def scores(self, features: Tensor, texts: Tensor) -> Tensor:
+        """Compare features (B, F) with texts (K, D), both of any length: cosines (B, K)."""
+        return F.normalize(features, dim=1) @ F.normalize(texts, dim=1).T
 
 
 class Pictures(Vision):
@@ -69,7 +80,7 @@ class Encoder(nn.Module):
         self.spec, self.scale = spec, None
 
     def embed_texts(self, texts: list[str]) -> tuple[Tensor, int]:
-        """Embed some texts: (K, F) of any length, and how many fill the room that there is."""
+        """Embed some texts: (K, D) of any length, and how many fill the room that there is."""
         raise NotImplementedError
 
     @torch.inference_mode()
@@ -77,7 +88,7 @@ class Encoder(nn.Module):
         """Encode texts with the tokenizer and the length of context of the encoder.
 
         Returns:
-            (K, F) float32, unit rows.
+            (K, D) float32, unit rows.
 
         Raises:
             UserError: it has no text side.
@@ -87,7 +98,7 @@ class Encoder(nn.Module):
                 f"encoder={self.spec.name} has no text side; train f_s or a head on its features, "
                 "with class_vectors=words or class_vectors=sentences"
             )
-        rows, full = [np.zeros((0, self.vision.feature_dim), np.float32)], 0
+        rows, full = [np.zeros((0, self.vision.text_dim), np.float32)], 0
         for start in range(0, len(texts), TEXTS):
             embedded, filled = self.embed_texts(list(texts[start : start + TEXTS]))
             rows.append(F.normalize(embedded.float(), dim=1).cpu().numpy())
@@ -118,6 +129,7 @@ class Encoder(nn.Module):
             "licence": spec.licence,
             "trained_on": spec.trained_on,
             "labels": spec.labels,
+            **({"compared": COMPARED} if self.vision.pairwise else {}),
         }
 
 

@@ -1,6 +1,7 @@
-"""Video encoders of transformers: VideoPrism and PE-AV with texts, V-JEPA 2 and VideoMAE without.
+"""Video encoders of transformers: VideoPrism, PE-AV, X-CLIP; V-JEPA 2, VideoMAE without texts.
 
-Shapes: B batch, C channels, T frames, H W, K texts, L tokens, F features.
+Shapes: B batch, C channels, T frames, H W, K texts, L tokens, P parts of a frame, F features,
+D numbers of a text.
 """
 
 import contextlib
@@ -26,10 +27,6 @@ from zsvideo.models.encoders.parity import fixed_frames, normalised
 
 log = logging.getLogger(__name__)
 LIBRARY: Any = transformers  # whose types are not complete
-PAIRWISE = (
-    "its texts are encoded anew for every video, so that a class has no vector: score the videos "
-    "by its own code, and give the scores by `evaluate predictions=FILE`"
-)
 LENGTH = 97  # of the video by which frames are compared
 
 
@@ -64,15 +61,58 @@ class Averaged(Vision):
         return parts.mean(dim=1)
 
 
+class Prompted(Vision):
+    """X-CLIP's visual side, which changes the texts by what each video shows.
+
+    Features are the vector of a video and those of the P parts of its frames. Their lengths count,
+    and that of a text, which rows of unit length have lost: so each ends in a 1, and any multiple
+    of a row says the same (homogeneous coordinates).
+    """
+
+    pairwise = True
+
+    def __init__(self, network: Any) -> None:
+        """Take all of the model, whose texts have D - 1 numbers."""
+        seen, self.size = network.config.vision_config, network.projection_dim
+        parts = (seen.image_size // seen.patch_size) ** 2
+        super().__init__(network, self.size * (1 + parts) + 1, self.size + 1)
+
+    def forward(self, clips: Tensor) -> Tensor:
+        """Encode normalised clips: (B, C, T, H, W) to (B, F)."""
+        network: Any = self.network
+        shape = clips.shape[0], clips.shape[2]
+        output = network.vision_model(clips.movedim(2, 1).flatten(0, 1).contiguous())
+        frames = network.visual_projection(output.pooler_output).unflatten(0, shape)
+        parts = network.prompts_visual_layernorm(output.last_hidden_state[:, 1:])
+        parts = (parts @ network.prompts_visual_projection).unflatten(0, shape).mean(dim=1)
+        return homogeneous(torch.cat([network.mit(frames).pooler_output, parts.flatten(1)], dim=1))
+
+    def scores(self, features: Tensor, texts: Tensor) -> Tensor:
+        """Compare features (B, F) with texts (K, D), as the library does: cosines (B, K)."""
+        network: Any = self.network
+        rows = torch.unflatten(features[:, :-1] / features[:, -1:], 1, (-1, self.size))
+        own = (texts[:, :-1] / texts[:, -1:]).expand(len(rows), -1, -1)
+        own = own + network.prompts_generator(own, rows[:, 1:])
+        videos = nn.functional.normalize(rows[:, 0], dim=1)
+        return torch.einsum("bd,bkd->bk", videos, nn.functional.normalize(own, dim=2))
+
+
+def homogeneous(rows: Tensor) -> Tensor:
+    """Add a 1 to each row (N, D - 1), by which its length is found in any multiple: (N, D)."""
+    return torch.cat([rows, torch.ones_like(rows[:, :1])], dim=1)
+
+
 class Transformers(Encoder):
     """An encoder of transformers, from a folder with its `config.json` and weights.
 
     Attributes:
         padding: whether texts are padded to all that is read of one, or to the longest of a batch.
+        processor: the library's class that makes its input of a video.
     """
 
     version = LIBRARY.__version__
     padding: str | bool = True
+    processor: str = "AutoVideoProcessor"
 
     def __init__(self, spec: EncoderSpec, folder: Path) -> None:
         """Open it; raises UserError where the files are damaged or say another input."""
@@ -104,7 +144,7 @@ class Transformers(Encoder):
         raise NotImplementedError
 
     def read(self, ids: Tensor, mask: Tensor) -> Tensor:
-        """Embed tokens (K, L) with their mask: (K, F)."""
+        """Embed tokens (K, L) with their mask: (K, D)."""
         raise NotImplementedError
 
     @property
@@ -115,7 +155,7 @@ class Transformers(Encoder):
         return min(int(self.tokenizer.model_max_length), room)
 
     def embed_texts(self, texts: list[str]) -> tuple[Tensor, int]:
-        """Embed some texts: (K, F), and how many fill the L tokens."""
+        """Embed some texts: (K, D), and how many fill the L tokens."""
         length = self.context
         tokens = self.tokenizer(
             texts, padding=self.padding, truncation=True, max_length=length, return_tensors="pt"
@@ -134,7 +174,7 @@ class Transformers(Encoder):
         """
         spec = self.spec
         try:
-            processor: Any = LIBRARY.AutoVideoProcessor.from_pretrained(
+            processor: Any = getattr(LIBRARY, self.processor).from_pretrained(
                 folder, local_files_only=True, trust_remote_code=False
             )
         except (OSError, ValueError) as error:
@@ -142,7 +182,9 @@ class Transformers(Encoder):
             return
         side = spec.short_side or spec.size
         frames = fixed_frames(2, side + side // 4, 2 * side)
-        output = processor(videos=[frames], return_tensors="pt", do_sample_frames=False)
+        samples = getattr(processor, "do_sample_frames", None)  # one of images does not know it
+        how = {} if samples is None else {"do_sample_frames": False}
+        output = processor([frames], return_tensors="pt", **how)
         theirs = next(iter(output.values()))[0]  # (T, C, H, W)
         view = View.of(spec.clips(ClipSpec()), Crop())
         pixels = np.stack([view.part(*frame.shape[:2]).of(frame) for frame in frames])
@@ -159,7 +201,7 @@ class Transformers(Encoder):
                 f"by {levels.max():.0f} of 255; look at encoder.resize, interpolation, short_side, "
                 "mean and std"
             )
-        if processor.do_sample_frames:
+        if samples:
             about = LIBRARY.video_utils.VideoMetadata(total_num_frames=LENGTH, fps=25.0)
             asked = processor.sample_frames(about, num_frames=spec.frames)
             here = spread_frames(LENGTH, spec.frames, 1, spec.sampling)[0].tolist()
@@ -180,7 +222,7 @@ class VideoPrism(Transformers):
         return Pooled(network.video_model, network.config.vision_config.hidden_size)
 
     def read(self, ids: Tensor, mask: Tensor) -> Tensor:
-        """Embed tokens (K, L) with their mask: (K, F)."""
+        """Embed tokens (K, L) with their mask: (K, D)."""
         network: Any = self.network
         output: Tensor = network.get_text_features(ids, mask).pooler_output
         return output
@@ -197,10 +239,32 @@ class PerceptionEncoder(Transformers):
         return Projected(self.pair.video_encoder, self.pair.video_head, size)
 
     def read(self, ids: Tensor, mask: Tensor) -> Tensor:
-        """Embed tokens (K, L) with their mask: (K, F)."""
+        """Embed tokens (K, L) with their mask: (K, D)."""
         hidden = self.pair.text_model(ids, mask, output_hidden_states=True).hidden_states[-1]
         output: Tensor = self.pair.text_video_head(hidden[:, 0])
         return output
+
+
+class XClip(Transformers):
+    """X-CLIP (Ni et al., ECCV 2022)."""
+
+    processor = "VideoMAEImageProcessor"
+
+    def side(self, network: Any) -> Vision:
+        """Take the visual side; raises UserError where it reads another number of frames."""
+        frames = network.config.vision_config.num_frames
+        if frames != self.spec.frames:
+            raise UserError(
+                f"encoder.frames={self.spec.frames} is not the input of {self.spec.id}, whose "
+                f"files say {frames}"
+            )
+        self.scale = float(network.logit_scale.detach().exp())
+        return Prompted(network)
+
+    def read(self, ids: Tensor, mask: Tensor) -> Tensor:
+        """Embed tokens (K, L) with their mask: (K, D), ending in a 1; see `Prompted`."""
+        network: Any = self.network
+        return homogeneous(network.get_text_features(ids, mask).pooler_output)
 
 
 class Parts(Transformers):
@@ -216,6 +280,7 @@ FAMILIES: dict[str, type[Transformers]] = {
     "videoprism": VideoPrism,
     "pe_audio_video": PerceptionEncoder,
     "pe_video": PerceptionEncoder,
+    "xclip": XClip,
     "vjepa2": Parts,
     "videomae": Parts,
     "videoprism_vision_model": Parts,
@@ -230,8 +295,6 @@ def open_transformers(spec: EncoderSpec, folder: Path) -> Transformers:
     """
     config = json.loads((folder / CONFIGS["transformers"]).read_text(encoding="utf-8"))
     kind = str(config.get("model_type"))
-    if kind == "xclip":
-        raise UserError(f"encoder={spec.name} is an X-CLIP, which is no encoder here: {PAIRWISE}")
     if kind not in FAMILIES:
         raise UserError(
             f"encoder.id={spec.id} is a model of type {kind}, of which nothing is known here; "

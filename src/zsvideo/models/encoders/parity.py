@@ -54,11 +54,15 @@ def parity_of(encoder: Encoder) -> list[float]:
     pair = [clip, clip[:, :, ::-1]]
     device = next(encoder.vision.parameters()).device
     inputs = torch.cat([normalised(own, spec.mean, spec.std) for own in pair]).to(device)
-    rows = F.normalize(encoder.vision(inputs).float(), dim=1).cpu().numpy()
+    features = encoder.vision(inputs).float()
+    videos = F.normalize(features, dim=1).double()
+    cosines = videos @ videos.T
     if spec.texts:
-        rows = np.concatenate([rows, encoder.encode_texts(TEXTS)])
-    cosines = (rows.astype(float) @ rows.T)[np.triu_indices(len(rows), 1)]
-    return [round(float(value), DIGITS) for value in cosines]
+        texts = torch.from_numpy(encoder.encode_texts(TEXTS)).to(device)
+        between, alike = encoder.vision.scores(features, texts), texts.double() @ texts.double().T
+        cosines = torch.cat([torch.cat([cosines, between], 1), torch.cat([between.T, alike], 1)])
+    rows, columns = np.triu_indices(len(cosines), 1)
+    return [round(float(value), DIGITS) for value in cosines[rows, columns]]
 
 
 def check_parity(encoder: Encoder) -> None:

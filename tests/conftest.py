@@ -1,5 +1,6 @@
 """Fixtures: the real configs, tiny videos, toy vectors, and material beside the project."""
 
+import os
 import random
 
 import numpy as np
@@ -12,7 +13,7 @@ from helpers.shared import SHARED
 from helpers.vectors import toy_vectors
 from helpers.videos import grey_video
 from zsvideo.overrides import readable
-from zsvideo.resources import CONF
+from zsvideo.resources import CONF, ROOT
 
 
 @pytest.fixture(autouse=True)
@@ -21,6 +22,20 @@ def seeded():
     random.seed(0)
     np.random.seed(0)
     torch.manual_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def tidy():
+    """Let nothing new stand in the top of the project after a test, ignored folders aside."""
+    before = visible()
+    yield
+    assert visible() <= before, "a test wrote into the project; write below tmp_path"
+
+
+def visible():
+    """List what a user sees in the top of the project."""
+    ignored = {"data", "prepared", "runs", "multirun", "wandb", "lightning_logs", "build"}
+    return {name for name in os.listdir(ROOT) if not name.startswith(".")} - ignored
 
 
 @pytest.fixture

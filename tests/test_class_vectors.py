@@ -6,6 +6,7 @@ import sys
 
 import numpy as np
 import pytest
+from omegaconf import OmegaConf
 
 import zsvideo
 from helpers.commands import fails, finished, read
@@ -132,10 +133,13 @@ def test_what_is_no_model_is_refused(model, tmp_path, change):
     assert not (tmp_path / "ran").exists()
 
 
-def test_without_the_package_it_says_what_to_install(monkeypatch):
+def test_without_the_package_it_says_what_to_install(options, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "sentence_transformers", None)
     with pytest.raises(UserError, match=r"pip install 'zsvideo\[sentences\]'"):
         sentence_encoder("a model that nobody has")
+    shutil.rmtree(tmp_path / "source", ignore_errors=True)  # said before videos are looked for
+    with pytest.raises(UserError, match=r"pip install 'zsvideo\[sentences\]'"):
+        zsvideo.train(zsvideo.compose(*options, run=tmp_path / "run"), tmp_path / "run")
 
 
 def test_text_needs_an_encoder_with_a_text_side(options, tmp_path):
@@ -165,5 +169,19 @@ def test_a_job_is_known_by_what_its_descriptions_say(config, tmp_path):
         for name in "abc"
     ]
     assert of[0] == of[1] != of[2]
+    for name, said in (("m", "1"), ("n", "1"), ("o", "2")):
+        (tmp_path / name / "0").mkdir(parents=True)
+        (tmp_path / name / "0" / "weights").write_text(said)
+        (tmp_path / name / f".of_{name}").write_text(name)
+    for kind, key in (
+        ("class_vectors=sentences", "class_vectors.model"),
+        ("encoder=clip_b16", "encoder.weights"),
+    ):
+        composed = config("semantics=word2vec_small", "protocol=664", kind)
+        models = []
+        for name in "mno":
+            OmegaConf.update(composed, key, str(tmp_path / name))
+            models.append(job_hash(composed))
+        assert models[0] == models[1] != models[2]
     assert hashed() == hashed("class_vectors=words") not in of
     assert hashed("class_vectors=sentences") != hashed("class_vectors=text") != hashed()

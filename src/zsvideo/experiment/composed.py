@@ -23,11 +23,12 @@ from zsvideo.experiment.options import (
     Top,
     Trainer,
 )
-from zsvideo.models.encoders.options import EncoderSpec
+from zsvideo.models.encoders import EncoderSpec, check_library
 from zsvideo.models.options import HeadSpec, ModelSpec, head_of
 from zsvideo.options import as_typed_value, parse
 from zsvideo.semantics.class_texts import ClassVectorSpec
 from zsvideo.semantics.protocol import Protocol
+from zsvideo.semantics.sentences import check_package
 from zsvideo.targets import check_arguments, check_target, targets
 
 KNOWN = {*GROUPS, *Top.__dataclass_fields__, "source", "seen", "targets", "subset"}
@@ -94,11 +95,13 @@ class Claim:
         return [videos for role in roles for videos in sets[role] if videos is not None]
 
     def check_data(self, *roles: str) -> None:
-        """Check that something lies where data sets are looked for.
+        """Check that something lies where data sets are looked for, and what reads their names.
 
         Raises:
             UserError: what is missing, where it was looked for, and how to get it.
         """
+        if self.class_vectors.kind == "sentences":
+            check_package()
         for videos in self.sets(*roles):
             videos.check_there()
 
@@ -168,6 +171,12 @@ class Experiment(Claim):
                 "selection=val holds out classes that pretrain=classify is trained on; take "
                 "selection=last"
             )
+
+    def check_data(self, *roles: str) -> None:
+        """Check data sets, and that the library of the encoder is there; raises UserError."""
+        if self.encoder:
+            check_library(self.encoder)
+        super().check_data(*roles)
 
     def check_encoder(self, encoder: EncoderSpec) -> None:
         """Check what an encoder of another library asks of the other groups; raises UserError."""

@@ -9,7 +9,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from yaml import YAMLError
 
 from zsvideo.experiment.options import DEFAULTS, LATER, WORDS
 from zsvideo.models.options import LINEAR
+from zsvideo.semantics.records import file_hash, lines_hash
 
 # What does not change the numbers of a run.
 MACHINERY = (
@@ -50,6 +51,11 @@ PROCESSES = (
     "trainer.enable_progress_bar",
 )
 PLACES = ("semantics._target_", "semantics.path", "semantics.cache")  # of what is known by its hash
+LOCAL = (  # a file or folder of the user's that decides what is computed
+    ("class_vectors", "descriptions"),
+    ("class_vectors", "model"),
+    ("encoder", "weights"),
+)
 # What only decides how a trained network is tested.
 TESTS = (
     "evaluation",
@@ -119,7 +125,7 @@ class Job:
 def job_hash(config: DictConfig, without: Sequence[str] = (), vectors: str | None = None) -> str:
     """Hash what a config computes: all of it, resolved, without the machinery (sha256).
 
-    Word vectors are known by their content, wherever the file lies.
+    Word vectors, descriptions and local models are known by their content, wherever they lie.
 
     Args:
         config: composed.
@@ -141,8 +147,9 @@ def job_hash(config: DictConfig, without: Sequence[str] = (), vectors: str | Non
     for group, values in LATER.items():
         if content.get(group) == values:
             content.pop(group)
-    if (file := (content.get("class_vectors") or {}).get("descriptions")) is not None:
-        content["class_vectors"]["descriptions"] = content_hash(Path(file).expanduser())
+    for group, key in LOCAL:
+        if (place := (content.get(group) or {}).get(key)) is not None:
+            content[group][key] = content_hash(Path(place).expanduser())
     if not (loader := content.get("loader") or {}).get("balance"):
         loader.pop("balance", None)
     if semantics := content.get("semantics"):
@@ -158,12 +165,36 @@ def job_hash(config: DictConfig, without: Sequence[str] = (), vectors: str | Non
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def content_hash(file: Path) -> str:
-    """Hash a file (sha256); where it cannot be read, its name, as the job itself says then."""
+def content_hash(place: Path) -> str:
+    """Hash a file, or all that a folder holds (sha256).
+
+    Where it cannot be read this is its name: of a model of the hub, or as the job itself says then.
+    """
     try:
-        return hashlib.sha256(file.read_bytes()).hexdigest()
+        if not place.is_dir():
+            return file_hash(place)
+        files = sorted(file for file in place.rglob("*") if file.is_file())
+        own = [(file.relative_to(place), file) for file in files]
+        lines = [
+            f"{name.as_posix()} {hash_of(file, *version(file))}"
+            for name, file in own
+            if not any(part.startswith(".") for part in name.parts)
+        ]
+        return lines_hash(lines)
     except OSError:
-        return str(file)
+        return str(place)
+
+
+def version(file: Path) -> tuple[int, int]:
+    """Tell when a file was written, and its size."""
+    state = file.stat()
+    return state.st_mtime_ns, state.st_size
+
+
+@cache
+def hash_of(file: Path, written: int, size: int) -> str:
+    """Hash a file (sha256), once for the jobs of a sweep as long as it stays as it is."""
+    return file_hash(file)
 
 
 def deciding(config: Mapping[str, Any] | DictConfig) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from zsvideo.experiment.classification import record_training
 from zsvideo.experiment.composed import Experiment
 from zsvideo.experiment.features import cache_features, fit_reduction
 from zsvideo.experiment.folder import in_use, keep_options
-from zsvideo.experiment.heads import fit_head
+from zsvideo.experiment.heads import device_of_run, fit_head
 from zsvideo.experiment.jobs import first_stage, training_hash
 from zsvideo.experiment.pretraining import encoder_lineage, pretrain
 from zsvideo.experiment.resume import check_same_content, content_of, resume
@@ -57,7 +57,9 @@ def carry_out(experiment: Experiment, run: Path, tested: bool = True) -> None:
         return
     experiment.check_training()
     config, experiment = experiment.config, experiment.using(settle(experiment))
-    encoder = open_encoder(experiment.encoder) if experiment.encoder else None
+    encoder = None
+    if experiment.encoder:
+        encoder = open_encoder(experiment.encoder, device_of_run(experiment))
     if encoder and encoder.vision.pairwise:
         raise UserError(
             f"encoder={encoder.spec.name} changes its texts by each video, so that its features "

@@ -9,8 +9,10 @@ from typing import Any, TextIO
 
 import zsvideo
 from zsvideo.errors import UserError
+from zsvideo.models.encoders import check_library
 from zsvideo.prediction.answers import SCHEMA, Answer, VideoAnswer, plain_answer
 from zsvideo.prediction.classes import Candidates
+from zsvideo.prediction.encoders import encoder_spec
 from zsvideo.prediction.loading import Facts
 from zsvideo.prediction.model import Model, check_windows
 from zsvideo.prediction.results import Journal, write_answers, write_json
@@ -43,6 +45,8 @@ def run(arguments: argparse.Namespace) -> int:
             raise UserError("- is no file of results, which are written at the end; name one")
         if file.is_dir() or not file.parent.is_dir():
             raise UserError(f"{file} cannot be written: there is no such folder, or it is one")
+    if arguments.encoder is not None:
+        check_library(encoder_spec(arguments.encoder))
     listed = list_videos(arguments.videos, sys.stdin)
     model = open_model(arguments)
     asked = model.candidates(typed_classes(arguments.classes), arguments.oov)

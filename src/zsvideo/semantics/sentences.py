@@ -5,6 +5,7 @@ import logging
 import os
 from collections.abc import Sequence
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,12 @@ from zsvideo.semantics.text_vectors import TextEncoder
 
 EXTRA = "pip install 'zsvideo[sentences]'"
 log = logging.getLogger(__name__)
+
+
+def check_package() -> None:
+    """Check that the package is installed; raises UserError."""
+    if find_spec("sentence_transformers") is None:
+        raise UserError(f"class_vectors=sentences needs a package: {EXTRA}")
 
 
 @cache
@@ -29,10 +36,9 @@ def sentence_encoder(model: str, revision: str | None = None) -> TextEncoder:
         UserError: the package is not installed, or the model is not to be had. One that brings
             code of its own is refused.
     """
-    try:
-        import sentence_transformers
-    except ImportError:
-        raise UserError(f"class_vectors=sentences needs a package: {EXTRA}") from None
+    check_package()
+    import sentence_transformers
+
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # processes are forked later
     folder = Path(model).expanduser()
     local = folder.is_dir()

@@ -8,9 +8,12 @@ import pytest
 import torch
 
 from helpers.encoders import open_clip_folder, spec
+from zsvideo.commands.predict import parser
 from zsvideo.errors import UserError
+from zsvideo.experiment.composed import Experiment
 from zsvideo.models import encoders
 from zsvideo.models.encoders import open_encoder
+from zsvideo.prediction.terminal import run
 
 open_clip = pytest.importorskip("open_clip")
 TEXTS = ["a video of archery", "Archery", "a dog"]
@@ -155,7 +158,28 @@ def test_a_folder_that_is_gone(cached, encoder, tmp_path):
         open_encoder(spec(tmp_path / "gone"))
 
 
-def test_without_the_extra(monkeypatch, folder):
+def test_texts_are_encoded_where_the_videos_are(folder):
+    encoder = open_encoder(spec(folder))
+    encoder.vision.to("meta")  # a device that computes nothing
+    with pytest.raises(RuntimeError, match="meta"):
+        encoder.encode_texts(["a dog"])
+    assert {p.device.type for p in open_encoder(spec(folder), "meta").parameters()} == {"meta"}
+
+
+def test_without_the_extra(monkeypatch, folder, config, tmp_path):
     monkeypatch.setattr(encoders, "find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"zsvideo\[encoders\]"):
         open_encoder(spec(folder))
+    data = [
+        "source=folder",
+        "source.root=/nowhere",
+        "target=[folder]",
+        "target.folder.root=/nowhere",
+    ]
+    composed = config(*data, "encoder=clip_b16", "protocol=targets", f"paths.run={tmp_path}")
+    with pytest.raises(UserError, match=r"zsvideo\[encoders\]"):  # before videos are looked for
+        Experiment.of(composed).check_data("target")
+    own = parser().parse_args(["--encoder", "clip_b16", "--classes", "a"])
+    own.videos = ["/nowhere"]
+    with pytest.raises(UserError, match=r"zsvideo\[encoders\]"):
+        run(own)

@@ -12,9 +12,11 @@ from zsvideo.errors import UserError
 from zsvideo.models.encoders.options import EncoderSpec
 
 if TYPE_CHECKING:
+    import torch
+
     from zsvideo.models.encoders.base import Encoder
 
-__all__ = ["Encoder", "EncoderSpec", "open_encoder"]
+__all__ = ["Encoder", "EncoderSpec", "check_library", "open_encoder"]
 EXTRA = "pip install 'zsvideo[encoders]'"
 
 
@@ -27,11 +29,18 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(name)
 
 
-def open_encoder(spec: EncoderSpec) -> "Encoder":
-    """Open an encoder, ready to encode, on the CPU.
+def check_library(spec: EncoderSpec) -> None:
+    """Check that the library of an encoder is installed; raises UserError."""
+    if find_spec(spec.library) is None:
+        raise UserError(f"encoder={spec.name} needs {spec.library}, an extra: {EXTRA}")
+
+
+def open_encoder(spec: EncoderSpec, device: "torch.device | str" = "cpu") -> "Encoder":
+    """Open an encoder, ready to encode.
 
     Args:
         spec: what a file of `conf/encoder` says.
+        device: where it then lies, and encodes texts.
 
     Returns:
         The encoder; its `spec` says the revision and the hash of the weights.
@@ -40,8 +49,7 @@ def open_encoder(spec: EncoderSpec) -> "Encoder":
         UserError: its library is not installed; its files are not to be had, damaged, not those of
             `spec.sha256`, or bring code to run; or it gives other cosines than `spec.parity`.
     """
-    if find_spec(spec.library) is None:
-        raise UserError(f"encoder={spec.name} needs {spec.library}, an extra: {EXTRA}")
+    check_library(spec)
     from zsvideo.models.encoders.base import weights_hash
     from zsvideo.models.encoders.hub import with_files
     from zsvideo.models.encoders.parity import check_parity
@@ -64,7 +72,7 @@ def open_encoder(spec: EncoderSpec) -> "Encoder":
             "those: encoder.weights=FOLDER"
         )
     encoder.spec = replace(spec, sha256=sha256)
-    encoder.eval().requires_grad_(False)
+    encoder.eval().requires_grad_(False).to(device)
     if spec.parity is not None:
         check_parity(encoder)
     return encoder

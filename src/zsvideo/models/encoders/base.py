@@ -83,9 +83,10 @@ class Encoder(nn.Module):
         """Embed some texts: (K, D) of any length, and how many fill the room that there is."""
         raise NotImplementedError
 
-    @torch.inference_mode()
     def encode_texts(self, texts: Sequence[str]) -> np.ndarray:
         """Encode texts with the tokenizer and the length of context of the encoder.
+
+        The text side follows the visual side to its device.
 
         Returns:
             (K, D) float32, unit rows.
@@ -98,9 +99,11 @@ class Encoder(nn.Module):
                 f"encoder={self.spec.name} has no text side; train f_s or a head on its features, "
                 "with class_vectors=words or class_vectors=sentences"
             )
+        self.to(next(self.vision.parameters()).device)
         rows, full = [np.zeros((0, self.vision.text_dim), np.float32)], 0
         for start in range(0, len(texts), TEXTS):
-            embedded, filled = self.embed_texts(list(texts[start : start + TEXTS]))
+            with torch.inference_mode():
+                embedded, filled = self.embed_texts(list(texts[start : start + TEXTS]))
             rows.append(F.normalize(embedded.float(), dim=1).cpu().numpy())
             full += filled
         if full and not self.has_cut:

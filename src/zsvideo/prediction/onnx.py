@@ -39,11 +39,13 @@ def export_onnx(network: EmbeddingNetwork, clips: ClipSpec, folder: Path) -> lis
         folder: where to.
 
     Raises:
-        UserError: the network has another head than f_s, the packages are not installed, or a part
-            of the network has no form in ONNX.
+        UserError: the network has another head than f_s or compares pairs, the packages are not
+            installed, or a part of the network has no form in ONNX.
     """
     if network.head is not None:
         raise UserError("--onnx writes f_v and f_s, and no head in place of f_s; leave it out")
+    if network.pairwise:
+        raise UserError("--onnx writes embeddings, and this encoder compares pairs; leave it out")
     try:
         import onnxscript  # noqa: F401
         from onnx_ir.passes.common import ClearMetadataAndDocStringPass

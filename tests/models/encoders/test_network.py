@@ -8,6 +8,7 @@ import torch
 
 from helpers.encoders import open_clip_folder, spec
 from helpers.networks import module
+from zsvideo.data.options import ClipSpec
 from zsvideo.errors import UserError
 from zsvideo.experiment.features import network_of
 from zsvideo.models.encoders import open_encoder
@@ -16,6 +17,7 @@ from zsvideo.models.network import EmbeddingNetwork
 from zsvideo.options import plain
 from zsvideo.prediction.export import export
 from zsvideo.prediction.loading import read_model
+from zsvideo.prediction.onnx import export_onnx
 
 pytest.importorskip("open_clip")
 load_file = pytest.importorskip("safetensors.torch").load_file
@@ -95,6 +97,27 @@ def test_an_exported_network_names_its_encoder(encoder, folder, tmp_path):
     assert config["network"]["encoder"]["sha256"] == encoder.spec.sha256
     assert str(folder) not in json.dumps(config)
     assert set(load_file(tmp_path / "out" / "model.safetensors")) == {"f_s.weight", "f_s.bias"}
+
+
+@pytest.mark.slow
+def test_a_frozen_encoder_as_onnx(encoder, tmp_path):
+    pytest.importorskip("onnxscript")
+    runtime = pytest.importorskip("onnxruntime")
+    network = module(encoder=encoder, frozen=True, **INPUT).eval()
+    files = export_onnx(network, encoder.spec.clips(ClipSpec()), tmp_path)
+    f_v, f_s = (runtime.InferenceSession(file) for file in files)
+    clips = pixels(videos=3)
+    (features,) = f_v.run(None, {"clips": clips[:, 0].numpy()})
+    (embeddings,) = f_s.run(None, {"features": features})
+    with torch.inference_mode():
+        np.testing.assert_allclose(embeddings, network(clips[:, :1]).numpy(), atol=1e-5)
+
+
+def test_pairs_have_no_form_as_onnx(encoder, tmp_path):
+    network = module(encoder=encoder, frozen=True, **INPUT)
+    network.pairwise = True
+    with pytest.raises(UserError, match="compares pairs"):
+        export_onnx(network, encoder.spec.clips(ClipSpec()), tmp_path)
 
 
 def test_features_are_known_by_the_weights_and_the_library(encoder):

@@ -45,7 +45,7 @@ def introduction(header: Mapping[str, Any]) -> str:
     model, failed = header["model"], header["counts"]["failed"]
     lines = [model_line(model), f"Names: {', '.join(c['name'] for c in header['classes'])}."]
     if failed:
-        lines.append(f"{failed} files could not be read; they are listed with the reason.")
+        lines.append(f"Not read: {failed} of the files; they are listed with the reason.")
     facts = "".join(f"<p>{escape(line)}</p>" for line in lines)
     return facts + warnings_html(header["warnings"])
 

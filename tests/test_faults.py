@@ -95,7 +95,7 @@ run_command(train, "train")
 def train(folder, library, *options):
     driver = folder / "driver.py"
     driver.write_text(DRIVER.format(library=library, options=options))
-    return run_module(str(driver), [], {}, 200)
+    return run_module(str(driver), [], {"DATA_ROOT": f"{folder}/data"}, 200)
 
 
 @pytest.mark.parametrize("library", ["CDLL", "PyDLL"])  # which lets Python go on, and which not

@@ -32,7 +32,7 @@ class EmbeddingNetwork(nn.Module):
         head: scores classes by features, in place of f_s; None for the cosine (Eq. 1).
         gate: says of features whether they are of a class trained on; None without.
         encoder_facts: what the encoder of another library is; None for an own network.
-        encode_texts: its text side, texts to (K, F) unit rows on the CPU; None without.
+        encode_texts: its text side, texts to (K, D) unit rows; None without.
         scale: by which it multiplies cosines before a softmax.
         pairwise: texts are compared by `scores` alone: videos have no embedding for a cosine.
     """

@@ -1,6 +1,7 @@
 """Video encoders of transformers, with tiny random models in folders."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -122,6 +123,36 @@ def test_another_input_than_that_of_the_processor_is_refused(folders, family):
 def test_other_frames_than_those_of_the_processor_are_refused(folders, family, sampling):
     with pytest.raises(UserError, match=f"encoder.sampling={sampling} takes other frames"):
         open_encoder(video_spec(folders[family], family, sampling=sampling))
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "reason"),
+    [
+        ("tokenizer*", None, "it has no tokenizer: .*tokenizer.json"),
+        ("config.json", "[1]", "holds no object"),
+        ("video_preprocessor_config.json", "{", "is damaged: Expecting"),
+        ("video_preprocessor_config.json", '{"size": 3, "image_mean": "x"}', "is damaged: "),
+    ],
+)
+def test_damaged_files(folders, tmp_path, file, content, reason):
+    place = shutil.copytree(folders["videoprism"], tmp_path / "x")
+    for old in place.glob(file):
+        old.unlink()
+    if content:
+        (place / file).write_text(content)
+    with pytest.raises(UserError, match=reason) as error:
+        open_encoder(video_spec(place, "videoprism"))
+    assert len(str(error.value).splitlines()) == 1
+
+
+def test_weights_of_another_size_are_said_in_one_line(folders, tmp_path, caplog, capfd):
+    place = shutil.copytree(folders["xclip"], tmp_path / "x")
+    config = json.loads((place / "config.json").read_text())
+    config["vision_config"]["patch_size"] = 8
+    (place / "config.json").write_text(json.dumps(config))
+    with pytest.raises(UserError, match="2 weights have other sizes, such as vision_model"):
+        open_encoder(video_spec(place, "xclip"))
+    assert not caplog.text and not "".join(capfd.readouterr())
 
 
 def test_models_that_are_no_encoders(folders, tmp_path):

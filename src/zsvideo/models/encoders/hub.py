@@ -4,6 +4,7 @@ import json
 import pickle
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from safetensors import SafetensorError
 
@@ -62,13 +63,20 @@ def with_files(spec: EncoderSpec) -> tuple[EncoderSpec, Path]:
     if not (folder / config).is_file():
         where = f"encoder.weights={folder}" if spec.weights else f"encoder.id={spec.id}"
         raise UserError(f"{where} holds no {config}, so it is no encoder of {spec.library}")
-    try:
-        content = json.loads((folder / config).read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise UserError(f"{folder / config} is damaged: {error}") from None
-    if isinstance(content, dict) and "auto_map" in content:
+    if "auto_map" in read_object(folder / config):
         raise remote_code(spec, spec.id)
     return spec, folder
+
+
+def read_object(file: Path) -> dict[str, Any]:
+    """Read the object that a JSON file holds; raises UserError where it holds none."""
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UserError(f"{file} is damaged: {error}") from None
+    if not isinstance(content, dict):
+        raise UserError(f"{file} is damaged: it holds no object")
+    return content
 
 
 def files_of(spec: EncoderSpec) -> Path:

@@ -6,7 +6,6 @@ D numbers of a text.
 
 import contextlib
 import io
-import json
 import logging
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ from zsvideo.data.sampling import spread_frames
 from zsvideo.data.transforms import Crop, View
 from zsvideo.errors import UserError
 from zsvideo.models.encoders.base import Encoder, Vision
-from zsvideo.models.encoders.hub import CONFIGS, DAMAGE
+from zsvideo.models.encoders.hub import CONFIGS, DAMAGE, read_object
 from zsvideo.models.encoders.options import EncoderSpec
 from zsvideo.models.encoders.parity import fixed_frames, normalised
 
@@ -119,6 +118,8 @@ class Transformers(Encoder):
         super().__init__(spec)
         here: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
         LIBRARY.utils.logging.disable_progress_bar()
+        verbosity = LIBRARY.utils.logging.get_verbosity()
+        LIBRARY.utils.logging.set_verbosity_error()  # of its report of many lines one is said here
         try:
             # PE-AV prints faults of the library's own docstrings.
             with contextlib.redirect_stdout(io.StringIO()):
@@ -127,15 +128,22 @@ class Transformers(Encoder):
                     use_safetensors=True,
                     dtype=torch.float32,
                     output_loading_info=True,
+                    ignore_mismatched_sizes=True,
                     **here,
                 )
             if missing := sorted(loading["missing_keys"]):
                 raise ValueError(f"{len(missing)} weights are missing, such as {missing[0]}")
+            if other := sorted(name for name, *_ in loading["mismatched_keys"]):
+                raise ValueError(f"{len(other)} weights have other sizes, such as {other[0]}")
             if spec.texts:
                 self.tokenizer: Any = LIBRARY.AutoTokenizer.from_pretrained(folder, **here)
+                files = sorted({*self.tokenizer.vocab_files_names.values(), "tokenizer.json"})
+                if not any((folder / file).is_file() for file in files):  # it would know no word
+                    raise ValueError(f"it has no tokenizer: {', '.join(files)}")
         except DAMAGE as error:
-            lines = str(error).strip().splitlines() or [type(error).__name__]
-            raise UserError(f"encoder={spec.name} in {folder} is damaged: {lines[0]}") from None
+            raise damaged(spec, folder, error) from None
+        finally:
+            LIBRARY.utils.logging.set_verbosity(verbosity)
         self.vision = self.side(self.network)
         self.check_input(folder)
 
@@ -173,6 +181,8 @@ class Transformers(Encoder):
             UserError: they are others.
         """
         spec = self.spec
+        for file in folder.glob("*processor_config.json"):
+            read_object(file)
         try:
             processor: Any = getattr(LIBRARY, self.processor).from_pretrained(
                 folder, local_files_only=True, trust_remote_code=False
@@ -184,7 +194,10 @@ class Transformers(Encoder):
         frames = fixed_frames(2, side + side // 4, 2 * side)
         samples = getattr(processor, "do_sample_frames", None)  # one of images does not know it
         how = {} if samples is None else {"do_sample_frames": False}
-        output = processor([frames], return_tensors="pt", **how)
+        try:
+            output = processor([frames], return_tensors="pt", **how)
+        except DAMAGE as error:
+            raise damaged(spec, folder, error) from None
         theirs = next(iter(output.values()))[0]  # (T, C, H, W)
         view = View.of(spec.clips(ClipSpec()), Crop())
         pixels = np.stack([view.part(*frame.shape[:2]).of(frame) for frame in frames])
@@ -276,6 +289,12 @@ class Parts(Transformers):
         return Averaged(own, network.config.hidden_size)
 
 
+def damaged(spec: EncoderSpec, folder: Path, error: Exception) -> UserError:
+    """Say in a line that files of an encoder are not what they should be."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return UserError(f"encoder={spec.name} in {folder} is damaged: {lines[0]}")
+
+
 FAMILIES: dict[str, type[Transformers]] = {
     "videoprism": VideoPrism,
     "pe_audio_video": PerceptionEncoder,
@@ -293,8 +312,7 @@ def open_transformers(spec: EncoderSpec, folder: Path) -> Transformers:
     Raises:
         UserError: nothing is known of that type here, or see `Transformers`.
     """
-    config = json.loads((folder / CONFIGS["transformers"]).read_text(encoding="utf-8"))
-    kind = str(config.get("model_type"))
+    kind = str(read_object(folder / CONFIGS["transformers"]).get("model_type"))
     if kind not in FAMILIES:
         raise UserError(
             f"encoder.id={spec.id} is a model of type {kind}, of which nothing is known here; "

@@ -81,7 +81,8 @@ def test_sentences_from_training_to_an_exported_model(cli, options, model, tmp_p
     answers = list(loaded.predict(tmp_path / "target", names))
     assert np.array_equal(np.stack([a.embedding for a in answers]), embeddings)
     asked = loaded.candidates(names)
-    assert np.array_equal(asked.bank.vectors, vectors) and not asked.warnings
+    assert np.array_equal(asked.bank.vectors, vectors)
+    assert all("far from all classes" in warning for warning in asked.warnings)  # of 4 that train
     assert asked.nearest["sing"][0].name in trained
 
     network, facts = read_model(run)

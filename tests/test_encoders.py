@@ -119,7 +119,11 @@ def test_an_encoder_whose_texts_change_by_the_video(cli, folders, tmp_path):
     run, encoder = tmp_path / "run", video_options(tmp_path, "xclip_b32", "xclip")
     encoder += ["encoder.mean=[0.5,0.5,0.5]", "encoder.std=[0.5,0.5,0.5]", "evaluation=[full]"]
     own = [*folders, *encoder, "class_vectors.prompts=none", f"hydra.run.dir={run}"]
-    assert "UNKNOWN" not in finished(cli("evaluate", *own))  # its training classes are audited
+    said = finished(cli("evaluate", *own))
+    assert "UNKNOWN: pre-training classes" in said and "LEAK: pre-training classes overlap" in said
+    lineage = read(run, "protocol.json")["pretrain"]
+    assert lineage["dataset"] == "kinetics400" and "singing" in str(lineage["leaks"])
+    assert lineage["pretrain"]["name"] == "CLIP"
     record = read(run, "metrics.json")
     assert record["track"] == "vision-language" and record["encoder"]["labels"] == "kinetics400"
     assert "change by the video" in (run / "card.md").read_text()

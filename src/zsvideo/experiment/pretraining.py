@@ -68,7 +68,7 @@ def encoder_lineage(encoder: Encoder) -> dict[str, Any]:
     """Say as `pretrain` what the weights of an encoder of another library were trained on.
 
     `classes` are missing where what was published of its training does not say them; they are
-    none where class names had no part in it.
+    none where class names had no part in it. So it is with the weights that it began with.
     """
     spec = encoder.spec
     lineage: dict[str, Any] = {"name": spec.name, "file": spec.id, "sha256": spec.sha256}
@@ -77,7 +77,10 @@ def encoder_lineage(encoder: Encoder) -> dict[str, Any]:
     if spec.labels is None:
         return lineage
     names = list(class_names(spec.labels))
-    return lineage | {"dataset": spec.labels, "table": spec.labels, "classes": names}
+    lineage |= {"dataset": spec.labels, "table": spec.labels, "classes": names}
+    if spec.began_with is not None:
+        lineage["pretrain"] = {"name": spec.began_with, "sha256": None}
+    return lineage
 
 
 def load_weights(

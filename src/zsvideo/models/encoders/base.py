@@ -132,6 +132,7 @@ class Encoder(nn.Module):
             "licence": spec.licence,
             "trained_on": spec.trained_on,
             "labels": spec.labels,
+            "began_with": spec.began_with,
             **({"compared": COMPARED} if self.vision.pairwise else {}),
         }
 

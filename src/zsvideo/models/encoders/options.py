@@ -65,6 +65,9 @@ class EncoderSpec:
     labels: Text | None = None
     """Which class names had a part in that: a class table such as kinetics400, which the audit
     reads, or `none`; null where it is unknown."""
+    began_with: Text | None = None
+    """Weights that the training with these labels began with, of whose classes nothing is known;
+    null where it began anew."""
     parity: list[Cosine] | None = None
     """Cosines of fixed texts and a fixed clip that it must give, see
     `zsvideo.models.encoders.parity`; null checks none."""

@@ -21,6 +21,7 @@ from helpers.videos import grey_video, smooth, write_video
 from zsvideo.errors import UserError
 from zsvideo.prediction import model as prediction
 from zsvideo.prediction.spans import Windows, cuts, settled
+from zsvideo.prediction.videos import list_videos
 from zsvideo.resources import ROOT
 
 NAMES = ["pour tea", "climb ladder", "sing"]
@@ -101,6 +102,19 @@ def test_windows_do_not_depend_on_the_process_that_reads(model, videos):
     model.workers = 0
     (here,) = model.predict(videos / "4.mp4", NAMES, window=0.5)
     assert apart.spans == here.spans and np.array_equal(apart.embedding, here.embedding)
+
+
+def test_a_head_reads_windows_as_long_as_features_are(model, videos, monkeypatch):
+    """It was fitted on features of any length; to cosines alone a length is nothing."""
+    monkeypatch.setattr(model.network, "head", torch.nn.Identity())
+    monkeypatch.setattr(model.network, "scores", lambda own, names: 9 * own.mean[:, :3])
+    asked = model.candidates(NAMES)
+    (read,) = model.embeddings(list_videos(videos / "4.mp4").videos, (1.92, 0.64))
+    rows = 3 * read.windows.embeddings
+    long = replace(read, windows=replace(read.windows, embeddings=rows))
+    (span,) = model.answer(long, asked, 3).spans
+    expected = 9 * np.sort(rows.mean(axis=0)[:3])[::-1]
+    assert np.allclose([answer.score for answer in span.top], expected)
 
 
 def test_answers(model, videos, tmp_path):

@@ -198,9 +198,16 @@ class Model:
             path, answers, none, spans, embedding=embedded.embedding, frames=embedded.frames
         )
 
+    @property
+    def by_cosine(self) -> bool:
+        """Whether names are scored by their cosine, so that the length of an embedding is free."""
+        return self.network.head is None and not self.network.pairwise
+
     def spans(self, windows: Windows, asked: Candidates, top: int) -> Iterator[Span]:
         """Join the windows with one answer."""
-        rows = unit(windows.embeddings)  # of their mean the best name is that of all of them
+        rows = windows.embeddings
+        if self.by_cosine:
+            rows = unit(rows)  # of their mean the best name is that of all of them
         best = [self.ranked(row, asked, 1) for row in rows]
         names = [None if nothing else answers[0].name for answers, nothing in best]
         labels = settled(names, windows.least)
@@ -233,7 +240,7 @@ class Model:
 
     def scores(self, embedding: np.ndarray, vectors: np.ndarray) -> np.ndarray:
         """Score names (K, D) for an embedding (D,): by cosine, or by the model's head; (K,)."""
-        if self.network.head is None and not self.network.pairwise:
+        if self.by_cosine:
             cosines: np.ndarray = cosine_scores(embedding[None], vectors)[0]
             return cosines
         own = Features(torch.from_numpy(embedding)[None].float().to(self.device))

@@ -9,6 +9,7 @@ from pathlib import Path
 EBML, SEGMENT, CLUSTER = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67", b"\x1f\x43\xb6\x75"
 ASF = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
 FILE_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
+TOLD = ("flv", "ogg", "mpegts", "asf")  # FFmpeg's names of what `ends_early` knows
 MOST = 1 << 16  # bytes of a page of Ogg, and of the head of ASF
 
 

@@ -18,7 +18,7 @@ import av
 import numpy as np
 
 from zsvideo.data.decoding.base import VideoReader
-from zsvideo.data.decoding.boxes import ends_early
+from zsvideo.data.decoding.boxes import TOLD, ends_early
 from zsvideo.data.decoding.conversion import upright
 from zsvideo.data.decoding.counting import PLACEHOLDER, counted_frames, display_order
 from zsvideo.data.decoding.faults import DAMAGED, ShorterVideoError, UnreadableVideoError
@@ -191,7 +191,8 @@ def video_stream(container: Any) -> av.VideoStream:
 
 def whole_packets(container: Any, stream: Any) -> Iterator[Any]:
     """Yield the packets of a stream; of a file that is cut not the last, which may be a part."""
-    cut = ends_early(container.name.removeprefix("file:"))
+    told = container.format.name in TOLD
+    cut = told and ends_early(container.name.removeprefix("file:"))
     last = None
     for packet in container.demux(stream):
         if not (cut and packet.size):  # an empty one makes a decoder give what it has

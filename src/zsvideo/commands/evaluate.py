@@ -125,22 +125,19 @@ def tested(config: DictConfig, experiment: Experiment, run: Path) -> None:
         return rescore(config.predictions, scoring, run)
     from zsvideo.evaluation.protocols import check_lists
     from zsvideo.experiment.build import (
+        build_encoder,
         build_targets,
         declared_training,
         load_model,
         read_protocol,
         text_side,
     )
-    from zsvideo.experiment.heads import device_of_run
     from zsvideo.experiment.testing import selection_of, test
     from zsvideo.experiment.trainer import lightning_trainer
     from zsvideo.experiment.vectors import TESTED, settle
-    from zsvideo.models.encoders import open_encoder
     from zsvideo.models.files import checkpoint_of
 
-    encoder = None
-    if experiment.encoder:
-        encoder = open_encoder(experiment.encoder, device_of_run(experiment))
+    encoder = build_encoder(experiment)
     if config.ckpt is None and encoder:
         return encoder_tested(experiment, run, evaluations, encoder)
     checkpoint = checkpoint_of(config.ckpt, "ckpt")

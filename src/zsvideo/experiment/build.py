@@ -15,9 +15,10 @@ from zsvideo.data.zeroshot import TargetsDataModule, ZeroShotDataModule
 from zsvideo.errors import UserError
 from zsvideo.evaluation.record import read_json
 from zsvideo.experiment.composed import Claim, Experiment
+from zsvideo.experiment.heads import device_of_run
 from zsvideo.experiment.vectors import word_vectors
 from zsvideo.models.classifier import Classifier
-from zsvideo.models.encoders import Encoder
+from zsvideo.models.encoders import Encoder, open_encoder
 from zsvideo.models.files import hyperparameters
 from zsvideo.models.module import ZeroShotModule
 from zsvideo.models.options import ModelSpec
@@ -57,6 +58,13 @@ def build_data(
         choosing(targets, selection.targets) if selection.name == "test_best" else None,
         text_vectors(experiment, text_encoder),
     )
+
+
+def build_encoder(experiment: Experiment) -> Encoder | None:
+    """Open the encoder of another library on the device of the run; None where it has none."""
+    if not experiment.encoder:
+        return None
+    return open_encoder(experiment.encoder, device_of_run(experiment))
 
 
 def text_side(encoder: Encoder | None) -> TextEncoder | None:

@@ -9,12 +9,12 @@ from pytorch_lightning.utilities import rank_zero_only
 from zsvideo.errors import UserError
 from zsvideo.evaluation.protocols import check_lists
 from zsvideo.experiment import testing
-from zsvideo.experiment.build import build_data, build_model, text_side
+from zsvideo.experiment.build import build_data, build_encoder, build_model, text_side
 from zsvideo.experiment.classification import record_training
 from zsvideo.experiment.composed import Experiment
 from zsvideo.experiment.features import cache_features, fit_reduction
 from zsvideo.experiment.folder import in_use, keep_options
-from zsvideo.experiment.heads import device_of_run, fit_head
+from zsvideo.experiment.heads import fit_head
 from zsvideo.experiment.jobs import first_stage, training_hash
 from zsvideo.experiment.pretraining import encoder_lineage, pretrain
 from zsvideo.experiment.resume import check_same_content, content_of, resume
@@ -24,7 +24,6 @@ from zsvideo.experiment.trainer import lightning_trainer
 from zsvideo.experiment.vectors import settle
 from zsvideo.locks import lock
 from zsvideo.models.checkpoints import LAST
-from zsvideo.models.encoders import open_encoder
 from zsvideo.reporting.run import Run
 
 
@@ -57,9 +56,7 @@ def carry_out(experiment: Experiment, run: Path, tested: bool = True) -> None:
         return
     experiment.check_training()
     config, experiment = experiment.config, experiment.using(settle(experiment))
-    encoder = None
-    if experiment.encoder:
-        encoder = open_encoder(experiment.encoder, device_of_run(experiment))
+    encoder = build_encoder(experiment)
     if encoder and encoder.vision.pairwise:
         raise UserError(
             f"encoder={encoder.spec.name} changes its texts by each video, so that its features "
